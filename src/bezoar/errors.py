@@ -1,0 +1,120 @@
+"""Every error a user can meet, under one root.
+
+    BezoarError
+    ├── ConfigError            an option, a YAML file or a combination that cannot be run
+    ├── DataError              texts, labels, columns, splits
+    ├── ModelError             loading a model
+    │   ├── UnsupportedAnatomy     a structure that was not recognised, or lacks what was asked
+    │   └── SiteError              a site or layer that the model does not have
+    ├── StoreError             activations and other artefacts on disk
+    │   └── CorruptArtefact        damaged, truncated, altered or hostile
+    ├── ScorerError            a scorer that is missing, failed, or returned what is no score
+    ├── EditError              an edit that does not fit the model
+    │   ├── SiteMismatch           a direction of one site used at another
+    │   ├── NotFoldable            no plain weights can express it (the reason says why)
+    │   ├── EditHasNoEffect        the self-test saw nothing change
+    │   └── BudgetError            no strength meets the stated cost
+    ├── RunError               the run folder
+    │   ├── RunConflict            it holds a run with another configuration
+    │   └── RunLocked              another process is working in it
+    └── GateFailed             ``--fail-if`` was met: the audit ran, and the verdict is no
+
+A message says what happened, the value seen and what to do. ``exit_code`` is the command's status.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BezoarError(Exception):
+    """The root. ``hint`` says what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigError(BezoarError):
+    exit_code = 2
+
+
+class DataError(BezoarError):
+    exit_code = 3
+
+
+class ModelError(BezoarError):
+    exit_code = 4
+
+
+class UnsupportedAnatomy(ModelError):
+    pass
+
+
+class SiteError(ModelError):
+    pass
+
+
+class StoreError(BezoarError):
+    exit_code = 5
+
+
+class CorruptArtefact(StoreError):
+    pass
+
+
+class ScorerError(BezoarError):
+    exit_code = 6
+
+
+class EditError(BezoarError):
+    exit_code = 7
+
+
+class SiteMismatch(EditError):
+    pass
+
+
+class NotFoldable(EditError):
+    pass
+
+
+class EditHasNoEffect(EditError):
+    pass
+
+
+class BudgetError(EditError):
+    pass
+
+
+class RunError(BezoarError):
+    exit_code = 8
+
+
+class RunConflict(RunError):
+    pass
+
+
+class RunLocked(RunError):
+    pass
+
+
+class GateFailed(BezoarError):
+    exit_code = 10
+
+
+def did_you_mean(seen: str, valid: Iterable[str], n: int = 3) -> str:
+    """A hint naming the valid names nearest to ``seen``, or all of them if few or none is near."""
+    names = sorted(set(valid))
+    near = difflib.get_close_matches(seen, names, n=n, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(repr(name) for name in near)}?"
+    shown = ", ".join(repr(name) for name in names[:12])
+    return f"Valid: {shown}{', …' if len(names) > 12 else ''}." if names else ""
