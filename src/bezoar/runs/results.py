@@ -1,0 +1,105 @@
+"""What every result is: a frozen dataclass that is saved as JSON, printed as a table, drawn as a figure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bezoar.errors import CorruptArtefact
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+T = TypeVar("T")
+
+
+class Result:
+    """Base of results: subclasses are ``@dataclass(frozen=True, slots=True)`` with JSON-able fields."""
+
+    __slots__ = ()
+
+    def figure(self) -> Any:
+        """The plotly figure of this result.
+
+        Raises:
+            TypeError: if no figure is drawn for this kind of result.
+        """
+        # By name: a result lives in an earlier room than the report, which it must not import.
+        return import_module("bezoar.report.figures").figure_of(self)
+
+    def __rich__(self) -> Table:
+        """A two-column table of the fields; results with rows of their own override it."""
+        from rich.table import Table
+
+        table = Table("field", "value", title=type(self).__name__)
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            table.add_row(field.name, _short(getattr(self, field.name)))
+        return table
+
+    def _repr_html_(self) -> str:
+        try:
+            return str(self.figure().to_html(full_html=False, include_plotlyjs="cdn"))
+        except TypeError:
+            return f"<pre>{_escape(str(self))}</pre>"
+
+
+def _escape(text: str) -> str:
+    import html
+
+    return html.escape(text)
+
+
+def _short(value: Any, width: int = 80) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def to_plain(result: object) -> Any:
+    """A result as dicts, lists, strings and numbers."""
+    return TypeAdapter(type(result)).dump_python(result, mode="json")
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: temporary name, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_json(path: Path, value: Any) -> None:
+    """Write plain data as indented, key-ordered JSON (equal data, equal bytes); NaN is refused."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    atomic_write(path, text.encode() + b"\n")
+
+
+def save_result(path: Path, result: object) -> None:
+    """Write a result as JSON, whole or not at all."""
+    save_json(path, to_plain(result))
+
+
+def load_result(path: Path, kind: type[T]) -> T:
+    """Read a result of a known kind back.
+
+    Raises:
+        CorruptArtefact: if the file is not the JSON of such a result.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (ValidationError, ValueError, OSError) as error:
+        raise CorruptArtefact(
+            f"{path} cannot be read as {kind.__name__}: {str(error).splitlines()[0]}.",
+            hint="Remove the stage's folder and run it again.",
+        ) from error
