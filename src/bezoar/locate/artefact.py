@@ -1,0 +1,74 @@
+"""How directions, subspaces and probes lie on disk: one safetensors file and the JSON that owns it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import safetensors.torch
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from torch import Tensor
+
+from bezoar.errors import CorruptArtefact
+from bezoar.runs.results import atomic_write, save_json, to_plain
+
+T = TypeVar("T")
+
+VERSION = 1
+
+
+def save_artefact(folder: Path, kind: str, about: object, tensors: dict[str, Tensor]) -> None:
+    """Write ``<kind>.safetensors``, then ``<kind>.json`` naming its hash; both whole or not at all.
+
+    Args:
+        folder: made if it is missing.
+        kind: "direction", "subspace" or "probe"; the stem of both files.
+        about: a dataclass of plain fields.
+        tensors: detached to contiguous CPU copies.
+    """
+    plain = {name: t.detach().to("cpu").contiguous().clone() for name, t in tensors.items()}
+    data = safetensors.torch.save(plain)
+    atomic_write(folder / f"{kind}.safetensors", data)
+    envelope = {
+        "kind": kind,
+        "version": VERSION,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "about": to_plain(about),
+    }
+    save_json(folder / f"{kind}.json", envelope)
+
+
+def load_artefact(folder: Path, kind: str, about: type[T]) -> tuple[T, dict[str, Tensor]]:
+    """Read what `save_artefact` wrote, trusting nothing.
+
+    Raises:
+        CorruptArtefact: if a file is missing, altered, of another kind, or holds a number that is
+            not finite.
+    """
+    try:
+        envelope = json.loads((folder / f"{kind}.json").read_bytes())
+        if envelope["kind"] != kind or envelope["version"] != VERSION:
+            raise ValueError(f"it holds {envelope['kind']!r} version {envelope['version']!r}")
+        fields = TypeAdapter(about).validate_python(envelope["about"])
+        data = (folder / f"{kind}.safetensors").read_bytes()
+        if hashlib.sha256(data).hexdigest() != envelope["sha256"]:
+            raise ValueError(f"{kind}.safetensors does not have the hash that {kind}.json names")
+        tensors = safetensors.torch.load(data)
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise ValueError(f"tensor {name!r} is not finite")
+    except (OSError, ValueError, TypeError, LookupError, ValidationError, SafetensorError) as error:
+        raise corrupt(folder, kind, str(error) or type(error).__name__) from error
+    return fields, tensors
+
+
+def corrupt(folder: Path, kind: str, reason: str) -> CorruptArtefact:
+    """The error for an artefact that cannot be believed."""
+    return CorruptArtefact(
+        f"{folder} cannot be read as a {kind}: {reason.splitlines()[0]}.",
+        hint="Make it again, or restore the folder from a copy.",
+    )
