@@ -1,0 +1,261 @@
+"""What a run was asked to do: one frozen model per stage, YAML in, resolved YAML out.
+
+A section belongs to a stage and is part of that stage's key, so changing it re-runs that stage and
+what follows from it, and nothing before. No section has more than fifteen fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.runs.expressions import parse_budget, parse_gate
+
+C = TypeVar("C", bound=BaseModel)
+
+Pooling = Literal["mean", "max", "last", "none"]
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+class Section(BaseModel):
+    """A frozen group of options; an unknown one is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelConfig(Section):
+    """The model under audit, and the one it was tuned from."""
+
+    name: str = Field("demo", description="Folder, hub id, or 'demo'.")
+    base: str | None = Field(None, description="The model it was tuned from, for a paired test.")
+    device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; found when empty.")
+    dtype: Dtype | None = Field(None, description="Of the weights; float32 on a CPU.")
+    device_map: str | None = Field(None, description="As in transformers: 'auto' spreads layers.")
+    chat: bool = Field(False, description="Wrap prompts in the model's chat template.")
+
+
+class DataConfig(Section):
+    """The labelled texts that define the behaviour, the prompts, and the neutral text."""
+
+    data: str = Field("demo", description="Labelled texts: demo, jigsaw:PATH, a file, hub:ID.")
+    prompts: str = Field("demo", description="Prompts: demo, rtp:PATH, or a file.")
+    neutral: str = Field("demo", description="Neutral text: demo, wikitext:PATH, or a file.")
+    root: str | None = Field(None, description="Folder that relative paths start from.")
+    reserved_only: bool = Field(False, description="Only texts that no demo asset was trained on.")
+    text: str | None = Field(None, description="Column of texts; found when empty.")
+    label: str | None = Field(None, description="Column of 0/1 labels; found when empty.")
+    source: str | None = Field(None, description="Column naming where each text came from.")
+    limit: int = Field(2_000, ge=20, description="Labelled texts at most, balanced by label.")
+    neutral_tokens: int = Field(20_000, ge=256, description="Tokens of neutral text per half.")
+
+
+class HarvestConfig(Section):
+    """Which activations are read, and how they are pooled and kept."""
+
+    points: tuple[str, ...] = Field(("resid_post", "mlp_out"), description="Of every layer.")
+    pooling: Pooling = Field("mean", description="Over the tokens of a text.")
+    max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
+    budget_tokens: int = Field(4_096, ge=1, description="Padded tokens a batch.")
+    dtype: Literal["float16", "float32"] = Field("float16", description="On disk.")
+
+
+class LocateConfig(Section):
+    """Where the behaviour is looked for."""
+
+    site: str = Field("-1.resid_post", description="Whose probe gives the direction.")
+    folds: int = Field(5, ge=2, description="Of the cross-validation that picks the penalty.")
+    shuffles: int = Field(10, ge=0, description="Shuffled-label probes that form the null.")
+    top_values: int = Field(128, ge=1, description="MLP value vectors kept, by cosine.")
+    svd_rank: int = Field(3, ge=1, description="Singular directions of those value vectors.")
+    promoted: int = Field(20, ge=1, description="Tokens shown for a direction.")
+    lens_prompts: int = Field(12, ge=1, description="Prompts in the logit lens.")
+    resamples: int = Field(2_000, ge=100, description="Of the probe map's bootstrap.")
+
+
+class MitigateConfig(Section):
+    """Which remedies are fitted, and what they may cost."""
+
+    methods: tuple[str, ...] = Field(("default",), min_length=1, description="Names, or default.")
+    budget: str = Field("ppl<=5%", description="The cost each method may spend, and spends.")
+    max_evaluations: int = Field(8, ge=1, description="Strengths tried for one method.")
+    select_prompts: int = Field(100, ge=4, description="Prompts used to choose; never reported.")
+    null_draws: int = Field(10, ge=1, description="Null edits per method, at the same cost.")
+
+    @field_validator("budget")
+    @classmethod
+    def _budget(cls, value: str) -> str:
+        parse_budget(value)
+        return value
+
+
+class EvaluateConfig(Section):
+    """How remedies are measured, by which scorers."""
+
+    protocol: str = Field("LEE@200", description="Protocol id; `bezoar list protocols`.")
+    scorer_a: str = Field("demo-a", description="Labels and selects.")
+    scorer_b: str = Field("demo-b", description="Only reports.")
+    resamples: int = Field(10_000, ge=100, description="Of the paired bootstrap by prompt.")
+    kl_tokens: int = Field(32, ge=1, description="Neutral tokens per text in the divergence.")
+    kl_texts: int = Field(32, ge=1, description="Neutral texts in the divergence.")
+    capability: tuple[str, ...] = Field(("demo",), description="Tasks: demo, or FORMAT:PATH.")
+
+
+class ReportConfig(Section):
+    """What the report shows."""
+
+    unmask: bool = Field(False, description="Show slurs and profanity in full.")
+    continuations: int = Field(12, ge=0, description="Before-and-after examples.")
+    title: str | None = Field(None, description="Heading of the report.")
+
+
+class AuditConfig(Section):
+    """A whole audit. ``fail_if`` and ``report`` may change between resumes; the rest may not."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    harvest: HarvestConfig = HarvestConfig()
+    locate: LocateConfig = LocateConfig()
+    mitigate: MitigateConfig = MitigateConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report: ReportConfig = ReportConfig()
+    seed: int = Field(0, ge=0, description="Of every random draw.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; torch decides when empty.")
+    fail_if: str | None = Field(None, description="A verdict such as 'toxicity>0.1'.")
+
+    @field_validator("fail_if")
+    @classmethod
+    def _gate(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_gate(value)
+        return value
+
+
+QUICK: dict[str, Any] = {
+    "data": {"limit": 300, "neutral_tokens": 4_000},
+    "locate": {"folds": 3, "shuffles": 3, "top_values": 32, "lens_prompts": 4, "resamples": 500},
+    "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
+    "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8},
+    "report": {"continuations": 6},
+}
+"""Sizes of ``--quick``: a look in a minute or two, with wide intervals."""
+
+FREE_KEYS = ("fail_if", "threads", "report")
+"""What may differ when a run is taken up again: it changes no number."""
+
+
+def parse_config(kind: type[C], *layers: Mapping[str, Any]) -> C:
+    """Merge option layers, later ones winning, and validate them.
+
+    Raises:
+        ConfigError: naming the key, the value seen and the nearest valid keys.
+    """
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = merge(merged, layer)
+    for path, valid in _unknown_keys(kind, merged):
+        raise ConfigError(f"Unknown option {'.'.join(path)!r}.", hint=did_you_mean(path[-1], valid))
+    try:
+        return kind.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"Option {key!r} cannot be {first['input']!r}: {_sentence(first['msg'])}",
+            hint=_describe(kind, first["loc"]),
+        ) from error
+
+
+def load_config(path: Path, kind: type[C], *overrides: Mapping[str, Any]) -> C:
+    """Read a YAML file; ``overrides`` win over what it says."""
+    return parse_config(kind, read_yaml(path), *overrides)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file (safe loader: nothing in it executes).
+
+    Raises:
+        ConfigError: if it cannot be read, is no YAML, or is no mapping.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not YAML: {where}") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(
+            f"{path} holds a {type(value).__name__}, not options.",
+            hint="Write 'section:' and below it, indented, 'option: value'.",
+        )
+    return value
+
+
+def to_yaml(config: BaseModel) -> str:
+    """A config with every default written out."""
+    plain = config.model_dump(mode="json")
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=False, width=100)
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dicts joined; ``above`` wins."""
+    out = dict(below)
+    for key, value in above.items():
+        old = out.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        out[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return out
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """``{"data": {"limit": 5}}`` as ``{"data.limit": 5}``."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    out: dict[str, Any] = {}
+    for key, inner in value.items():
+        out |= flatten(inner, f"{prefix}.{key}" if prefix else str(key))
+    return out
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _unknown_keys(
+    kind: type[BaseModel], values: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    for key, value in values.items():
+        field = kind.model_fields.get(key)
+        if field is None:
+            yield (*path, str(key)), list(kind.model_fields)
+            continue
+        inner = _section(field.annotation)
+        if inner is not None and isinstance(value, Mapping):
+            yield from _unknown_keys(inner, value, (*path, key))
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:].rstrip(".") + "."
+
+
+def _describe(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """The description of the option at ``loc``, as far as it has one."""
+    current: type[BaseModel] | None = kind
+    text = ""
+    for part in loc:
+        field = current.model_fields.get(str(part)) if current is not None else None
+        if field is None:
+            break
+        text = field.description or ""
+        current = _section(field.annotation)
+    return text

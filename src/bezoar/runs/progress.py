@@ -1,0 +1,129 @@
+"""Bars with rate and remaining time on a terminal; silence everywhere else.
+
+Long loops take ``progress: Progress | None`` and call :func:`track`, which accepts ``None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import Task
+
+T = TypeVar("T")
+
+Advance = Callable[[float], None]
+
+
+class Progress:
+    """Shows how far the loops of a run are.
+
+    Args:
+        quiet: show nothing.
+        console: where to draw; standard error by default, so that results stay pipeable.
+
+    Example:
+        >>> with Progress(quiet=True) as progress:
+        ...     for text in progress.track(["a", "b"], "Scoring", unit="texts"):
+        ...         pass
+    """
+
+    def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
+        self._quiet = quiet
+        self._console = console
+        self._bars: RichProgress | None = None
+
+    def __enter__(self) -> Progress:
+        if not self._quiet:
+            self._bars = _bars(self._console)
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    @contextmanager
+    def task(
+        self, label: str, total: float | None = None, unit: str = "items"
+    ) -> Iterator[Advance]:
+        """One bar. Yields ``advance(n)``; the bar leaves when the block ends."""
+        if self._bars is None:
+            yield _ignore
+            return
+        bars = self._bars
+        task = bars.add_task(label, total=total, unit=unit)
+        try:
+            yield lambda n: bars.advance(task, n)
+        finally:
+            bars.remove_task(task)
+
+    def track(
+        self, items: Iterable[T], label: str, total: float | None = None, unit: str = "items"
+    ) -> Iterator[T]:
+        """Iterate under a bar; ``total`` is taken from ``items`` where they have a length."""
+        if total is None and isinstance(items, Collection):
+            total = len(items)
+        with self.task(label, total, unit) as advance:
+            for item in items:
+                yield item
+                advance(1)
+
+    def note(self, text: str) -> None:
+        """Print one plain line above the bars. The caller masks what a model or corpus wrote."""
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False)
+
+
+SILENT = Progress(quiet=True)
+
+
+def track(
+    progress: Progress | None,
+    items: Iterable[T],
+    label: str,
+    total: float | None = None,
+    unit: str = "items",
+) -> Iterator[T]:
+    """``progress.track(...)``, or plain iteration when ``progress`` is None."""
+    return (progress or SILENT).track(items, label, total, unit)
+
+
+def _ignore(n: float) -> None:
+    pass
+
+
+def _bars(console: Console | None) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.3g} {task.fields['unit']}/s")
+
+    console = console or Console(stderr=True)
+    return RichProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        Remaining(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
