@@ -1,0 +1,61 @@
+"""Runs: a folder that knows what was asked of it, and goes on where it was stopped.
+
+A run is opened with a configuration (:mod:`~bezoar.runs.config`), locked against a second process,
+and filled stage by stage. Each stage's marker is written last and names every file by hash, so a
+finished stage is skipped, a changed one runs again with all that follows, and a killed one loses
+only what it had not yet written.
+"""
+
+from bezoar.runs.config import (
+    AuditConfig,
+    DataConfig,
+    EvaluateConfig,
+    HarvestConfig,
+    LocateConfig,
+    MitigateConfig,
+    ModelConfig,
+    ReportConfig,
+    load_config,
+    parse_config,
+    to_yaml,
+)
+from bezoar.runs.expressions import Budget, Gate, parse_budget, parse_gate
+from bezoar.runs.folder import Run
+from bezoar.runs.progress import Progress, track
+from bezoar.runs.results import (
+    Result,
+    atomic_write,
+    load_result,
+    save_json,
+    save_result,
+    to_plain,
+)
+from bezoar.runs.stages import Stage
+
+__all__ = [
+    "AuditConfig",
+    "Budget",
+    "DataConfig",
+    "EvaluateConfig",
+    "Gate",
+    "HarvestConfig",
+    "LocateConfig",
+    "MitigateConfig",
+    "ModelConfig",
+    "Progress",
+    "ReportConfig",
+    "Result",
+    "Run",
+    "Stage",
+    "atomic_write",
+    "load_config",
+    "load_result",
+    "parse_budget",
+    "parse_config",
+    "parse_gate",
+    "save_json",
+    "save_result",
+    "to_plain",
+    "to_yaml",
+    "track",
+]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Advance = Callable[[float], None]
+Advance = Callable[[int], None]
 
 
 class Progress:
@@ -55,9 +55,7 @@ class Progress:
             self._bars = None
 
     @contextmanager
-    def task(
-        self, label: str, total: float | None = None, unit: str = "items"
-    ) -> Iterator[Advance]:
+    def task(self, label: str, total: int | None = None, unit: str = "items") -> Iterator[Advance]:
         """One bar. Yields ``advance(n)``; the bar leaves when the block ends."""
         if self._bars is None:
             yield _ignore
@@ -70,7 +68,7 @@ class Progress:
             bars.remove_task(task)
 
     def track(
-        self, items: Iterable[T], label: str, total: float | None = None, unit: str = "items"
+        self, items: Iterable[T], label: str, total: int | None = None, unit: str = "items"
     ) -> Iterator[T]:
         """Iterate under a bar; ``total`` is taken from ``items`` where they have a length."""
         if total is None and isinstance(items, Collection):
@@ -93,14 +91,14 @@ def track(
     progress: Progress | None,
     items: Iterable[T],
     label: str,
-    total: float | None = None,
+    total: int | None = None,
     unit: str = "items",
 ) -> Iterator[T]:
     """``progress.track(...)``, or plain iteration when ``progress`` is None."""
     return (progress or SILENT).track(items, label, total, unit)
 
 
-def _ignore(n: float) -> None:
+def _ignore(n: int) -> None:
     pass
 
 

@@ -1,4 +1,4 @@
-"""What every result is: a frozen dataclass that is saved as JSON, printed as a table, drawn as a figure."""
+"""What every result is: a frozen dataclass, saved as JSON, shown as a table or a figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Result:
-    """Base of results: subclasses are ``@dataclass(frozen=True, slots=True)`` with JSON-able fields."""
+    """Base of results: frozen, slotted dataclasses whose fields can be written as JSON."""
 
     __slots__ = ()
 
@@ -70,11 +70,11 @@ def atomic_write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,0 +1,228 @@
+"""The run: a folder that says what was asked, where it ran, and holds what each stage made.
+
+RUN/config.yaml         the resolved configuration
+RUN/environment.json    versions, platform, threads
+RUN/log.jsonl           when stages started and ended
+RUN/STAGE/stage.json    the stage's key, and the hash of each of its files
+RUN/STAGE/…             its files
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import BaseModel
+
+from bezoar.errors import ConfigError, RunConflict, RunError, did_you_mean
+from bezoar.runs.config import FREE_KEYS, flatten, load_config, to_yaml
+from bezoar.runs.environment import describe_environment
+from bezoar.runs.faults import explained
+from bezoar.runs.locks import FolderLock
+from bezoar.runs.results import atomic_write, save_json
+from bezoar.runs.stages import (
+    MARKER,
+    Stage,
+    clear_stage,
+    is_leftover,
+    read_marker,
+    stage_key,
+)
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+LOCK = ".lock"
+
+
+class Run:
+    """An open run folder, locked until closed.
+
+    Example:
+        >>> with Run.open("runs/demo", AuditConfig()) as run:          # doctest: +SKIP
+        ...     with run.stage("harvest", key=[config.harvest, lm.fingerprint]) as stage:
+        ...         if not stage.done:
+        ...             harvest(lm, texts, sites, out=stage.folder)
+
+    Attributes:
+        path: the folder.
+        config: what the run was asked to do.
+    """
+
+    def __init__(self, path: Path, config: BaseModel, lock: FolderLock) -> None:
+        self.path = path
+        self.config = config
+        self._lock = lock
+
+    @classmethod
+    def open(
+        cls, path: str | Path, config: BaseModel, *, resume: bool = True, update: bool = False
+    ) -> Run:
+        """Make a run folder, or take one up again.
+
+        Args:
+            path: the folder; made if need be.
+            config: the resolved configuration.
+            resume: go on with what is there; False removes what the run there has made.
+            update: accept another configuration: stages whose keys change run again.
+
+        Raises:
+            RunConflict: if it holds a run with another configuration; the keys are listed.
+            RunLocked: if another process works in it.
+            RunError: if it cannot be written to, or holds something else.
+        """
+        path = Path(path)
+        with explained(path):
+            path.mkdir(parents=True, exist_ok=True)
+            _refuse_foreign(path)
+            lock = FolderLock(path / LOCK)
+            lock.acquire()
+            try:
+                if not resume:
+                    _clear(path)
+                elif (path / CONFIG).exists() and not update:
+                    _refuse_conflict(path, config)
+                _write_config(path, config)
+                _write_environment(path)
+            except BaseException:
+                lock.release()
+                raise
+        return cls(path, config, lock)
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._lock.release()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def folder(self, stage: str) -> Path:
+        """The folder of a stage, finished or not."""
+        return self.path / stage
+
+    def finished(self) -> list[str]:
+        """Names of the stages that are done, by folder name."""
+        markers = (read_marker(path.parent) for path in sorted(self.path.glob(f"*/{MARKER}")))
+        return [m.stage for m in markers if m is not None and m.state == "done"]
+
+    def stage(
+        self, name: str, *, key: Any = None, after: Iterable[str] = (), version: int = 1
+    ) -> AbstractContextManager[Stage]:
+        """A stage to run under ``with``; look at ``stage.done`` first.
+
+        Args:
+            name: of the stage and its folder.
+            key: all that decides its results: config sections, seeds, fingerprints of inputs.
+            after: finished stages whose results it reads; when they change, it runs again.
+            version: raised when the stage's code changes what it writes.
+
+        Raises:
+            RunError: if a stage it comes after has not finished.
+        """
+        keys = {before: self._key_of(name, before) for before in after}
+        return Stage(self.path, name, stage_key(name, str(version), key, keys), keys)
+
+    def seed(self, name: str) -> int:
+        """A seed for one use, derived from the run's: uses never share a stream by accident."""
+        text = f"{getattr(self.config, 'seed', 0)}/{name}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+    def _key_of(self, name: str, before: str) -> str:
+        marker = read_marker(self.folder(before))
+        if marker is None or marker.state != "done":
+            raise RunError(
+                f"Stage {name!r} needs {before!r}, which has not finished in {self.path}.",
+                hint=f"Run 'bezoar {before}' first. {did_you_mean(before, self.finished())}",
+            )
+        return marker.key
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Never mix a run into a folder that is used for something else."""
+    if (path / CONFIG).exists():
+        return
+    others = [e.name for e in path.iterdir() if e.name != LOCK and not is_leftover(e)]
+    if others:
+        raise RunError(
+            f"{path} is not empty and holds no run ({others[0]!r} is in it).",
+            hint="Choose another folder with --out.",
+        )
+
+
+def _refuse_conflict(path: Path, config: BaseModel) -> None:
+    try:
+        there = load_config(path / CONFIG, type(config))
+    except ConfigError as error:
+        raise RunConflict(
+            f"The run in {path} was configured for another version: {error.message}",
+            hint="Choose another folder with --out, or start over with --fresh.",
+        ) from error
+    old, new = (_binding(c) for c in (there, config))
+    changed = [
+        f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    if changed:
+        more = f" and {len(changed) - 6} more" if len(changed) > 6 else ""
+        raise RunConflict(
+            f"{path} holds a run with other options: {', '.join(changed[:6])}{more}.",
+            hint="Choose another --out; or --update runs again what the change touches, "
+            "--fresh starts over.",
+        )
+
+
+def _binding(config: BaseModel) -> dict[str, Any]:
+    plain = config.model_dump(mode="json")
+    return flatten({key: value for key, value in plain.items() if key not in FREE_KEYS})
+
+
+def _write_config(path: Path, config: BaseModel) -> None:
+    text = to_yaml(config).encode()
+    file = path / CONFIG
+    if not file.exists() or file.read_bytes() != text:
+        atomic_write(file, text)
+
+
+def _write_environment(path: Path) -> None:
+    """Where the run was made, and, if it was taken up elsewhere, where else."""
+    file = path / ENVIRONMENT
+    seen = _read_environments(file)
+    here = describe_environment()
+    if here not in seen:
+        save_json(file, [*seen, here])
+
+
+def _read_environments(file: Path) -> list[Any]:
+    import json
+
+    try:
+        seen = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return []
+    return seen if isinstance(seen, list) else []
+
+
+def _clear(path: Path) -> None:
+    """Remove what runs made in a folder, and nothing else."""
+    for marker_path in path.glob(f"*/{MARKER}"):
+        folder = marker_path.parent
+        marker = read_marker(folder)
+        for name in marker.files if marker is not None else ():
+            inside = (path / name).resolve().is_relative_to(path.resolve())
+            if inside:
+                (path / name).unlink(missing_ok=True)
+        clear_stage(folder)
+    for name in ("log.jsonl", ENVIRONMENT, CONFIG):  # the config last: it marks the folder as ours
+        (path / name).unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""Configuration: every error names the key, the value and what is near; YAML goes round."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from bezoar.errors import ConfigError
+from bezoar.runs import config as module
+from bezoar.runs.config import QUICK, AuditConfig, load_config, merge, parse_config, to_yaml
+
+SECTIONS = [
+    kind
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.__module__ == module.__name__
+]
+
+
+@pytest.mark.parametrize("kind", SECTIONS)
+def test_no_section_grows_into_a_god_config(kind):
+    assert len(kind.model_fields) <= 15
+
+
+@pytest.mark.parametrize("layers", [(), (QUICK,)])
+def test_resolved_yaml_reads_back_equal_and_holds_every_default(tmp_path, layers):
+    config = parse_config(AuditConfig, *layers)
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    assert load_config(path, AuditConfig) == config
+    assert yaml.safe_load(path.read_text())["data"].keys() == module.DataConfig.model_fields.keys()
+
+
+def test_later_layers_win_key_by_key():
+    config = parse_config(
+        AuditConfig, QUICK, {"data": {"limit": 99}}, {"data": {"data": "x.csv"}, "seed": 3}
+    )
+    assert (config.data.limit, config.data.data, config.seed) == (99, "x.csv", 3)
+    assert config.data.neutral_tokens == QUICK["data"]["neutral_tokens"]
+
+
+def test_merge_leaves_its_arguments_alone():
+    below = {"a": {"b": 1}}
+    assert merge(below, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}}
+    assert below == {"a": {"b": 1}}
+
+
+def test_configs_are_frozen():
+    with pytest.raises(ValidationError):
+        AuditConfig().seed = 1
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ({"mitigate": {"budgett": "ppl<=5%"}}, ["mitigate.budgett", "'budget'"]),
+        ({"modle": {}}, ["'modle'", "'model'"]),
+        ({"data": {"limit": "many"}}, ["data.limit", "'many'", "integer", "Labelled texts"]),
+        ({"data": {"limit": 3}}, ["data.limit", "3", "20"]),
+        ({"harvest": {"pooling": "middle"}}, ["harvest.pooling", "'middle'", "'mean'"]),
+        ({"mitigate": {"budget": "ppl"}}, ["'ppl' is not a budget"]),
+        ({"fail_if": "toxicity"}, ["'toxicity' is not a gate"]),
+        ({"data": 3}, ["'data'", "3"]),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_was_seen(values, parts):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(AuditConfig, values)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("- a\n- b\n", "holds a list"),
+        ("a: [1\n", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
+        ("1: 2\n", "not options"),
+    ],
+)
+def test_files_that_hold_no_options_are_refused(tmp_path, text, part):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=part):
+        load_config(path, AuditConfig)
+
+
+def test_a_missing_file_and_an_empty_one(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "none.yaml", AuditConfig)
+    (tmp_path / "empty.yaml").write_text("")
+    assert load_config(tmp_path / "empty.yaml", AuditConfig) == AuditConfig()
