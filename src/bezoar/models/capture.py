@@ -1,0 +1,105 @@
+"""Read activations with forward hooks on the real modules, and stop as soon as all are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from bezoar.models.anatomy import Anatomy
+from bezoar.models.sites import Site
+from bezoar.models.trace import first_tensor
+
+Reduce = Callable[[Site, Tensor], Tensor]
+
+
+class _AllRead(BaseException):
+    """Leaves a forward pass early. Not an Exception, so that no model code catches it."""
+
+
+class Recorder:
+    """Collects the values of sites during a forward pass.
+
+    Args:
+        anatomy: where the sites are.
+        sites: what to read.
+        reduce: applied to each value [batch pos d] as it passes, so that no more is kept.
+        stop: leave the forward pass once every site was read.
+    """
+
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        sites: Iterable[Site],
+        *,
+        reduce: Reduce | None = None,
+        stop: bool = True,
+    ) -> None:
+        self._sites = list(dict.fromkeys(sites))
+        self._points = {site: anatomy.hook_point(site) for site in self._sites}
+        self._copy = anatomy.reuses_memory and reduce is None
+        self._reduce = reduce
+        self._stop = stop
+        self.values: dict[Site, Tensor] = {}
+
+    @contextmanager
+    def listening(self, shape: tuple[int, int]) -> Iterator[dict[Site, Tensor]]:
+        """Hooks are on inside this context and always off after it.
+
+        Args:
+            shape: (batch, pos), to which flattened values are restored.
+        """
+        handles: list[RemovableHandle] = []
+        try:
+            for site, point in self._points.items():
+                handles += self._attach(site, point.module, point.where, point.delta, shape)
+            with torch.no_grad():
+                yield self.values
+        except _AllRead:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        missing = [site for site in self._sites if site not in self.values]
+        if missing:
+            raise RuntimeError(f"the forward pass ended before it reached {missing[0]}")
+
+    def _attach(
+        self, site: Site, module: nn.Module, where: str, delta: bool, shape: tuple[int, int]
+    ) -> list[RemovableHandle]:
+        entered: list[Tensor] = []
+
+        def before(_: nn.Module, args: Any, kwargs: Any) -> None:
+            value = first_tensor(args)
+            value = first_tensor(kwargs) if value is None else value
+            if delta:
+                entered.append(value.clone())  # type: ignore[union-attr]
+            else:
+                self._keep(site, value, shape)
+
+        def after(_: nn.Module, args: Any, output: Any) -> None:
+            value = first_tensor(output)
+            self._keep(site, value - entered.pop() if delta else value, shape)  # type: ignore[operator]
+
+        handles = []
+        if where == "input" or delta:
+            handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        if where == "output":
+            handles.append(module.register_forward_hook(after))
+        return handles
+
+    def _keep(self, site: Site, value: Tensor | None, shape: tuple[int, int]) -> None:
+        if value is None:
+            raise RuntimeError(f"no tensor passes at {site}")
+        value = value.detach().reshape(*shape, -1)
+        if self._reduce is not None:
+            value = self._reduce(site, value)
+        elif self._copy:
+            value = value.clone()
+        self.values[site] = value
+        if self._stop and len(self.values) == len(self._sites):
+            raise _AllRead

@@ -1,0 +1,128 @@
+"""Load an untouched Hugging Face model and its tokenizer, or say clearly why not."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from bezoar.errors import ModelError
+
+
+def load_pretrained(
+    name: str | Path,
+    *,
+    device: str | torch.device | None,
+    dtype: torch.dtype | str | None,
+    device_map: Any,
+) -> tuple[PreTrainedModel, Any, torch.dtype]:
+    """The model in evaluation mode, its tokenizer, and the dtype of the checkpoint.
+
+    On the CPU half-precision checkpoints are cast to float32 (half precision crawls there) unless
+    ``dtype`` says otherwise.
+
+    Raises:
+        ModelError: if there is no such model, it has no safetensors weights, or it needs code of its
+            own.
+    """
+    source = resolve(name)
+    if isinstance(dtype, str):
+        dtype = getattr(torch, dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise ModelError(
+                "dtype names no torch dtype.", hint="Use float32, bfloat16 or float16."
+            )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype="auto",
+            device_map=device_map,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise _explain(str(name), error) from error
+    source_dtype = next(model.parameters()).dtype
+    if device_map is None:
+        target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if dtype is None and target.type == "cpu":
+            dtype = torch.float32
+        quantised = getattr(model, "is_quantized", False)
+        model = model if quantised else model.to(device=target, dtype=dtype)
+    elif dtype is not None:
+        model = model.to(dtype=dtype)
+    return model.eval(), tokenizer, source_dtype
+
+
+def resolve(name: str | Path) -> str:
+    """The folder or hub id meant by ``name``; ``"demo"`` is the model of the bezoar-demo package."""
+    if str(name) == "demo":
+        try:
+            demo = importlib.import_module("bezoar_demo")
+        except ImportError as error:
+            raise ModelError(
+                "The demo model is in the package bezoar-demo, which is not installed.",
+                hint="Install it: pip install 'bezoar[demo]'.",
+            ) from error
+        return str(demo.model_path())
+    path = Path(name).expanduser()
+    if path.is_dir():
+        _check_folder(path)
+        return str(path)
+    text = str(name)
+    is_path = isinstance(name, Path) or text.startswith(("/", ".", "~")) or text.count("/") > 1
+    if path.is_file():
+        raise ModelError(f"{path} is a file.", hint="Give the folder that holds config.json.")
+    if is_path or (path.parent != Path() and path.parent.is_dir()):
+        raise ModelError(f"There is no folder {path}.", hint=_nearest_folder(path))
+    return text
+
+
+def _check_folder(path: Path) -> None:
+    files = sorted(file.name for file in path.iterdir())
+    if "config.json" not in files:
+        raise ModelError(
+            f"{path} holds no config.json, so it is no Hugging Face model.",
+            hint=f"It holds: {', '.join(files[:8]) or 'nothing'}.",
+        )
+    if not any(file.endswith(".safetensors") for file in files):
+        pickled = [file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+        raise ModelError(
+            f"{path} holds no safetensors weights.",
+            hint=f"{', '.join(pickled)} may run code when loaded and is not read: convert it to "
+            "safetensors where you trust it."
+            if pickled
+            else "Is the download complete?",
+        )
+
+
+def _nearest_folder(path: Path) -> str:
+    parent = path.parent
+    if not parent.is_dir():
+        return f"Its parent {parent} does not exist either."
+    names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.4) or names[:8]
+    return f"Folders there: {', '.join(near) or 'none'}."
+
+
+def _explain(name: str, error: Exception) -> ModelError:
+    text = str(error)
+    if "trust_remote_code" in text or "custom code" in text:
+        return ModelError(
+            f"The model {name!r} needs code of its own, which is never run.",
+            hint="Use a version of it that transformers supports itself.",
+        )
+    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    local = Path(name).expanduser().is_dir()
+    return ModelError(
+        f"The model {name!r} could not be loaded: {first}",
+        hint=""
+        if local
+        else "It is no folder here, so it was taken for a hub id: check its spelling and "
+        "the network (HF_HUB_OFFLINE), or give a folder.",
+    )
