@@ -1,0 +1,171 @@
+"""Public sets that are known by name: where their texts, labels and prompts are.
+
+An adapter turns a ``Table`` into columns for one of the nouns; a set that lacks what is asked for
+says so. To add one, write its readers and register it in ``ADAPTERS``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bezoar.corpus.labels import binary_labels, is_missing
+from bezoar.corpus.reading import TEXT_COLUMN, Table
+from bezoar.errors import DataError
+
+Columns = dict[str, Any]
+Reader = Callable[[Table], Columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A named set. Each reader gives the columns of a noun, with a bool ``keep`` if rows go.
+
+    Attributes:
+        what: one line for listings.
+        files: names tried, in order, when a folder is given.
+    """
+
+    what: str
+    files: tuple[str, ...]
+    corpus: Reader | None = None
+    prompts: Reader | None = None
+    neutral: Reader | None = None
+
+    def reader(self, kind: str, name: str) -> Reader:
+        """The reader of a noun.
+
+        Raises:
+            DataError: if this set has no such thing.
+        """
+        reader: Reader | None = getattr(self, kind)
+        if reader is None:
+            able = [other for other in ("corpus", "prompts", "neutral") if getattr(self, other)]
+            raise DataError(
+                f"{name!r} ({self.what}) gives no {_WHAT[kind]}.",
+                hint=f"It gives {' and '.join(_WHAT[other] for other in able)}.",
+            )
+        return reader
+
+
+_WHAT = {"corpus": "labelled texts", "prompts": "prompts", "neutral": "neutral text"}
+
+
+def _jigsaw(table: Table) -> Columns:
+    labels = table.column("toxic")
+    kinds = [name for name in _JIGSAW_KINDS if name in table.columns]
+    marks = zip(*(table.columns[name] for name in kinds), strict=True) if kinds else ()
+    category = [
+        next((kind for kind, cell in zip(kinds, row, strict=True) if _is_one(cell)), "")
+        for row in marks
+    ] or [""] * len(table)
+    toxic = binary_labels(labels, f"{table.place}, column 'toxic'")
+    return {
+        "texts": table.column("comment_text"),
+        "labels": toxic,
+        "category": [
+            kind or ("toxic" if one else "") for kind, one in zip(category, toxic, strict=True)
+        ],
+    }
+
+
+_JIGSAW_KINDS = ("threat", "identity_hate", "severe_toxic", "obscene", "insult")
+"""Rarest first: the category of a comment is the rarest kind that it is marked with."""
+
+
+def _is_one(cell: Any) -> bool:
+    return not is_missing(cell) and str(cell) in ("1", "1.0", "True", "true")
+
+
+def _civil(table: Table) -> Columns:
+    """Civil Comments with toxic spans: toxic if at least half of the annotators thought so."""
+    pairs = zip(table.column("n_not_toxic"), table.column("n_workers"), strict=True)
+    return {
+        "texts": table.column("comment_text"),
+        "labels": [int(2 * int(clean) <= int(workers)) for clean, workers in pairs],
+    }
+
+
+def _either(table: Table, *names: str) -> list[Any]:
+    """The first of these columns that is there; an error about the last one if none is."""
+    return table.column(next((name for name in names if name in table.columns), names[-1]))
+
+
+def _rtp(subset: str) -> Reader:
+    """RealToxicityPrompts, nested (the original jsonl, the hub) or flat (``prompt_toxicity``)."""
+
+    def read(table: Table) -> Columns:
+        scores = [
+            math.nan if is_missing(cell) else float(cell)
+            for cell in _either(table, "prompt.toxicity", "prompt_toxicity")
+        ]
+        if subset == "challenging":
+            keep = [_is_one(cell) for cell in table.column("challenging")]
+        else:
+            keep = [
+                subset == "all" or (score >= 0.5 if subset == "toxic" else score < 0.5)
+                for score in scores
+            ]
+        texts = _either(table, "prompt.text", "prompt")
+        return {"texts": texts, "toxicity": scores, "keep": keep}
+
+    return read
+
+
+def _rtp_corpus(table: Table) -> Columns:
+    """Continuations labelled by their stored score of at least 0.5; unscored rows are left out."""
+    scores = _either(table, "continuation.toxicity", "continuation_toxicity")
+    return {
+        "texts": _either(table, "continuation.text", "continuation"),
+        "labels": [int(not is_missing(cell) and float(cell) >= 0.5) for cell in scores],
+        "keep": [not is_missing(cell) for cell in scores],
+    }
+
+
+def _wikitext(table: Table) -> Columns:
+    """Lines, verbatim and in order; whether they are WikiText's tokenised form is found out."""
+    lines = table.column(TEXT_COLUMN)
+    tokenised = any(" @-@ " in line or " <unk> " in line for line in lines if line)
+    return {"texts": lines, "tokenised": tokenised}
+
+
+_RTP_FILES = ("prompts.jsonl", "realtoxicityprompts-data.jsonl", "prompts.parquet")
+
+ADAPTERS: dict[str, Adapter] = {
+    "jigsaw": Adapter(
+        "Jigsaw Toxic Comment Classification Challenge",
+        ("train.csv", "train.parquet"),
+        corpus=_jigsaw,
+    ),
+    "civil": Adapter(
+        "Civil Comments with toxic spans",
+        ("comments.csv", "comments.parquet"),
+        corpus=_civil,
+    ),
+    "rtp": Adapter("RealToxicityPrompts", _RTP_FILES, corpus=_rtp_corpus, prompts=_rtp("all")),
+    "rtp-challenging": Adapter(
+        "RealToxicityPrompts, its challenging prompts",
+        ("challenging.parquet", *_RTP_FILES),
+        prompts=_rtp("challenging"),
+    ),
+    "rtp-toxic": Adapter(
+        "RealToxicityPrompts, prompts scored 0.5 or more", _RTP_FILES, prompts=_rtp("toxic")
+    ),
+    "rtp-nontoxic": Adapter(
+        "RealToxicityPrompts, prompts scored below 0.5", _RTP_FILES, prompts=_rtp("nontoxic")
+    ),
+    "wikitext": Adapter(
+        "WikiText, raw or tokenised",
+        (
+            "test.parquet",
+            "wiki.test.raw",
+            "wiki.test.tokens",
+            "test.txt",
+            "valid.parquet",
+            "valid.txt",
+        ),
+        neutral=_wikitext,
+    ),
+}

@@ -1,0 +1,106 @@
+"""The grammar of what a user names, and the table that it leads to.
+
+demo                      the bundled specimen (``pip install 'bezoar[demo]'``)
+jigsaw:PATH  civil:PATH   known sets, a file or the folder that holds it
+rtp:PATH                  also rtp-challenging:, rtp-toxic:, rtp-nontoxic:
+wikitext:PATH
+FILE.csv|tsv|json|jsonl|parquet|txt
+hub:ID[:CONFIG][@SPLIT]   also behind a known set: rtp:hub:allenai/real-toxicity-prompts
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from bezoar.corpus.adapters import ADAPTERS
+from bezoar.corpus.reading import SUFFIXES, Table, find_file, read_hub, read_table
+from bezoar.errors import DataError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a spec led to.
+
+    Attributes:
+        table: its columns.
+        adapter: the known set that reads them, "" for named columns.
+        name: short name for tables.
+        recorded: the spec, its path relative to the data root.
+        notes: what was guessed on the way.
+    """
+
+    table: Table
+    adapter: str
+    name: str
+    recorded: str
+    notes: list[str] = field(default_factory=list)
+
+
+def find(spec: str, data_root: Path | None = None) -> Found:
+    """Read the table that a spec names.
+
+    Raises:
+        DataError: if it names nothing that is there, with the nearest that is.
+    """
+    prefix, rest = _parse(spec, data_root)
+    if prefix == "hub" or rest.startswith("hub:"):
+        rest = rest.removeprefix("hub:")
+        adapter = "" if prefix == "hub" else prefix
+        name = rest.partition("@")[0].rpartition("/")[2]
+        return Found(read_hub(rest), adapter, adapter or name, spec)
+    path = find_file(_located(rest, data_root), ADAPTERS[prefix].files if prefix else ())
+    recorded = f"{prefix}:" * bool(prefix) + _relative(path, data_root)
+    return Found(read_table(path), prefix, prefix or path.stem, recorded)
+
+
+def demo_path(function: str) -> Path:
+    """Where the demo distribution keeps something.
+
+    Raises:
+        DataError: if it is not installed.
+    """
+    try:
+        return Path(getattr(import_module("bezoar_demo"), function)())
+    except ImportError as error:
+        raise DataError(
+            "The demo data is not installed.", hint="Run: pip install 'bezoar[demo]'"
+        ) from error
+
+
+def _parse(spec: str, data_root: Path | None) -> tuple[str, str]:
+    """Split a spec into the kind of data ("" for a plain file) and what follows."""
+    prefix, colon, rest = spec.partition(":")
+    known = (*ADAPTERS, "hub")
+    if colon and prefix in known:
+        if not rest:
+            raise DataError(f"{spec!r} names no path.", hint=f"Write {prefix}:PATH.")
+        return prefix, rest
+    if Path(spec).suffix or _located(spec, data_root).exists():
+        return "", spec
+    if colon:
+        hint = did_you_mean(prefix, (*known, "demo"))
+        raise DataError(f"Unknown kind of data {prefix!r} in {spec!r}.", hint=hint)
+    kinds = ", ".join(f"{name}:PATH" for name in ADAPTERS)
+    raise DataError(
+        f"{spec!r} is neither a file nor a known kind of data.",
+        hint=f"Use demo, hub:ID, {kinds}, or a {', '.join(SUFFIXES)} file.",
+    )
+
+
+def _located(path: str, data_root: Path | None) -> Path:
+    given = Path(path).expanduser()
+    if data_root is not None and not given.is_absolute() and (data_root / given).exists():
+        return data_root / given
+    return given
+
+
+def _relative(path: Path, data_root: Path | None) -> str:
+    """A path as it may be recorded: below the data root, else only its name."""
+    if data_root is None:
+        return path.as_posix()
+    try:
+        return path.resolve().relative_to(data_root.resolve()).as_posix()
+    except ValueError:
+        return path.name
