@@ -1,4 +1,4 @@
-"""How directions, subspaces and probes lie on disk: one safetensors file and the JSON that owns it."""
+"""How directions, subspaces and probes lie on disk: a safetensors file, and the JSON owning it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """MLP value vectors ranked by cosine to a direction (Lee et al. 2024, section 3.2).
 
-An MLP writes ``Σ_i a_i v_i + b``: neuron i reads with its key, scales by its coefficient ``a_i`` and
-writes its value vector ``v_i``. The ``v_i`` nearest to a toxicity probe are the candidates for
+An MLP writes ``Σ_i a_i v_i + b``: neuron i reads with its key, scales by its coefficient ``a_i``
+and writes its value vector ``v_i``. The ``v_i`` nearest to a toxicity probe are the candidates for
 "toxic neurons". The ranking is exact over all layers: every cosine is computed, none is dropped
 before the merge, and ties fall to the earlier layer and the lower index.
 """
@@ -10,20 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
+from rich.table import Table
 from torch import Tensor
 
 from bezoar.errors import ConfigError, DataError, UnsupportedAnatomy, did_you_mean
 from bezoar.locate.direction import Direction
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.results import Result
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Mode = Literal["correct", "code"]
 MODES = ("correct", "code")
@@ -113,8 +111,6 @@ class ValueRanking(Result):
         return torch.stack(rows) if rows else torch.zeros(0, lm.d_model)
 
     def __rich__(self) -> Table:
-        from rich.table import Table
-
         title = f"value vectors nearest to {self.direction} (of {self.considered:,})"
         table = Table("rank", "layer", "index", "cosine", "norm", title=title)
         for e in self.entries[:20]:
@@ -141,25 +137,33 @@ def rank_values(
         ConfigError: for an unknown mode or ``top`` below 1.
         DataError: if the direction has another width than the model.
     """
-    if mode not in MODES:
-        raise ConfigError(f"mode={mode!r} is not known.", hint=did_you_mean(str(mode), MODES))
     if top < 1:
         raise ConfigError(f"top={top} value vectors cannot be ranked.", hint="Ask for at least 1.")
-    check_width(lm, direction.vector, direction.name)
-    cosines, norms, places = [], [], []
-    for layer in range(lm.n_layers):
-        cosine, norm = _cosines(lm.values(layer), direction.vector.double(), mode == "code")
-        cosines.append(cosine)
-        norms.append(norm)
-        places.append(np.stack([np.full(len(norm), layer), np.arange(len(norm))]))
-    cosine, norm, place = (np.concatenate(parts, axis=-1) for parts in (cosines, norms, places))
+    cosine, norm, place = _all_cosines(lm, direction, mode)
     # Rounded for the order only: two equal rows may differ in the last bit of a blocked product.
     order = np.lexsort((place[1], place[0], -np.round(cosine, 12)))[:top]
-    entries = tuple(
-        ValueEntry(rank, int(place[0, i]), int(place[1, i]), float(cosine[i]), float(norm[i]))
-        for rank, i in enumerate(order)
-    )
+    entries = _entries(order, cosine, norm, place)
     return ValueRanking(entries, direction.name, mode, len(cosine), lm.fingerprint)
+
+
+def random_values(
+    lm: LanguageModel, direction: Direction, n: int, *, seed: int = 0, mode: Mode = "correct"
+) -> ValueRanking:
+    """The null of `rank_values`: ``n`` value vectors drawn from all layers without replacement.
+
+    Their "rank" is the order of the draw; the first k of n draws are the k draws of the same seed.
+
+    Raises:
+        ConfigError: if there are not as many value vectors, or for an unknown mode.
+    """
+    cosine, norm, place = _all_cosines(lm, direction, mode)
+    if not 1 <= n <= len(cosine):
+        raise ConfigError(
+            f"{n} value vectors cannot be drawn.", hint=f"{lm.name} has {len(cosine)}."
+        )
+    drawn = np.random.default_rng(seed).permutation(len(cosine))[:n]
+    entries = _entries(drawn, cosine, norm, place)
+    return ValueRanking(entries, f"random ({seed})", mode, len(cosine), lm.fingerprint)
 
 
 def check_width(lm: LanguageModel, vector: Tensor, name: str) -> None:
@@ -173,6 +177,31 @@ def check_width(lm: LanguageModel, vector: Tensor, name: str) -> None:
             f"{name!r} has width {vector.shape[-1]}, and {lm.name} has d_model {lm.d_model}.",
             hint="Take a direction of a residual-stream site (resid_*, attn_out, mlp_out, embed).",
         )
+
+
+def _all_cosines(
+    lm: LanguageModel, direction: Direction, mode: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cosine and norm of every value vector, and its (layer, index) in two rows."""
+    if mode not in MODES:
+        raise ConfigError(f"mode={mode!r} is not known.", hint=did_you_mean(mode, MODES))
+    check_width(lm, direction.vector, direction.name)
+    cosines, norms, places = [], [], []
+    for layer in range(lm.n_layers):
+        cosine, norm = _cosines(lm.values(layer), direction.vector.double(), mode == "code")
+        cosines.append(cosine)
+        norms.append(norm)
+        places.append(np.stack([np.full(len(norm), layer), np.arange(len(norm))]))
+    return np.concatenate(cosines), np.concatenate(norms), np.concatenate(places, axis=1)
+
+
+def _entries(
+    order: np.ndarray, cosine: np.ndarray, norm: np.ndarray, place: np.ndarray
+) -> tuple[ValueEntry, ...]:
+    return tuple(
+        ValueEntry(rank, int(place[0, i]), int(place[1, i]), float(cosine[i]), float(norm[i]))
+        for rank, i in enumerate(order)
+    )
 
 
 def _cosines(

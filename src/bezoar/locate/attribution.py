@@ -1,0 +1,249 @@
+"""Direct logit attribution: which components, and which neurons, wrote a token's logit.
+
+With the final norm's scale frozen at the value it had, a logit is a sum over everything that was
+added to the residual stream (before soft-capping, which is no sum). A neuron's part is
+``a_i · (r · v_i)`` where r is the token's unembedding row pulled back through the norm: "the
+sub-update promotes the tokens that ``W_U v_i`` ranks first" (Geva et al. 2022), to scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from rich.table import Table
+from torch import Tensor
+
+from bezoar.errors import DataError
+from bezoar.locate.lens import batches_of, checked_ids, encode_for, last_values, over_prompts
+from bezoar.locate.norm import AffineNorm
+from bezoar.locate.vocabulary import needs_unembedding, shown
+from bezoar.models import LanguageModel, Site
+from bezoar.runs.progress import Progress, track
+from bezoar.runs.results import Result
+from bezoar.stats.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LogitPart(Result):
+    """What one component added to the logit, mean over prompts: "embed", "3.mlp_out", "bias"."""
+
+    component: str
+    logit: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LogitAttribution(Result):
+    """A logit as a sum over components.
+
+    Attributes:
+        parts: in order of execution; they sum to ``logit``.
+        logit: of the token (mean over the set, minus the mean over ``against``), before any
+            soft-cap.
+        tokens, against: the sets, as text.
+        prompts_n: how many prompts.
+    """
+
+    parts: tuple[LogitPart, ...]
+    logit: Interval
+    tokens: tuple[str, ...]
+    against: tuple[str, ...]
+    prompts_n: int
+
+    def __rich__(self) -> Table:
+        title = f"logit {self.logit} of {' '.join(shown(t) for t in self.tokens[:5])}"
+        table = Table("component", "adds", title=title)
+        for part in self.parts:
+            table.add_row(part.component, str(part.logit))
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class SubUpdate(Result):
+    """What neuron ``index`` of ``layer`` added to the logit, mean over prompts.
+
+    Attributes:
+        layer, index: which neuron.
+        coefficient: mean a_i.
+        logit: mean contribution; the interval is its normal approximation over prompts.
+    """
+
+    layer: int
+    index: int
+    coefficient: float
+    logit: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SubUpdateAttribution(Result):
+    """The MLP neurons that raise and lower a token's logit most.
+
+    Attributes:
+        raising, lowering: the strongest, strongest first.
+        by_layer: Σ over all neurons of a layer (without the MLP's bias).
+        tokens, against, prompts_n: as in `LogitAttribution`.
+    """
+
+    raising: tuple[SubUpdate, ...]
+    lowering: tuple[SubUpdate, ...]
+    by_layer: tuple[float, ...]
+    tokens: tuple[str, ...]
+    against: tuple[str, ...]
+    prompts_n: int
+
+    def __rich__(self) -> Table:
+        title = f"sub-updates to the logit of {' '.join(shown(t) for t in self.tokens[:5])}"
+        table = Table("layer", "index", "coefficient", "adds", title=title)
+        for s in (*self.raising[:10], *self.lowering[:10]):
+            table.add_row(str(s.layer), str(s.index), f"{s.coefficient:.3g}", str(s.logit))
+        return table
+
+
+@torch.no_grad()
+def component_attribution(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    token_ids: Sequence[int],
+    *,
+    against: Sequence[int] = (),
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LogitAttribution:
+    """Split the logit at the last position into what each attention and MLP added.
+
+    Args:
+        lm: the model.
+        prompts: texts, each read at its last token.
+        token_ids: tokens whose mean logit is split.
+        against: tokens whose mean logit is subtracted from it.
+        budget_tokens: padded tokens of a batch.
+        max_tokens: keep the first tokens of a prompt only.
+        seed: of the bootstrap over prompts.
+        progress: where to show progress.
+
+    Raises:
+        UnsupportedAnatomy: if the model has no unembedding or another kind of norm.
+    """
+    reader, constant = _reader(lm, token_ids, against)
+    added = lm.sites(("attn_out", "mlp_out"))
+    sites = [Site(0, "resid_pre"), *added]
+    names = ["embed", *map(str, added), "bias"]
+    parts = np.empty((len(names), len(prompts)))
+    parts[-1] = constant
+    limits = (budget_tokens, max_tokens)
+    for rows, values, pulled in _passes(lm, prompts, sites, reader, limits, progress):
+        for part, site in zip(parts, sites, strict=False):
+            part[rows] = (values[site] * pulled).sum(-1).cpu()
+    return LogitAttribution(
+        parts=tuple(
+            LogitPart(name, over_prompts(row, seed)) for name, row in zip(names, parts, strict=True)
+        ),
+        logit=over_prompts(parts.sum(axis=0), seed),
+        tokens=tuple(lm.token_strings(token_ids)),
+        against=tuple(lm.token_strings(against)),
+        prompts_n=len(prompts),
+    )
+
+
+@torch.no_grad()
+def sub_update_attribution(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    token_ids: Sequence[int],
+    *,
+    against: Sequence[int] = (),
+    top: int = 20,
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> SubUpdateAttribution:
+    """Rank all MLP neurons by what their sub-updates ``a_i v_i`` add to a logit.
+
+    Arguments and errors are those of `component_attribution`; ``top`` neurons of each sign are
+    kept. A norm between the MLP and the stream is frozen like the final one.
+    """
+    reader, _ = _reader(lm, token_ids, against)
+    posts = lm.sites(("mlp_post",))
+    outer = [i for i in range(lm.n_layers) if lm.anatomy[i].mlp_post_norm is not None]
+    sites = [*posts, *(Site(i, p) for i in outer for p in ("mlp_raw", "mlp_out"))]
+    moments = [np.zeros((3, lm.values(i).shape[0])) for i in range(lm.n_layers)]
+    norms = {i: AffineNorm.of(lm.anatomy[i].part("mlp_post_norm"), reader) for i in outer}
+    limits = (budget_tokens, max_tokens)
+    for _, values, pulled in _passes(lm, prompts, sites, reader, limits, progress):
+        for layer, site in enumerate(posts):
+            read = pulled
+            if norm := norms.get(layer):
+                raw, out = values[Site(layer, "mlp_raw")], values[Site(layer, "mlp_out")]
+                read = norm.pull_back(pulled) / norm.scale(raw, out)
+            logit = values[site] * (read @ lm.values(layer).T)
+            for moment, rows in zip(moments[layer], (values[site], logit, logit**2), strict=True):
+                moment += rows.double().sum(dim=0).cpu().numpy()
+    ranked = _ranked(moments, len(prompts), top)
+    return SubUpdateAttribution(
+        raising=ranked[0],
+        lowering=ranked[1],
+        by_layer=tuple(float(m[1].sum()) / len(prompts) for m in moments),
+        tokens=tuple(lm.token_strings(token_ids)),
+        against=tuple(lm.token_strings(against)),
+        prompts_n=len(prompts),
+    )
+
+
+def _reader(
+    lm: LanguageModel, token_ids: Sequence[int], against: Sequence[int]
+) -> tuple[Float[Tensor, " d_model"], float]:
+    """What reads the logit from the normed residual, and the part that no residual decides."""
+    unembedding = needs_unembedding(lm)
+    plus = checked_ids(lm, token_ids)
+    minus = checked_ids(lm, against) if against else []
+    reader, constant = unembedding[plus].mean(dim=0), 0.0
+    if minus:
+        reader = reader - unembedding[minus].mean(dim=0)
+    if lm.b_U is not None:
+        constant = float(lm.b_U[plus].mean() - (lm.b_U[minus].mean() if minus else 0.0))
+    return reader, constant + float(AffineNorm.of(lm.final_norm, reader).bias @ reader)
+
+
+def _passes(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    sites: Sequence[Site],
+    reader: Float[Tensor, " d_model"],
+    limits: tuple[int, int | None],
+    progress: Progress | None,
+) -> Iterator[tuple[list[int], dict[Site, Tensor], Tensor]]:
+    """For each batch: its rows, values at the last token, and the pulled-back reader [rows d]."""
+    if not prompts:
+        raise DataError("There is no prompt to attribute.", hint="Give at least one.")
+    norm = AffineNorm.of(lm.final_norm, reader)
+    final = Site(lm.n_layers - 1, "resid_post")
+    encoded = encode_for(lm, prompts, limits[1])
+    batches = list(batches_of(encoded, limits[0]))
+    for rows in track(progress, batches, "Logit attribution", unit="batches"):
+        values = last_values(lm, [encoded[i] for i in rows], [*sites, final])
+        scale = norm.scale(values[final], lm.final_norm(values[final]))
+        yield rows, values, norm.pull_back(reader) / scale
+
+
+def _ranked(
+    moments: list[np.ndarray], n: int, top: int
+) -> tuple[tuple[SubUpdate, ...], tuple[SubUpdate, ...]]:
+    """The neurons with the largest and the smallest mean contribution."""
+    coefficient, mean, square = (np.concatenate([m[i] for m in moments]) / n for i in range(3))
+    error = np.sqrt(np.maximum(square - mean**2, 0) / max(n - 1, 1))
+    sizes = [m.shape[1] for m in moments]
+    layer = np.repeat(np.arange(len(sizes)), sizes)
+    index = np.concatenate([np.arange(size) for size in sizes])
+    order = np.argsort(-mean, kind="stable")
+
+    def entry(i: int) -> SubUpdate:
+        half = 1.96 * float(error[i])
+        logit = Interval(float(mean[i]), float(mean[i]) - half, float(mean[i]) + half)
+        return SubUpdate(int(layer[i]), int(index[i]), float(coefficient[i]), logit)
+
+    return tuple(map(entry, order[:top])), tuple(map(entry, order[::-1][:top]))
