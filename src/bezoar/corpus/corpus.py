@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,8 @@ from jaxtyping import Float, Int8
 
 from bezoar.errors import CorruptArtefact, DataError
 from bezoar.runs.results import Result, atomic_write
+
+R = TypeVar("R", bound="Rows")
 
 _METADATA = b"bezoar"
 _NOT_COLUMNS = ("name", "origin", "tokenised")
@@ -57,7 +59,7 @@ class Rows:
             digest.update(json.dumps([name, cells], ensure_ascii=True).encode())
         return digest.hexdigest()[:16]
 
-    def take(self, rows: Sequence[int] | np.ndarray, *, note: str = "") -> Self:
+    def take(self: R, rows: Sequence[int] | np.ndarray, *, note: str = "") -> R:
         """The given rows, in the given order.
 
         Args:
@@ -83,7 +85,7 @@ class Rows:
         atomic_write(path, sink.getvalue().to_pybytes())
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls: type[R], path: Path) -> R:
         """Read what ``save`` wrote.
 
         Raises:

@@ -1,0 +1,98 @@
+"""Train, select and report: three parts that share no text, no near repeat and no group."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from bezoar.corpus.corpus import Corpus
+from bezoar.errors import DataError
+from bezoar.stats.duplicates import near_duplicates
+from bezoar.stats.splits import joint_groups, text_key, unit_hash
+
+PARTS = ("train", "select", "report")
+_SALT = "bezoar-split-1"
+
+
+class CorpusSplits(NamedTuple):
+    """The three parts: to fit on, to choose by, and to report on once."""
+
+    train: Corpus
+    select: Corpus
+    report: Corpus
+
+
+def split_corpus(
+    corpus: Corpus,
+    shares: tuple[float, float, float] = (0.6, 0.2, 0.2),
+    *,
+    near: float | None = 0.7,
+) -> CorpusSplits:
+    """Split by the hash of the text, so that the same text falls on the same side everywhere.
+
+    A corpus whose ``split`` column holds only train, select and report keeps that split. Rows of
+    one group stay together, and so do repeats; a row that nearly repeats one of an earlier part
+    moves there with its group, until no part nearly repeats another.
+
+    Args:
+        corpus: cleaned, or repeats cost time.
+        shares: of train, select and report; they sum to 1.
+        near: similarity from which on two texts are near repeats; None does not look.
+
+    Raises:
+        DataError: if a part would be empty or hold one label only.
+    """
+    if abs(sum(shares) - 1) > 1e-9 or min(shares) <= 0:
+        raise DataError(
+            f"The shares {shares} sum to {sum(shares):g}.", hint="Make it 1, each above 0."
+        )
+    if corpus.split is not None and set(corpus.split) <= set(PARTS):
+        part = np.array([PARTS.index(name) for name in corpus.split])
+    else:
+        part = _by_hash(corpus, shares, near)
+    parts = []
+    for number, name in enumerate(PARTS):
+        chosen = part == number
+        labels = set(corpus.labels[chosen].tolist())
+        if labels != {0, 1}:
+            raise DataError(
+                f"The {name} part of {corpus.name!r} has {chosen.sum()} of {len(corpus)} texts, "
+                f"labels {sorted(labels)}: both are needed.",
+                hint="Give more labelled texts of both kinds.",
+            )
+        parts.append(corpus.take(chosen, note=f"the {name} part, {chosen.sum()} of {len(corpus)}"))
+    return CorpusSplits(*parts)
+
+
+def _by_hash(
+    corpus: Corpus, shares: tuple[float, float, float], near: float | None
+) -> Int[np.ndarray, " text"]:
+    keys = [text_key(text) for text in corpus.texts]
+    named = [name or None for name in corpus.group or [""] * len(corpus)]
+    unit = joint_groups(keys, named)
+    # A unit is named by its smallest key, which no order of the rows changes.
+    names: dict[int, str] = {}
+    for number, key in zip(unit.tolist(), keys, strict=True):
+        names[number] = min(names.get(number, key), key)
+    hashes = np.array([unit_hash(names[number], _SALT) for number in range(len(names))])
+    part_of_unit = np.searchsorted(np.cumsum(shares)[:-1], hashes, side="right")
+    while near is not None and _move_near_repeats(corpus, unit, part_of_unit, near):
+        pass
+    return part_of_unit[unit]
+
+
+def _move_near_repeats(
+    corpus: Corpus, unit: np.ndarray, part_of_unit: np.ndarray, near: float
+) -> bool:
+    """Pull units into earlier parts, in place; whether any moved (parts only fall, so it ends)."""
+    moved = False
+    for later, earlier in ((1, 0), (2, 0), (2, 1)):
+        rows_a = np.flatnonzero(part_of_unit[unit] == later)
+        rows_b = np.flatnonzero(part_of_unit[unit] == earlier)
+        texts_a, texts_b = ([corpus.texts[row] for row in rows] for rows in (rows_a, rows_b))
+        found = near_duplicates(texts_a, texts_b, near)
+        part_of_unit[unit[rows_a[list(found.a)]]] = earlier
+        moved |= len(found) > 0
+    return moved
