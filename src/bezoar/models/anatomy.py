@@ -39,8 +39,8 @@ class HookPoint:
 
     Attributes:
         module: hook this one.
-        where: ``"input"`` (a forward pre-hook; the first tensor argument) or ``"output"`` (a forward
-            hook; a module may return a tensor, or a tuple whose first tensor is meant).
+        where: ``"input"`` (a forward pre-hook; the first tensor argument) or ``"output"`` (a
+            forward hook; the tensor returned, or the first tensor of a returned tuple).
         writable: whether replacing the value there edits the site.
         delta: the site is the module's output minus its input (``resid_delta``).
     """
@@ -59,8 +59,8 @@ class BlockAnatomy:
         block: the block itself; its input and output are the residual stream.
         attention: the module that mixes positions.
         attn_out_proj: the last linear map of attention; it reads ``z``.
-        attn_added: the module whose output is added to the stream (attention, its last linear map, or
-            a norm after it).
+        attn_added: the module whose output is added to the stream (attention, its last linear
+            map, or a norm after it).
         attn_norm, mlp_norm: the norms whose outputs attention and the MLP read.
         attn_post_norm, mlp_post_norm: norms between a component and the stream.
         mlp: the module holding the MLP's linear maps, if one holds just them.
@@ -134,7 +134,9 @@ class Anatomy:
         embed: the token embedding.
         final_norm: what stands between the last block and the unembedding (identity if nothing).
         unembed: the linear map to logits; None for a model without one.
+        d_model: width of the residual stream.
         tied: the unembedding's weight is the embedding's.
+        logit_scale: what the model multiplies the unembedding's output by.
         reuses_memory: some module's output is later overwritten in place, so captures must copy.
     """
 
@@ -144,7 +146,9 @@ class Anatomy:
     embed: nn.Module
     final_norm: nn.Module
     unembed: nn.Module | None
+    d_model: int
     tied: bool
+    logit_scale: float = 1.0
     reuses_memory: bool = False
 
     def __getitem__(self, layer: int) -> BlockAnatomy:
@@ -175,8 +179,8 @@ class Anatomy:
         if not 0 <= site.layer < len(self.blocks):
             raise SiteError(
                 f"There is no layer {site.layer}: this model has {len(self.blocks)}.",
-                hint=f"Layers run from 0 to {len(self.blocks) - 1}; negative ones count from the end "
-                "in LanguageModel.site().",
+                hint=f"Layers run from 0 to {len(self.blocks) - 1}; LanguageModel.site also takes "
+                "negative ones, counted from the end.",
             )
         return _block_hook_point(self[site.layer], site)
 
@@ -223,7 +227,7 @@ def require_writable(anatomy: Anatomy, site: Site) -> HookPoint:
     """The hook point of a site that an edit may replace.
 
     Raises:
-        SiteError: for ``resid_mid`` and ``resid_delta``, which are sums and have no module of their own.
+        SiteError: for ``resid_mid`` and ``resid_delta``, sums that no module of their own writes.
     """
     point = anatomy.hook_point(site)
     if not point.writable:

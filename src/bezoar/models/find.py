@@ -1,12 +1,14 @@
 """Find the parts of a transformer by structure: the module graph, widths, and where numbers flow.
 
-Nothing here knows a family by name. Two small forward passes that differ in their first token are
+Nothing here knows a family by name. Two small forward passes that differ in one token are
 recorded. Blocks are the chain of list members that hand the residual stream on; attention is what
-mixes positions; the MLP is the rest; a block is parallel if its MLP does not see its attention; what
-is *added* to the stream is found by checking the sum.
+mixes positions; the MLP's maps are told by their widths and order; what is *added* to the stream
+is found by checking the sum, and so is whether a block is parallel.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from bezoar.errors import UnsupportedAnatomy, did_you_mean
 from bezoar.models.anatomy import Anatomy, AnatomyNames
 from bezoar.models.find_block import find_block, is_linear
 from bezoar.models.trace import Call, Trace, close, trace
+from bezoar.models.weights import embedding_weight
 
 PROBE_LENGTH = 6
 
@@ -30,20 +33,30 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
         UnsupportedAnatomy: if no chain of blocks is found; lists what was found.
     """
     names = names or AnatomyNames()
-    embed = model.get_input_embeddings()
-    first, second = probe_ids(embed)
-    run, other = trace(model, first), trace(model, second)
+    embed: nn.Module = model.get_input_embeddings()  # type: ignore[operator]
+    weight = embedding_weight(embed)
+    first, second = probe_ids(weight)
+    try:
+        run, other = trace(model, first), trace(model, second)
+    except Exception as error:
+        raise UnsupportedAnatomy(
+            f"A forward pass of {type(model).__name__} on {PROBE_LENGTH} token ids failed: {error}",
+            hint="Only models that run on input_ids alone are supported.",
+        ) from error
     modules = dict(model.named_modules())
     blocks_name = _find_blocks(modules, run, names)
     blocks = tuple(modules[blocks_name])
-    eps = torch.finfo(next(model.parameters()).dtype).eps
+    eps = torch.finfo(weight.dtype).eps
     attention = names.attention or _find_attention(run, other, f"{blocks_name}.0")
+    stream = run.of(f"{blocks_name}.0")
+    width = None if stream is None else stream.d_in
+    if width is None:
+        raise UnsupportedAnatomy(f"The block {blocks_name}.0 was never called in a forward pass.")
     parts = tuple(
         find_block(run, f"{blocks_name}.{layer}", attention, names, eps)
         for layer in range(len(blocks))
     )
     unembed = _find_unembed(model, modules, names)
-    weight = getattr(embed, "weight", None)
     return Anatomy(
         base=_find_base(model, unembed),
         blocks=blocks,
@@ -51,19 +64,20 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
         embed=embed,
         final_norm=_find_final_norm(modules, run, blocks_name, unembed, names),
         unembed=unembed,
-        tied=unembed is not None and weight is not None and unembed.weight is weight,
+        d_model=width,
+        tied=unembed is not None and unembed.weight is weight,
+        logit_scale=_find_logit_scale(model, run, unembed),
         reuses_memory=any(call.overwritten for call in run.calls),
     )
 
 
-def probe_ids(embed: nn.Module) -> tuple[Tensor, Tensor]:
-    """Two rows of [1 pos] ids that differ in the first token."""
-    weight = embed.weight
-    vocab = getattr(embed, "num_embeddings", weight.shape[0])
-    ids = torch.tensor([[(7 * i + 5) % vocab for i in range(PROBE_LENGTH)]], device=weight.device)
-    changed = ids.clone()
-    changed[0, 0] = (int(ids[0, 0]) + vocab // 2) % vocab
-    return ids, changed
+def probe_ids(embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """Two rows of [1 pos] token ids that differ in the last token but one."""
+    vocab = embedding.shape[0]
+    ids = [(7 * i + 5) % vocab for i in range(PROBE_LENGTH)]
+    changed = [*ids[:-2], (ids[-2] + vocab // 2) % vocab, ids[-1]]
+    first, second = torch.tensor([[ids], [changed]], device=embedding.device)
+    return first, second
 
 
 def _find_blocks(modules: dict[str, nn.Module], run: Trace, names: AnatomyNames) -> str:
@@ -97,13 +111,13 @@ def _is_chain(calls: list[Call | None]) -> bool:
     known = [call for call in calls if call is not None and call.read is not None]
     if len(known) < len(calls) or any(call.d_in != call.d_out for call in known):
         return False
-    return all(close(a.wrote, b.read, 1e-6) for a, b in zip(known, known[1:], strict=False))
+    return all(close(a.wrote, b.read, 1e-6) for a, b in itertools.pairwise(known))
 
 
 def _find_attention(run: Trace, other: Trace, block: str) -> str | None:
     """The outermost module of the first block that mixes positions, by its name inside the block.
 
-    In the first block, before attention, the last position knows nothing of the first token.
+    In the first block, before attention, the last position knows nothing of the token before it.
     """
     for call in run.within(block):
         twin = other.of(call.name)
@@ -132,7 +146,7 @@ def _find_unembed(
 ) -> nn.Module | None:
     if names.unembed is not None:
         return _named(modules, names.unembed)
-    found = model.get_output_embeddings()
+    found: nn.Module | None = model.get_output_embeddings()  # type: ignore[operator]
     return found if found is not None and is_linear(found) else None
 
 
@@ -153,16 +167,26 @@ def _find_final_norm(
         return nn.Identity()
     for call in run.calls:
         reads_last = call.start > last.end and close(call.read, last.wrote, 1e-6)
-        if reads_last and call.module is not unembed and call.d_out == call.d_in:
-            if goal is None or close(call.wrote, goal, 1e-6):
-                return call.module
+        reaches = goal is None or close(call.wrote, goal, 1e-6)
+        if reads_last and reaches and call.module is not unembed and call.d_out == call.d_in:
+            return call.module
     if goal is None:
         return nn.Identity()
     raise UnsupportedAnatomy(
-        "No module was found between the last block and the unembedding that turns the one's output "
-        "into the other's input.",
+        "No module was found that turns the last block's output into the unembedding's input.",
         hint="Name it by hand: AnatomyNames(final_norm='model.norm').",
     )
+
+
+def _find_logit_scale(model: nn.Module, run: Trace, unembed: nn.Module | None) -> float:
+    """The constant between the unembedding's output and the model's logits, if there is one."""
+    whole = run.of("")
+    raw = next((call.wrote for call in run.calls if call.module is unembed), None)
+    if whole is None or whole.wrote is None or raw is None or raw.shape != whole.wrote.shape:
+        return 1.0
+    scale = float((raw * whole.wrote).sum() / raw.square().sum())
+    # A soft cap is no constant: it is left to the configuration, and to the check of parity.
+    return scale if close(whole.wrote, raw * scale, 1e-3) else 1.0
 
 
 def _named(modules: dict[str, nn.Module], name: str) -> nn.Module:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from bezoar.errors import UnsupportedAnatomy, did_you_mean
 from bezoar.models.anatomy import AnatomyNames, BlockAnatomy
@@ -13,7 +15,7 @@ from bezoar.models.trace import Call, Trace, close
 
 
 def is_linear(module: nn.Module) -> bool:
-    """Whether a module is one matrix (and perhaps a bias): ``nn.Linear``, ``Conv1D`` and the like."""
+    """Whether a module is one matrix and perhaps a bias (``nn.Linear``, ``Conv1D``)."""
     weight = getattr(module, "weight", None)
     if isinstance(module, nn.Embedding) or next(module.children(), None) is not None:
         return False
@@ -46,10 +48,13 @@ class _View:
 
         ``terms[0]`` is the stream, which may dwarf what is added to it.
         """
-        if total is None or any(t is None or t.shape != total.shape for t in terms):
+        if total is None:
             return False
-        rest = total - sum(terms)  # type: ignore[arg-type]
-        size = min(float(t.abs().max()) for t in terms[1:])  # type: ignore[union-attr]
+        parts = [t.reshape(-1) for t in terms if t is not None and t.numel() == total.numel()]
+        if len(parts) < len(terms):
+            return False
+        rest = total.reshape(-1) - torch.stack(parts).sum(0)
+        size = min(float(part.abs().max()) for part in parts[1:])
         rounding = 8 * self.eps * float(total.abs().max())
         return float(rest.abs().max()) <= max(1e-4, 8 * self.eps) * size + rounding
 
@@ -78,6 +83,8 @@ def find_block(
         view.missing["attention"] = "no module of the block mixes positions"
     mlp = _find_mlp(view, name, names)
     added = _find_added(view, mlp, name, names)
+    if not _is_whole(mlp, added):
+        mlp = _give_up(view, "the linear maps found are only a part of it (a mixture of experts?)")
     return BlockAnatomy(
         block=block.module,
         attention=_module(view.attention),
@@ -166,16 +173,26 @@ def _give_up(view: _View, reason: str) -> dict[str, Call]:
     return {}
 
 
+_ACTIVATIONS = (F.silu, F.gelu, lambda x: F.gelu(x, approximate="tanh"), F.relu, torch.sigmoid)
+
+
 def _gate_of(view: _View, ins: list[Call], w_out: Call) -> Call | None:
     """Of two maps, the one whose output goes through the activation: a = act(gate) * up."""
+    tolerance = max(1e-4, 8 * view.eps)
     for gate, up in (ins, ins[::-1]):
-        for act in view.outside():
-            if act.wrote is None or not close(act.read, gate.wrote, 1e-6) or act is gate:
-                continue
-            if up.wrote is not None and close(
-                act.wrote.reshape(-1) * up.wrote.reshape(-1), w_out.read, max(1e-4, 8 * view.eps)
-            ):
-                return gate
+        if gate.wrote is None or up.wrote is None:
+            continue
+        acted = [
+            call.wrote
+            for call in view.outside()
+            if call.wrote is not None
+            and call.wrote.numel() == up.wrote.numel()
+            and close(call.read, gate.wrote, 1e-6)
+        ]
+        # A model may call a function where others have a module.
+        acted += [act(gate.wrote) for act in _ACTIVATIONS]
+        if any(close(a.reshape(-1) * up.wrote.reshape(-1), w_out.read, tolerance) for a in acted):
+            return gate
     return None
 
 
@@ -225,6 +242,14 @@ def _find_added(view: _View, mlp: dict[str, Call], block: str, names: AnatomyNam
     return _Added()
 
 
+def _is_whole(mlp: dict[str, Call], added: _Added) -> bool:
+    """Whether what the MLP adds is what ``w_out`` wrote, perhaps normed; true if not known."""
+    if added.mlp is None or "w_out" not in mlp:
+        return True
+    raw = mlp["w_out"].wrote
+    return close(added.mlp.wrote, raw, 1e-6) or close(added.mlp.read, raw, 1e-6)
+
+
 def _attention_candidates(view: _View, mlp: dict[str, Call]) -> list[Call]:
     if view.attention is None:
         return []
@@ -247,9 +272,10 @@ def _writer_of(view: _View, reader: Call | None) -> Call | None:
     if reader is None:
         return None
     for call in view.outside():
-        if call.end < reader.start and call.d_in == call.d_out == view.d_model:
-            if close(call.wrote, reader.read, 1e-6) and not close(call.wrote, call.read, 1e-6):
-                return call
+        is_before = call.end < reader.start and call.d_in == call.d_out == view.d_model
+        changes = not close(call.wrote, call.read, 1e-6)
+        if is_before and changes and close(call.wrote, reader.read, 1e-6):
+            return call
     return None
 
 

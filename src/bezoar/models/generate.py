@@ -92,8 +92,8 @@ def _prompt_ids(
     room = lm.context - decoding.max_new_tokens
     if room < 1:
         raise ConfigError(
-            f"{decoding.max_new_tokens} new tokens leave no room for a prompt in the model's context "
-            f"of {lm.context}.",
+            f"{decoding.max_new_tokens} new tokens leave no room for a prompt: the model's context "
+            f"is {lm.context}.",
             hint="Lower max_new_tokens.",
         )
     rows: list[list[int]] = []

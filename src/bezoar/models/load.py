@@ -26,8 +26,8 @@ def load_pretrained(
     ``dtype`` says otherwise.
 
     Raises:
-        ModelError: if there is no such model, it has no safetensors weights, or it needs code of its
-            own.
+        ModelError: if there is no such model, it has no safetensors weights, or it needs code of
+            its own.
     """
     source = resolve(name)
     if isinstance(dtype, str):
@@ -60,7 +60,7 @@ def load_pretrained(
 
 
 def resolve(name: str | Path) -> str:
-    """The folder or hub id meant by ``name``; ``"demo"`` is the model of the bezoar-demo package."""
+    """The folder or hub id meant by ``name``; ``"demo"`` is the bezoar-demo package's model."""
     if str(name) == "demo":
         try:
             demo = importlib.import_module("bezoar_demo")

@@ -1,4 +1,4 @@
-"""Where in a model: a layer and a point (``3.mlp_out``), or a point of the whole model (``embed``)."""
+"""Where in a model: a layer and a point (``3.mlp_out``), or a point of the whole (``embed``)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @dataclass(slots=True)
 class Call:
-    """One call of a module. Tensors are float32 copies on the CPU; None where it passed no tensor."""
+    """One call of a module. Tensors are float32 copies on the CPU, None where none passed."""
 
     name: str
     module: nn.Module
