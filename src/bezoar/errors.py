@@ -91,7 +91,9 @@ class EditHasNoEffect(EditError):
 
 
 class BudgetError(EditError):
-    pass
+    """``trace`` is the search that failed (a ``BudgetTrace``), where there was one."""
+
+    trace: object = None
 
 
 class RunError(BezoarError):

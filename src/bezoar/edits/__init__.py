@@ -11,7 +11,7 @@ from bezoar.edits.activation import ActivationEdit, At
 from bezoar.edits.delta import Chain, ColumnScale, Delta, Dense, LowRank, RowScale
 from bezoar.edits.edit import Applied, Composed, Edit, NoOp
 from bezoar.edits.export import Exported, export
-from bezoar.edits.fold import stream_site
+from bezoar.edits.fold import stores_transposed, stream_site
 from bezoar.edits.logit import LogitEdit
 from bezoar.edits.module import ModuleEdit
 from bezoar.edits.ops import Add, Affine, Bottleneck, Clamp, Conditional, Gate, Op, Project
@@ -48,5 +48,6 @@ __all__ = [
     "export",
     "load_edit",
     "self_test",
+    "stores_transposed",
     "stream_site",
 ]

@@ -110,6 +110,11 @@ def stream_site(lm: LanguageModel, site: Site) -> Site:
     return Site(site.layer, "resid_post") if site.point in same else site
 
 
+def stores_transposed(module: nn.Module) -> bool:
+    """Whether a map keeps its weight as [in, out] (Conv1D, an embedding) and not [out, in]."""
+    return isinstance(module, Conv1D | nn.Embedding)
+
+
 def _append(deltas: dict[str, Delta], part: WeightEdit) -> None:
     for name, delta in part.deltas.items():
         deltas[name] = chain(deltas[name], delta) if name in deltas else delta
@@ -175,8 +180,7 @@ def _linear_at(lm: LanguageModel, site: Site, affine: AffineMap) -> tuple[nn.Mod
 def _deltas(
     lm: LanguageModel, site: Site, module: nn.Module, side: Side, affine: AffineMap
 ) -> dict[str, Delta]:
-    # Weights are thought of as [out, in]; Conv1D and embeddings store the transpose.
-    transposed = isinstance(module, Conv1D | nn.Embedding)
+    transposed = stores_transposed(module)
     name = lm.parameter_name(module, "weight")
     stored = _values(lm, name)
     weight = stored.T if transposed else stored

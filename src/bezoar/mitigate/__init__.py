@@ -1,0 +1,52 @@
+"""Mitigate: remedies, each a small frozen config whose `fit` makes an `Edit`.
+
+A `Method` says what it needs (``requires``), how much it does (``strength``), and by what it must
+not be beaten (`null_inputs`). `fit_to_budget` turns a stated cost ("perplexity +5 %") into a
+strength and shows every strength that was tried. One file per method; other packages add theirs
+through the entry-point group ``bezoar.methods``.
+"""
+
+from bezoar.mitigate.budget import BudgetPoint, BudgetTrace, Fitted, fit_to_budget
+from bezoar.mitigate.method import (
+    FitInputs,
+    Method,
+    get_method,
+    make_method,
+    methods,
+    parse_method,
+    register,
+)
+from bezoar.mitigate.nulls import null_inputs, nulls_at_cost
+from bezoar.mitigate.project_out import ProjectOut
+from bezoar.mitigate.subtract import Subtract
+from bezoar.mitigate.word_ban import WordBan
+
+DEFAULT_METHODS = (
+    "subtract",
+    "subtract:direction=value",
+    "subtract:direction=svd",
+    "subtract:direction=mean_difference",
+    "project-out",
+    "word-ban",
+)
+"""What an audit tries unless told otherwise, as `parse_method` reads it."""
+
+__all__ = [
+    "DEFAULT_METHODS",
+    "BudgetPoint",
+    "BudgetTrace",
+    "FitInputs",
+    "Fitted",
+    "Method",
+    "ProjectOut",
+    "Subtract",
+    "WordBan",
+    "fit_to_budget",
+    "get_method",
+    "make_method",
+    "methods",
+    "null_inputs",
+    "nulls_at_cost",
+    "parse_method",
+    "register",
+]

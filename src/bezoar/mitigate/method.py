@@ -1,0 +1,238 @@
+"""What a method is, what it is fitted from, and how it is found by name.
+
+A method is a frozen dataclass of options with a strength. To add one, write one file:
+
+    @register
+    @dataclass(frozen=True, slots=True)
+    class Dampen(Method):
+        '''One line for `bezoar list methods`.'''
+
+        name: ClassVar[str] = "dampen"
+        alpha: float = 0.5
+        ...
+
+A package of its own registers the class as an entry point of the group ``bezoar.methods``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from pydantic import TypeAdapter, ValidationError
+
+from bezoar.corpus import Corpus
+from bezoar.edits import Edit
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.locate import Direction, Subspace, ValueRanking
+from bezoar.models import LanguageModel
+
+GROUP = "bezoar.methods"
+M = TypeVar("M", bound="type[Method]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitInputs:
+    """What the earlier stages found. A method names what it needs in ``requires``.
+
+    Attributes:
+        probe: direction of the linear probe.
+        mean_difference: direction from the mean of unlabelled to that of labelled texts.
+        values: MLP value vectors ranked by cosine to the probe.
+        svd: singular basis of the top ones.
+        words: of a word ban; a trailing ``*`` bans what begins so.
+        corpus: labelled texts: word frequencies for the nulls of a word ban.
+        rows: pooled activations at the probe's site, and
+        labels: their labels: for the nulls with shuffled labels.
+    """
+
+    probe: Direction | None = None
+    mean_difference: Direction | None = None
+    values: ValueRanking | None = None
+    svd: Subspace | None = None
+    words: tuple[str, ...] = ()
+    corpus: Corpus | None = None
+    rows: Float[np.ndarray, "n d"] | None = None
+    labels: Shaped[np.ndarray, " n"] | None = None
+
+    def need(self, name: str, by: str) -> Any:
+        """The input of that name.
+
+        Raises:
+            ConfigError: if it was not given.
+        """
+        value = getattr(self, name)
+        if value is None or (isinstance(value, tuple) and not value):
+            given = [f.name for f in dataclasses.fields(self) if getattr(self, f.name)]
+            raise ConfigError(
+                f"{by} needs {name!r}, and the inputs hold {', '.join(given) or 'nothing'}.",
+                hint=f"Pass FitInputs({name}=...); the locate stage makes it.",
+            )
+        return value
+
+
+class Method(ABC):
+    """A way to make an edit. Subclasses are frozen dataclasses: their fields are their options."""
+
+    __slots__ = ()
+    name: ClassVar[str]
+    """How it is found in the registry."""
+
+    @property
+    @abstractmethod
+    def requires(self) -> frozenset[str]:
+        """Fields of `FitInputs` that must be there."""
+
+    @property
+    @abstractmethod
+    def null_kinds(self) -> tuple[str, ...]:
+        """Kinds of null (`bezoar.mitigate.nulls`) that this method could lose to; first = main."""
+
+    @property
+    @abstractmethod
+    def strength(self) -> float:
+        """How much; 0 does nothing, and more costs more."""
+
+    @property
+    def strength_max(self) -> float:
+        """The largest strength that makes sense; it may be infinite."""
+        return math.inf
+
+    @property
+    def strength_start(self) -> float:
+        """The strength that a search for a budget begins with."""
+        return 1.0
+
+    @abstractmethod
+    def with_strength(self, strength: float) -> Self:
+        """The same method, at another strength."""
+
+    @abstractmethod
+    def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:
+        """Make the edit.
+
+        Raises:
+            ConfigError: if an input is missing.
+            EditError: if it does not fit the model.
+        """
+
+    def nulls(
+        self, lm: LanguageModel, inputs: FitInputs, n: int, seed: int, kind: str | None = None
+    ) -> Iterator[Edit]:
+        """``n`` edits of the same kind and strength made from what carries no signal."""
+        from bezoar.mitigate.nulls import null_inputs
+
+        for drawn in null_inputs(kind or self.null_kinds[0], lm, inputs, n, seed):
+            yield self.fit(lm, drawn)
+
+    @property
+    def spec(self) -> str:
+        """The method in one line, strength aside: ``subtract:direction=value``."""
+        default = type(self)().with_strength(1.0)
+        mine = self.with_strength(1.0)
+        options = [
+            f"{f.name}={_plain(getattr(mine, f.name))}"
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+            if getattr(mine, f.name) != getattr(default, f.name)
+        ]
+        return f"{self.name}:{','.join(options)}" if options else self.name
+
+    def origin(self, lm: LanguageModel, **more: Any) -> dict[str, Any]:
+        """The provenance of an edit that this method makes."""
+        strength = self.strength if math.isfinite(self.strength) else "infinite"
+        return {"method": self.spec, "strength": strength, "model": lm.fingerprint, **more}
+
+
+_METHODS: dict[str, type[Method]] = {}
+
+
+def register(cls: M) -> M:
+    """Make a method findable by its name.
+
+    Raises:
+        ConfigError: if another class has that name.
+    """
+    known = _METHODS.setdefault(cls.name, cls)
+    if known is not cls:
+        raise ConfigError(
+            f"Two methods are called {cls.name!r}: {known.__module__}.{known.__qualname__} and "
+            f"{cls.__module__}.{cls.__qualname__}.",
+            hint="Rename one of them, or uninstall the package that brings it.",
+        )
+    return cls
+
+
+def methods() -> dict[str, type[Method]]:
+    """All methods by name: those of bezoar and those of installed packages."""
+    for entry in entry_points(group=GROUP):
+        register(entry.load())
+    return dict(sorted(_METHODS.items()))
+
+
+def get_method(name: str) -> type[Method]:
+    """The method of that name.
+
+    Raises:
+        ConfigError: if there is none; the nearest names are given.
+    """
+    found = methods()
+    if name not in found:
+        raise ConfigError(f"There is no method {name!r}.", hint=did_you_mean(name, found))
+    return found[name]
+
+
+def parse_method(spec: str) -> Method:
+    """Read ``"name"`` or ``"name:option=value,option=value"``; in a list, items part at ``/``.
+
+    Raises:
+        ConfigError: for an unknown name, option or value.
+    """
+    name, _, rest = spec.partition(":")
+    cls = get_method(name.strip())
+    options: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in rest.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"{part!r} in {spec!r} is no 'option=value'.")
+        options[key.strip()] = value.strip()
+    return make_method(cls, options)
+
+
+def make_method(cls: type[Method], options: Mapping[str, Any]) -> Method:
+    """A method from plain options (YAML or a spec), which are converted and checked.
+
+    Raises:
+        ConfigError: naming the option and the value seen.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in options:
+        if key not in fields:
+            raise ConfigError(
+                f"The method {cls.name!r} has no option {key!r}.", hint=did_you_mean(key, fields)
+            )
+    values = {
+        key: value.split("/")
+        if isinstance(value, str) and "tuple" in str(fields[key].type)
+        else value
+        for key, value in options.items()
+    }
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:1])
+        raise ConfigError(
+            f"Option {key!r} of the method {cls.name!r} cannot be {options.get(key)!r}: "
+            f"{first['msg']}."
+        ) from error
+
+
+def _plain(value: object) -> str:
+    return "/".join(map(str, value)) if isinstance(value, tuple) else str(value)

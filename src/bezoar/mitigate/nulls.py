@@ -1,0 +1,197 @@
+"""Nulls for methods: the same method, fitted from inputs that carry no signal (design rule 4).
+
+A null is not another edit but other *inputs*, so it runs through the same code, at the same norm
+(`Method.nulls`) or at the same cost (`nulls_at_cost`). A remedy that does not beat its nulls has
+shown that damage of its size lowers toxicity, not that it found anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from bezoar.edits import Edit
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.locate import Direction, Subspace, ValueEntry, ValueRanking, rank_values
+from bezoar.locate.probe import LinearProbe, MeanDifferenceProbe
+from bezoar.locate.svd import value_svd
+from bezoar.mitigate.budget import Fitted, fit_to_budget
+from bezoar.mitigate.method import FitInputs, Method
+from bezoar.models import LanguageModel, Site
+from bezoar.stats import random_directions, shuffled_labels
+
+_NEAR = 20  # words to draw from, nearest in frequency
+
+
+def null_inputs(
+    kind: str, lm: LanguageModel, inputs: FitInputs, n: int, seed: int
+) -> Iterator[FitInputs]:
+    """``n`` draws of inputs without signal; more draws extend fewer of the same seed.
+
+    Args:
+        kind: "random-direction" (uniform on the sphere, of the original norm; an SVD becomes a
+            random subspace), "shuffled-labels" (the probe, and what follows from it, refitted to
+            permuted labels), "random-values" (value vectors of random neurons, and their SVD) or
+            "random-words" (other words of the corpus, of matched frequency).
+        lm: the model.
+        inputs: the real ones.
+        n: how many.
+        seed: of the draws.
+
+    Raises:
+        ConfigError: for an unknown kind, or if an input that it needs is missing.
+    """
+    if kind not in _KINDS:
+        raise ConfigError(f"There is no null of kind {kind!r}.", hint=did_you_mean(kind, _KINDS))
+    yield from _KINDS[kind](lm, inputs, n, seed)
+
+
+def nulls_at_cost(
+    lm: LanguageModel,
+    method: Method,
+    inputs: FitInputs,
+    cost: Callable[[Edit], float],
+    target: float,
+    n: int,
+    seed: int,
+    *,
+    kind: str | None = None,
+    max_evaluations: int = 8,
+) -> Iterator[Fitted]:
+    """``n`` null edits, each as strong as its own search finds it to cost ``target``.
+
+    Args:
+        lm, method, inputs: what the nulls are of.
+        cost: as in `fit_to_budget`.
+        target: what the method's own edit costs.
+        n, seed, kind: as in `null_inputs`; the method's main kind if None.
+        max_evaluations: of the cost, for each null.
+    """
+    for drawn in null_inputs(kind or method.null_kinds[0], lm, inputs, n, seed):
+        yield fit_to_budget(lm, method, drawn, cost, target, max_evaluations=max_evaluations)
+
+
+def _random_direction(
+    lm: LanguageModel, inputs: FitInputs, n: int, seed: int
+) -> Iterator[FitInputs]:
+    rows = torch.from_numpy(random_directions(n, lm.d_model, 1.0, seed))
+    for i, row in enumerate(rows):
+        yield dataclasses.replace(
+            inputs,
+            probe=_turned(inputs.probe, row),
+            mean_difference=_turned(inputs.mean_difference, row),
+            svd=_random_subspace(inputs.svd, row, seed + i),
+        )
+
+
+def _turned(direction: Direction | None, unit: torch.Tensor) -> Direction | None:
+    if direction is None:
+        return None
+    return dataclasses.replace(direction, vector=unit, trained_on="", name="random direction")
+
+
+def _random_subspace(space: Subspace | None, first: torch.Tensor, seed: int) -> Subspace | None:
+    if space is None:
+        return None
+    others = random_directions(len(space) - 1, len(first), 1.0, seed + 1_000_003)
+    columns = torch.cat([first[None], torch.from_numpy(others)]).T.double()
+    basis, triangle = torch.linalg.qr(columns)
+    basis = (basis * triangle.diagonal().sign()).T.float().contiguous()
+    return dataclasses.replace(space, basis=basis, trained_on="", name="random subspace")
+
+
+def _shuffled_labels(
+    lm: LanguageModel, inputs: FitInputs, n: int, seed: int
+) -> Iterator[FitInputs]:
+    rows, labels = (inputs.need(name, "a null of shuffled labels") for name in ("rows", "labels"))
+    probe: Direction = inputs.need("probe", "a null of shuffled labels")
+    for shuffled in shuffled_labels(labels, n, seed):
+        # One penalty and no calibration: only the direction matters here, not its decisions.
+        linear = LinearProbe(l2=0.01, calibrate=False, folds=2).fit(rows, shuffled)
+        means = MeanDifferenceProbe(calibrate=False, folds=2).fit(rows, shuffled)
+        label = "shuffled labels"
+        direction = linear.direction(probe.site, pooling=probe.pooling, name=label)
+        drawn = dataclasses.replace(
+            inputs,
+            # At the norm of the real one: a null differs in where it points, nowhere else.
+            probe=dataclasses.replace(direction, norm=probe.norm),
+            mean_difference=_turned(
+                inputs.mean_difference,
+                means.direction(probe.site, pooling=probe.pooling, name=label).vector,
+            ),
+        )
+        if inputs.values is not None:
+            ranking = rank_values(lm, direction, len(inputs.values), mode=inputs.values.mode)
+            drawn = _with_values(lm, drawn, ranking, direction)
+        yield drawn
+
+
+def _with_values(
+    lm: LanguageModel, inputs: FitInputs, ranking: ValueRanking, direction: Direction
+) -> FitInputs:
+    """The inputs with other value vectors, and with their SVD if there was one."""
+    svd = inputs.svd
+    if svd is not None:
+        found = value_svd(lm, ranking, direction=direction).first(len(svd))
+        svd = dataclasses.replace(found, site=svd.site)
+    return dataclasses.replace(inputs, values=ranking, svd=svd)
+
+
+def _random_values(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
+    real: ValueRanking = inputs.need("values", "a null of random value vectors")
+    for i in range(n):
+        rng = np.random.default_rng([seed, i])
+        places = rng.choice(lm.n_layers * lm.d_mlp, size=len(real), replace=False)
+        entries = tuple(
+            _entry(lm, rank, *divmod(int(place), lm.d_mlp)) for rank, place in enumerate(places)
+        )
+        ranking = dataclasses.replace(real, entries=entries, direction="random value vectors")
+        # Towards their own mean: summed in one way, their signs are not those of the real ones.
+        mean = ranking.vectors(lm).mean(dim=0)
+        site = inputs.svd.site if inputs.svd is not None else Site(lm.n_layers - 1, "mlp_out")
+        towards = Direction.of(mean, site, name="random value vectors")
+        yield _with_values(lm, inputs, ranking, towards)
+
+
+def _entry(lm: LanguageModel, rank: int, layer: int, index: int) -> ValueEntry:
+    return ValueEntry(rank, layer, index, 0.0, float(lm.values(layer)[index].norm()))
+
+
+def _random_words(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
+    words: tuple[str, ...] = inputs.need("words", "a null of random words")
+    corpus = inputs.need("corpus", "a null of random words")
+    counts = Counter(
+        w for text in corpus.texts for w in re.findall(r"[^\W\d_]{2,}", text.casefold())
+    )
+    banned = tuple(word.rstrip("*").casefold() for word in words)
+    others = sorted(word for word in counts if not word.startswith(banned))
+    if len(others) < len(words):
+        raise ConfigError(
+            f"The corpus has {len(others)} words to stand for {len(words)} banned ones.",
+            hint="Give a larger corpus.",
+        )
+    size = np.log1p([counts[word] for word in others])
+    for i in range(n):
+        rng = np.random.default_rng([seed, i])
+        free = np.ones(len(others), dtype=bool)
+        drawn: list[str] = []
+        for word in banned:
+            distance = np.where(free, np.abs(size - np.log1p(counts[word])), np.inf)
+            near = np.argsort(distance, kind="stable")[: min(_NEAR, int(free.sum()))]
+            pick = int(rng.choice(near))
+            free[pick] = False
+            drawn.append(others[pick])
+        yield dataclasses.replace(inputs, words=tuple(drawn))
+
+
+_KINDS: dict[str, Callable[[LanguageModel, FitInputs, int, int], Iterator[FitInputs]]] = {
+    "random-direction": _random_direction,
+    "shuffled-labels": _shuffled_labels,
+    "random-values": _random_values,
+    "random-words": _random_words,
+}
