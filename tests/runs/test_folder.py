@@ -47,8 +47,9 @@ def test_another_config_is_a_conflict_that_names_each_key(tmp_path):
 
 def test_what_changes_no_number_may_change(tmp_path):
     Run.open(tmp_path, AuditConfig()).close()
-    looks = parse_config(AuditConfig, {"fail_if": "toxicity>0.1", "report": {"unmask": True}})
-    with Run.open(tmp_path, looks):
+    free = {"fail_if": "toxicity>0.1", "report": {"unmask": True}}
+    looks = parse_config(AuditConfig, free)
+    with Run.open(tmp_path, parse_config(AuditConfig, free, {"out": str(tmp_path)})):
         assert load_config(tmp_path / "config.yaml", AuditConfig) == looks
 
 

@@ -6,7 +6,7 @@ what follows from it, and nothing before. No section has more than fifteen field
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -114,8 +114,9 @@ class ReportConfig(Section):
 
 
 class AuditConfig(Section):
-    """A whole audit. ``fail_if`` and ``report`` may change between resumes; the rest may not."""
+    """A whole audit. What :data:`FREE_KEYS` names may change between resumes; the rest may not."""
 
+    out: str = Field("runs/audit", description="The run folder.")
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     harvest: HarvestConfig = HarvestConfig()
@@ -144,7 +145,7 @@ QUICK: dict[str, Any] = {
 }
 """Sizes of ``--quick``: a look in a minute or two, with wide intervals."""
 
-FREE_KEYS = ("fail_if", "threads", "report")
+FREE_KEYS = ("out", "fail_if", "threads", "report")
 """What may differ when a run is taken up again: it changes no number."""
 
 
@@ -198,9 +199,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def to_yaml(config: BaseModel) -> str:
-    """A config with every default written out."""
-    plain = config.model_dump(mode="json")
+def to_yaml(config: BaseModel, *, without: Collection[str] = ()) -> str:
+    """A config with every default written out, save the sections in ``without``."""
+    plain = config.model_dump(mode="json", exclude=set(without))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=False, width=100)
 
 

@@ -64,11 +64,12 @@ class Diagnosis(Result):
 
     def __rich__(self) -> Table:
         from rich.table import Table
+        from rich.text import Text
 
         colours = {"ok": "green", "warning": "yellow", "problem": "red"}
         table = Table("check", "state", "found", "what to do", box=None)
         for check in self.checks:
-            state = f"[{colours[check.state]}]{check.state}[/]"
+            state = Text(check.state, style=colours[check.state])
             table.add_row(check.name, state, check.found, check.advice)
         return table
 

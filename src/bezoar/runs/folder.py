@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bezoar import __version__
 from bezoar.errors import ConfigError, RunConflict, RunError, did_you_mean
 from bezoar.runs.config import FREE_KEYS, flatten, load_config, to_yaml
 from bezoar.runs.environment import describe_environment
@@ -131,7 +132,8 @@ class Run:
             RunError: if a stage it comes after has not finished.
         """
         keys = {before: self._key_of(name, before) for before in after}
-        return Stage(self.path, name, stage_key(name, str(version), key, keys), keys)
+        code = f"{__version__}/{version}"
+        return Stage(self.path, name, stage_key(name, code, key, keys), keys)
 
     def seed(self, name: str) -> int:
         """A seed for one use, derived from the run's: uses never share a stream by accident."""
@@ -189,7 +191,7 @@ def _binding(config: BaseModel) -> dict[str, Any]:
 
 
 def _write_config(path: Path, config: BaseModel) -> None:
-    text = to_yaml(config).encode()
+    text = to_yaml(config, without=["out"]).encode()  # a run that is moved stays the same run
     file = path / CONFIG
     if not file.exists() or file.read_bytes() != text:
         atomic_write(file, text)

@@ -1,0 +1,194 @@
+"""Two runs, metric by metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bezoar.compare.per_prompt import PerPrompt
+from bezoar.errors import ConfigError, RunError
+from bezoar.evaluate.results import MethodRow, Metric, Scorecard
+from bezoar.runs.config import flatten, read_yaml
+from bezoar.runs.results import Result, load_result
+from bezoar.stats.bootstrap import paired_difference
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SCORECARD = Path("evaluate") / "scorecard.json"
+PER_PROMPT = Path("evaluate") / "per_prompt.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference(Result):
+    """One metric of one variant in both runs; ``value`` is B minus A, with its 95 % interval.
+
+    ``paired`` says whether the interval is a bootstrap over the prompts both runs share. Without
+    them the runs' own intervals are joined as independent, which is wider.
+    """
+
+    variant: str
+    metric: str
+    protocol: str
+    a: float
+    b: float
+    value: float
+    low: float
+    high: float
+    paired: bool
+    n: int
+    higher_is_better: bool
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Result):
+    """All differences between two runs.
+
+    Attributes:
+        run_a, run_b: the folders.
+        protocol: of both.
+        rows: one for each metric that both runs measured on a variant of the same name.
+        options: options that differ: ``(key, in A, in B)``.
+        only_a, only_b: variants that the other run lacks.
+    """
+
+    run_a: str
+    run_b: str
+    protocol: str
+    rows: tuple[Difference, ...]
+    options: tuple[tuple[str, str, str], ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        differing = "; ".join(f"{key}: {a} → {b}" for key, a, b in self.options)
+        table = Table(
+            title=f"{self.run_b} minus {self.run_a}, {self.protocol}",
+            caption=f"* the interval excludes 0; ~ not paired by prompt. {differing}",
+        )
+        for name in ("variant", "metric"):
+            table.add_column(name)
+        for name in ("A", "B", "B − A", "95 % interval", ""):
+            table.add_column(name, justify="right")
+        for row in self.rows:
+            marks = ("*" if row.excludes_zero else "") + ("" if row.paired else "~")
+            interval = f"[{row.low:+.4g}, {row.high:+.4g}]"
+            cells = (f"{row.a:.4g}", f"{row.b:.4g}", f"{row.value:+.4g}", interval, marks)
+            table.add_row(row.variant, row.metric, *cells)
+        return table
+
+
+def compare_runs(
+    run_a: str | Path, run_b: str | Path, *, resamples: int = 10_000, seed: int = 0
+) -> Comparison:
+    """Compare two evaluated runs.
+
+    Args:
+        run_a: folder of the run to compare with.
+        run_b: folder of the run that is compared.
+        resamples: of the paired bootstrap by prompt.
+        seed: of the resamples.
+
+    Raises:
+        RunError: if a folder holds no evaluated run.
+        ConfigError: if the runs' protocols or report scorers differ.
+    """
+    a, b = Path(run_a), Path(run_b)
+    card_a, card_b = _scorecard(a), _scorecard(b)
+    for what in ("protocol", "report_scorer"):
+        seen = getattr(card_a, what), getattr(card_b, what)
+        if seen[0] != seen[1]:
+            raise ConfigError(
+                f"The runs cannot be compared: their {what.replace('_', ' ')}s are {seen[0]!r} "
+                f"and {seen[1]!r}.",
+                hint="Evaluate one of them again as the other was.",
+            )
+    values = _per_prompt(a), _per_prompt(b)
+    variants_a, variants_b = _variants(card_a), _variants(card_b)
+    rows = [
+        difference
+        for name, row in variants_a.items()
+        if name in variants_b
+        for difference in _differences(name, row, variants_b[name], values, resamples, seed)
+    ]
+    return Comparison(
+        run_a=str(run_a),
+        run_b=str(run_b),
+        protocol=card_a.protocol,
+        rows=tuple(rows),
+        options=_differing_options(a, b),
+        only_a=tuple(name for name in variants_a if name not in variants_b),
+        only_b=tuple(name for name in variants_b if name not in variants_a),
+    )
+
+
+def _scorecard(run: Path) -> Scorecard:
+    path = run / SCORECARD
+    if not path.is_file():
+        raise RunError(
+            f"{run} holds no evaluated run (no {SCORECARD}).",
+            hint=f"Run 'bezoar evaluate --run {run}' first.",
+        )
+    return load_result(path, Scorecard)
+
+
+def _per_prompt(run: Path) -> PerPrompt:
+    path = run / PER_PROMPT
+    return PerPrompt.load(path) if path.exists() else PerPrompt([], {})
+
+
+def _variants(card: Scorecard) -> dict[str, MethodRow]:
+    """What is comparable: nulls are random draws, and belong to their own run."""
+    return {row.method: row for row in card.rows if row.kind != "null"}
+
+
+def _differences(
+    variant: str,
+    row_a: MethodRow,
+    row_b: MethodRow,
+    values: tuple[PerPrompt, PerPrompt],
+    resamples: int,
+    seed: int,
+) -> Iterator[Difference]:
+    for name, a in row_a.metrics.items():
+        b = row_b.metrics.get(name)
+        if b is None or a.protocol != b.protocol or a.scorer != b.scorer:
+            continue
+        pairs = values[0].pairs(values[1], variant, name)
+        if pairs is not None:
+            interval = paired_difference(pairs[1], pairs[0], resamples=resamples, seed=seed)
+            seen = interval.value, interval.low, interval.high, True, len(pairs[0])
+        else:
+            seen = (*_independent(a, b), False, min(a.n, b.n))
+        yield Difference(
+            variant, name, a.protocol, a.value, b.value, *seen, higher_is_better=a.higher_is_better
+        )
+
+
+def _independent(a: Metric, b: Metric) -> tuple[float, float, float]:
+    """``b − a`` with the half-widths of both intervals added in squares."""
+    value = b.value - a.value
+    low = value - math.hypot(b.value - b.low, a.high - a.value)
+    high = value + math.hypot(b.high - b.value, a.value - a.low)
+    return value, low, high
+
+
+def _differing_options(a: Path, b: Path) -> tuple[tuple[str, str, str], ...]:
+    from bezoar.runs.folder import CONFIG
+
+    here, there = (flatten(read_yaml(run / CONFIG)) for run in (a, b))
+    keys = sorted(here.keys() | there.keys())
+    return tuple(
+        (key, str(here.get(key)), str(there.get(key)))
+        for key in keys
+        if here.get(key) != there.get(key)
+    )

@@ -1,0 +1,124 @@
+"""Options reach the configuration, runs are respected, and what is printed is harmless."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from bezoar.runs import AuditConfig, Result, load_config
+from bezoar.runs.config import QUICK
+from tests.cli.conftest import Summary
+
+
+def test_options_win_over_assignments_over_the_file_over_quick(bezoar, study, tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("data: {limit: 111, neutral_tokens: 777}\nmitigate: {null_draws: 4}\n")
+    line = ["audit", "m", "--config", file, "--set", "data.limit=222", "--set", "seed=5"]
+    line += ["--seed", "6", "--quick", "--methods", "word-ban, project-out", "--reserved-only"]
+    assert bezoar(*line, "--out", tmp_path / "run")[0] == 0
+    ((config, _),) = study.calls
+    assert config.model.name == "m"
+    assert (config.data.limit, config.data.neutral_tokens) == (222, 777)
+    assert config.mitigate.null_draws == 4
+    assert config.mitigate.max_evaluations == QUICK["mitigate"]["max_evaluations"]
+    assert config.mitigate.methods == ("word-ban", "project-out")
+    assert config.seed == 6
+    assert config.data.reserved_only
+    assert config.out == str(tmp_path / "run")
+    written = load_config(tmp_path / "run" / "config.yaml", AuditConfig, {"out": config.out})
+    assert written == config
+
+
+def test_every_option_of_audit_lands_in_the_configuration(bezoar, study, tmp_path):
+    values = {
+        "base": "b", "data": "x.csv", "prompts": "rtp:p", "neutral": "n.txt", "data-root": "root",
+        "text": "t", "label": "l", "scorer-a": "words", "scorer-b": "hf:x", "budget": "kl<=0.1",
+        "protocol": "LEE@9", "fail-if": "toxicity>0.5", "seed": "4", "device": "cpu",
+        "threads": "2",
+    }  # fmt: skip
+    line = [part for name, value in values.items() for part in (f"--{name}", value)]
+    assert bezoar("audit", *line, "--unmask", "--out", tmp_path / "run")[0] == 0
+    ((config, _),) = study.calls
+    plain = json.dumps(config.model_dump(mode="json"))
+    for value in values.values():
+        assert f'"{value}"' in plain or f": {value}" in plain
+    assert config.report.unmask
+
+
+def test_another_configuration_is_refused_unless_told_otherwise(bezoar, study, tmp_path):
+    run = tmp_path / "run"
+    assert bezoar("audit", "--out", run)[0] == 0
+    status, _, err = bezoar("audit", "--out", run, "--seed", "3")
+    assert status == 8
+    assert "seed (0 there, 3 now)" in err
+    assert bezoar("audit", "--out", run, "--seed", "3", "--update")[0] == 0
+    assert bezoar("audit", "--out", run, "--seed", "4", "--fresh")[0] == 0
+    assert [config.seed for config, _ in study.calls] == [0, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "stage", ["explore", "harvest", "locate", "lens", "mitigate", "evaluate", "report"]
+)
+def test_a_stage_takes_up_the_runs_own_options(bezoar, study, tmp_path, stage):
+    assert bezoar("audit", "m", "--out", tmp_path / "run", "--seed", "3")[0] == 0
+    status, out, _ = bezoar(stage, "--run", tmp_path / "run", "--set", "locate.promoted=5")
+    assert status == 0
+    assert "report.html" in out
+    config, upto = study.calls[-1]
+    assert (upto, config.seed, config.model.name, config.locate.promoted) == (stage, 3, "m", 5)
+
+
+def test_a_gate_that_was_met_is_a_status_after_the_summary(bezoar, study, tmp_path):
+    study.answer = Summary("report.html", gate_failed="toxicity is 0.4.")
+    status, out, err = bezoar("audit", "--out", tmp_path, "--fail-if", "toxicity>0.1")
+    assert status == 10
+    assert "report.html" in out
+    assert err == "GateFailed: The gate toxicity>0.1 was met: toxicity is 0.4.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(Result):
+    """A result full of hostile text."""
+
+    text: str
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202etxt.exe \x00 [red]shit[/red] :smile:"
+
+
+def test_hostile_text_is_shown_and_does_nothing(bezoar, study, tmp_path):
+    study.answer = Texts(HOSTILE)
+    _, out, _ = bezoar("explore", "--out", tmp_path)
+    assert not {"\x1b", "\x07", "\u202e", "\x00"} & set(out)
+    assert "[red]s**t[/red]" in out  # markup is text, and profanity is starred
+    assert ":smile:" in out
+    _, out, _ = bezoar("explore", "--out", tmp_path, "--unmask")
+    assert "shit" in out
+    assert "\x1b" not in out
+
+
+def test_json_is_one_masked_document_with_nothing_beside_it(bezoar, study, tmp_path):
+    study.answer = Texts(HOSTILE)
+    _, out, err = bezoar("explore", "--out", tmp_path, "--json")
+    assert json.loads(out) == {"text": HOSTILE.replace("shit", "s**t")}
+    assert out.isascii()
+    assert err == ""
+
+
+def test_lists(bezoar):
+    status, out, _ = bezoar("list", "sites")
+    assert status == 0
+    assert "LAYER.mlp_out" in out
+    _, out, _ = bezoar("list", "scorers", "--json")
+    assert "demo-b" in json.loads(out)
+    _, out, _ = bezoar("list", "protocols")
+    assert "LEE" in out
+
+
+def test_the_doctor_reports_and_its_status_says_whether_a_run_can_be_made(bezoar, tmp_path):
+    status, out, _ = bezoar("doctor", "--out", tmp_path, "--json")
+    checks = {check["name"]: check["state"] for check in json.loads(out)["checks"]}
+    assert status == ("problem" in checks.values())
+    assert checks["packages"] == "ok"

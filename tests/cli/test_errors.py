@@ -1,0 +1,90 @@
+"""Every error is one or two lines and an exit status; nobody but ``--debug`` sees a traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import pytest
+
+from bezoar import errors
+from bezoar.cli.app import EPILOG
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.BezoarError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_error_has_its_status_and_two_lines(bezoar, study, tmp_path, kind):
+    study.answer = kind("It was 3, not 2.", hint="Give 2.")
+    status, out, err = bezoar("audit", "--out", tmp_path)
+    assert status == kind.exit_code
+    assert f" {status} " in EPILOG.replace("\n", " ")
+    assert err == f"{kind.__name__}: It was 3, not 2.\n  Give 2.\n"
+    assert out == ""
+
+
+def test_debug_lets_the_traceback_through(study, tmp_path):
+    from bezoar.cli.app import app
+
+    study.answer = errors.DataError("no rows")
+    with pytest.raises(errors.DataError):
+        app().main(["audit", "--out", str(tmp_path), "--debug"])
+
+
+def test_errors_for_machines(bezoar, study, tmp_path):
+    study.answer = errors.ScorerError("NaN in row 3.", hint="Look at row 3.")
+    status, _, err = bezoar("audit", "--out", tmp_path, "--json")
+    seen = {"error": "ScorerError", "message": "NaN in row 3.", "hint": "Look at row 3."}
+    assert (status, json.loads(err)) == (6, seen)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "parts"),
+    [
+        (KeyboardInterrupt(), 130, ["Stopped", "is kept", "same command"]),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 8, ["disk is full", "goes on"]),
+        (ZeroDivisionError("division by zero"), 1, ["ZeroDivisionError", "--debug", "report"]),
+    ],
+)
+def test_what_is_no_error_of_ours_is_said_in_words_too(
+    bezoar, study, tmp_path, answer, status, parts
+):
+    study.answer = answer
+    seen, _, err = bezoar("audit", "--out", tmp_path)
+    assert seen == status
+    assert all(part in err for part in parts)
+    assert "Traceback" not in err
+
+
+def test_values_quoted_in_errors_cannot_command_the_terminal(bezoar, study, tmp_path):
+    study.answer = errors.DataError("Row 3 is '\x1b]0;owned\x07\u202egnp.exe shit'.")
+    _, _, err = bezoar("audit", "--out", tmp_path)
+    assert not {"\x1b", "\x07", "\u202e"} & set(err)
+    assert "s**t" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["adit"], ["No such command 'adit'", "'audit'"]),
+        (["audit", "--budgett", "x"], ["--budgett", "--budget"]),
+        (["audit", "--seed", "x"], ["--seed", "integer"]),
+        (["try", "hello"], ["--edit"]),
+        (["list", "method"], ["'method'", "'methods'"]),
+        (["audit", "--set", "data.limt=4"], ["data.limt", "'limit'"]),
+        (["audit", "--set", "limit"], ["'limit'", "data.limit=500"]),
+        (["audit", "--budget", "ppl<5%"], ["ceiling", "ppl<=5%"]),
+        (["audit", "--fail-if", "toxicity"], ["'toxicity'", "toxicity>0.1"]),
+        (["audit", "--config", "/no/such.yaml"], ["/no/such.yaml", "No such file"]),
+    ],
+)
+def test_options_that_cannot_be_are_refused_with_the_nearest(bezoar, args, parts):
+    status, _, err = bezoar(*args)
+    assert status == 2
+    assert all(part in err for part in parts)
+    assert "Traceback" not in err

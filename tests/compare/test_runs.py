@@ -1,0 +1,115 @@
+"""Comparing runs: paired where prompts are shared, refused where protocols differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bezoar.compare import PerPrompt, compare_runs
+from bezoar.errors import ConfigError, CorruptArtefact, DataError, RunError
+from bezoar.evaluate.results import MethodRow, Metric, Scorecard
+from bezoar.runs import AuditConfig, Run, parse_config, save_result
+
+N = 60
+PROMPTS = [f"prompt {i}" for i in range(N)]
+
+
+def interval_of(values: np.ndarray) -> tuple[float, float, float]:
+    half = 1.96 * values.std() / len(values) ** 0.5
+    return values.mean(), values.mean() - half, values.mean() + half
+
+
+def make_run(
+    path: Path, values: dict[str, np.ndarray], *, paired=True, protocol="LEE@60", scorer="b:1", **o
+) -> Path:
+    with Run.open(path, parse_config(AuditConfig, o)) as run, run.stage("evaluate") as stage:
+        rows = tuple(
+            MethodRow(
+                method=name,
+                label=name,
+                kind="no-op" if name == "no-op" else "method",
+                metrics={
+                    "toxicity": Metric(
+                        "toxicity", *map(float, interval_of(v)), protocol, scorer, n=N
+                    )
+                },
+            )
+            for name, v in values.items()
+        )
+        save_result(stage.folder / "scorecard.json", Scorecard(protocol, rows, N, "a:1", scorer))
+        if paired:
+            table = {name: {"toxicity": v.tolist()} for name, v in values.items()}
+            PerPrompt(PROMPTS, table).save(stage.folder / "per_prompt.parquet")
+    return path
+
+
+@pytest.fixture
+def hard() -> np.ndarray:
+    """Prompts differ a lot: what pairing is for."""
+    return np.random.default_rng(0).uniform(0, 1, N)
+
+
+def test_pairing_finds_a_small_steady_difference_that_independence_cannot(tmp_path, hard):
+    shift = 0.02 + np.random.default_rng(1).normal(0, 0.01, N)
+    outcome = {}
+    for paired in (True, False):
+        a = make_run(tmp_path / f"a{paired}", {"no-op": hard}, paired=paired)
+        b = make_run(tmp_path / f"b{paired}", {"no-op": hard + shift}, paired=paired)
+        (outcome[paired],) = compare_runs(a, b, resamples=2000).rows
+    assert outcome[True].value == pytest.approx(shift.mean())
+    assert outcome[False].value == pytest.approx(shift.mean())
+    assert outcome[True].paired
+    assert outcome[True].excludes_zero
+    assert not outcome[False].paired
+    assert not outcome[False].excludes_zero
+
+
+def test_a_run_compared_with_itself_differs_by_exactly_nothing(tmp_path, hard):
+    run = make_run(tmp_path / "a", {"no-op": hard, "word-ban": hard / 2})
+    comparison = compare_runs(run, run, resamples=200)
+    assert [(row.value, row.low, row.high) for row in comparison.rows] == [(0, 0, 0)] * 2
+    assert comparison.options == ()
+
+
+def test_only_shared_prompts_are_paired_in_any_order(tmp_path, hard):
+    a, b = (
+        PerPrompt(PROMPTS[:40], {"m": {"t": hard[:40].tolist()}}),
+        PerPrompt(PROMPTS[:19:-1], {"m": {"t": (hard[:19:-1] + 1).tolist()}}),
+    )
+    for table, name in ((a, "a"), (b, "b")):
+        table.save(tmp_path / name)
+    pairs = PerPrompt.load(tmp_path / "a").pairs(PerPrompt.load(tmp_path / "b"), "m", "t")
+    assert pairs is not None
+    assert len(pairs[0]) == 20
+    np.testing.assert_allclose(pairs[1] - pairs[0], 1)
+    assert a.pairs(b, "m", "other") is None
+
+
+def test_differing_options_and_missing_variants_are_listed(tmp_path, hard):
+    a = make_run(tmp_path / "a", {"no-op": hard, "word-ban": hard})
+    b = make_run(tmp_path / "b", {"no-op": hard, "subtract": hard}, seed=3)
+    comparison = compare_runs(a, b, resamples=200)
+    assert comparison.options == (("seed", "0", "3"),)
+    assert (comparison.only_a, comparison.only_b) == (("word-ban",), ("subtract",))
+
+
+@pytest.mark.parametrize("differs", [{"protocol": "LEE@61"}, {"scorer": "words:9"}])
+def test_runs_measured_differently_are_refused(tmp_path, hard, differs):
+    a = make_run(tmp_path / "a", {"no-op": hard})
+    b = make_run(tmp_path / "b", {"no-op": hard}, **differs)
+    with pytest.raises(ConfigError, match="cannot be compared") as caught:
+        compare_runs(a, b)
+    assert repr(next(iter(differs.values()))) in caught.value.message
+
+
+def test_folders_without_an_evaluation_and_damaged_values_are_named(tmp_path, hard):
+    a = make_run(tmp_path / "a", {"no-op": hard})
+    with pytest.raises(RunError, match=r"no evaluated run.*bezoar evaluate"):
+        compare_runs(a, tmp_path / "none")
+    (a / "evaluate" / "per_prompt.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(CorruptArtefact, match=r"per_prompt\.parquet"):
+        compare_runs(a, a)
+    with pytest.raises(DataError, match="2 values of t for 1 prompts"):
+        PerPrompt(["x"], {"m": {"t": [1.0, 2.0]}})

@@ -1,0 +1,51 @@
+"""``import bezoar`` costs nothing, and every name it offers is real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+import bezoar
+
+GOAL, LIMIT = 0.15, 0.6  # seconds; the limit leaves room for a busy machine
+
+
+def test_importing_the_package_is_instant_and_imports_nothing_heavy(capsys):
+    code = (
+        "import time; start = time.perf_counter(); import bezoar; t = time.perf_counter() - start;"
+        "import json, sys; print(json.dumps([t, sorted(sys.modules)]))"
+    )
+    times = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        seconds, modules = json.loads(done.stdout)
+        times.append(seconds)
+        assert not {"torch", "transformers", "numpy", "sklearn", "pydantic"} & set(modules)
+    with capsys.disabled():
+        sys.stdout.write(f"[import bezoar {min(times):.3f} s] ")
+    assert min(times) < LIMIT
+
+
+@pytest.mark.parametrize("name", bezoar.__all__)
+def test_every_public_name_is_real_and_documented(name):
+    value = getattr(bezoar, name)
+    assert name == "__version__" or (value.__doc__ or "").strip()
+    assert name in dir(bezoar)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = bezoar.no_such_name
+
+
+def test_the_module_can_be_run():
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "bezoar", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"bezoar {bezoar.__version__}\n"
+    assert time.perf_counter() - start < 5
