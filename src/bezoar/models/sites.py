@@ -113,4 +113,4 @@ class Site:
     def _order(self) -> tuple[float, int]:
         if self.layer is None:
             return (float("-inf"), 0) if self.point == "embed" else (float("inf"), 0)
-        return (self.layer, POINTS.index(self.point))
+        return (float(self.layer), POINTS.index(self.point))
