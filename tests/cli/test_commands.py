@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from bezoar.cli.options import split_methods
 from bezoar.runs import AuditConfig, Result, load_config
 from bezoar.runs.config import QUICK
 from tests.cli.conftest import Summary
@@ -29,6 +30,22 @@ def test_options_win_over_assignments_over_the_file_over_quick(bezoar, study, tm
     assert config.out == str(tmp_path / "run")
     written = load_config(tmp_path / "run" / "config.yaml", AuditConfig, {"out": config.out})
     assert written == config
+
+
+@pytest.mark.parametrize(
+    ("text", "methods"),
+    [
+        ("word-ban", ["word-ban"]),
+        (
+            "word-ban, subtract:direction=svd,layers=-1,project-out ,",
+            ["word-ban", "subtract:direction=svd,layers=-1", "project-out"],
+        ),
+        ("subtract:mode=code/ word-ban", ["subtract:mode=code", "word-ban"]),
+        ("", []),
+    ],
+)
+def test_methods_part_at_commas_and_keep_their_options(text, methods):
+    assert split_methods(text) == methods
 
 
 def test_every_option_of_audit_lands_in_the_configuration(bezoar, study, tmp_path):

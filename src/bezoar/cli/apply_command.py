@@ -28,5 +28,4 @@ def command(
     from bezoar.models import LanguageModel
 
     lm = LanguageModel.from_pretrained(model, device=device)
-    export(lm, load_edit(edit), out)
-    show({"checkpoint": str(out), "edit": str(edit), "model": model}, as_json=json)
+    show(export(lm, load_edit(edit, lm), out), as_json=json)

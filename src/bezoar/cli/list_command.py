@@ -44,14 +44,9 @@ def _methods() -> dict[str, str]:
 
 
 def _scorers() -> dict[str, str]:
-    return {
-        "demo-a": "Hashed n-grams and a logistic regression; labels and selects in the demo.",
-        "demo-b": "Other data, other features; only reports.",
-        "words": "The share of listed words, for checks.",
-        "file:PATH": "Scores made elsewhere, by text.",
-        "hf:ID": "A sequence classifier of Hugging Face.",
-        "PATH": "A folder saved by LinearScorer.save.",
-    }
+    from bezoar.scoring import SCORERS
+
+    return SCORERS
 
 
 def _protocols() -> dict[str, str]:

@@ -31,7 +31,9 @@ Text = Annotated[str | None, _option("--text", help="Name of the column of texts
 Label = Annotated[str | None, _option("--label", help="Name of the column of 0/1 labels.")]
 ScorerA = Annotated[str | None, _option("--scorer-a", help="Labels and selects.")]
 ScorerB = Annotated[str | None, _option("--scorer-b", help="Only reports.")]
-Methods = Annotated[str | None, _option("--methods", help="Names with commas between, or default.")]
+Methods = Annotated[
+    str | None, _option("--methods", help="As in 'bezoar list methods', commas between; default.")
+]
 Budget = Annotated[str | None, _option("--budget", help="What an edit may cost: ppl<=5%, kl<=0.1.")]
 ProtocolId = Annotated[str | None, _option("--protocol", help="As in 'bezoar list protocols'.")]
 FailIf = Annotated[
@@ -102,7 +104,7 @@ def configure(
         if value is None or value is False:
             continue
         if name == "methods":
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            value = split_methods(value)
         _put(options, KEYS[name], str(value) if isinstance(value, Path) else value)
     return parse_config(
         AuditConfig,
@@ -112,6 +114,24 @@ def configure(
         _assigned(assignments or []),
         options,
     )
+
+
+def split_methods(text: str) -> list[str]:
+    """``"word-ban, subtract:direction=svd,layers=-1"`` has two methods: options stay with theirs.
+
+    ``/`` parts methods too, and always.
+    """
+    methods: list[str] = []
+    for item in text.split("/"):
+        new = True
+        for part in filter(None, (part.strip() for part in item.split(","))):
+            name = part.partition("=")[0]
+            if "=" in part and ":" not in name and not new:
+                methods[-1] += f",{part}"
+            else:
+                methods.append(part)
+            new = False
+    return methods
 
 
 def _assigned(assignments: list[str]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def show(result: object, *, as_json: bool, unmask: bool = False) -> None:
         document = json.dumps(_masked(plain, unmask), indent=1, sort_keys=True)
         sys.stdout.write(document + "\n")
     else:
-        console(unmask=unmask).print(result)
+        console(unmask=unmask).print(result, soft_wrap=isinstance(result, str))
 
 
 def progress(quiet: bool, as_json: bool) -> Progress:

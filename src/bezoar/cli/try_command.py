@@ -32,7 +32,7 @@ def command(
     from bezoar.models import Decoding, LanguageModel, generate
 
     lm = LanguageModel.from_pretrained(model, device=device)
-    loaded = load_edit(edit)
+    loaded = load_edit(edit, lm)
     prompts = lm.chat([prompt]) if chat else [prompt]
     decoding = Decoding(max_new_tokens=tokens, sample=sample, seed=seed)
     before = generate(lm, prompts, decoding).texts()[0][0]
