@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from bezoar.errors import ModelError
 from bezoar.models.anatomy import Anatomy
 from bezoar.models.sites import Site
 from bezoar.models.trace import first_tensor
@@ -52,6 +53,9 @@ class Recorder:
 
         Args:
             shape: (batch, pos), to which flattened values are restored.
+
+        Raises:
+            ModelError: if the forward pass ends without passing one of the sites.
         """
         handles: list[RemovableHandle] = []
         try:
@@ -66,7 +70,7 @@ class Recorder:
                 handle.remove()
         missing = [site for site in self._sites if site not in self.values]
         if missing:
-            raise RuntimeError(f"the forward pass ended before it reached {missing[0]}")
+            raise ModelError(f"The forward pass ended without passing {missing[0]}.")
 
     def _attach(
         self, site: Site, module: nn.Module, where: str, delta: bool, shape: tuple[int, int]
@@ -74,16 +78,15 @@ class Recorder:
         entered: list[Tensor] = []
 
         def before(_: nn.Module, args: Any, kwargs: Any) -> None:
-            value = first_tensor(args)
-            value = first_tensor(kwargs) if value is None else value
+            value = _required(first_tensor((args, kwargs)), site)
             if delta:
-                entered.append(value.clone())  # type: ignore[union-attr]
+                entered.append(value.clone())
             else:
                 self._keep(site, value, shape)
 
         def after(_: nn.Module, args: Any, output: Any) -> None:
-            value = first_tensor(output)
-            self._keep(site, value - entered.pop() if delta else value, shape)  # type: ignore[operator]
+            value = _required(first_tensor(output), site)
+            self._keep(site, value - entered.pop() if delta else value, shape)
 
         handles = []
         if where == "input" or delta:
@@ -92,9 +95,7 @@ class Recorder:
             handles.append(module.register_forward_hook(after))
         return handles
 
-    def _keep(self, site: Site, value: Tensor | None, shape: tuple[int, int]) -> None:
-        if value is None:
-            raise RuntimeError(f"no tensor passes at {site}")
+    def _keep(self, site: Site, value: Tensor, shape: tuple[int, int]) -> None:
         value = value.detach().reshape(*shape, -1)
         if self._reduce is not None:
             value = self._reduce(site, value)
@@ -103,3 +104,9 @@ class Recorder:
         self.values[site] = value
         if self._stop and len(self.values) == len(self._sites):
             raise _AllRead
+
+
+def _required(value: Tensor | None, site: Site) -> Tensor:
+    if value is None:
+        raise ModelError(f"No tensor passed at {site}.")
+    return value

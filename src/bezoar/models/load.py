@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
 from bezoar.errors import ModelError
 
@@ -31,33 +34,66 @@ def load_pretrained(
             its own.
     """
     source = resolve(name)
-    if isinstance(dtype, str):
-        dtype = getattr(torch, dtype, None)
-        if not isinstance(dtype, torch.dtype):
-            raise ModelError(
-                "dtype names no torch dtype.", hint="Use float32, bfloat16 or float16."
-            )
+    wanted = _dtype(dtype)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype="auto",
-            device_map=device_map,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                source,
+                dtype="auto",
+                device_map=device_map,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise _explain(str(name), error) from error
+    if absent := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"The checkpoint of {name} lacks weights that would be random: {', '.join(absent[:4])}"
+            f"{', …' if len(absent) > 4 else ''}.",
+            hint="Is it a language model (with its head), and complete?",
+        )
     source_dtype = next(model.parameters()).dtype
-    if device_map is None:
+    if device_map is None and not getattr(model, "is_quantized", False):
+        model = _moved(model, device, wanted)
+    elif wanted is not None:
+        model = model.to(dtype=wanted)
+    return model.eval(), tokenizer, source_dtype
+
+
+def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is not None and not isinstance(found, torch.dtype):
+        raise ModelError(f"{dtype!r} is no dtype.", hint="Use float32, bfloat16 or float16.")
+    return found
+
+
+def _moved(
+    model: PreTrainedModel, device: str | torch.device | None, dtype: torch.dtype | None
+) -> PreTrainedModel:
+    try:
         target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if dtype is None and target.type == "cpu":
             dtype = torch.float32
-        quantised = getattr(model, "is_quantized", False)
-        model = model if quantised else model.to(device=target, dtype=dtype)
-    elif dtype is not None:
-        model = model.to(dtype=dtype)
-    return model.eval(), tokenizer, source_dtype
+        return model.to(device=target, dtype=dtype)
+    except (RuntimeError, AssertionError) as error:  # torch raises either for a missing device
+        raise ModelError(
+            f"The model cannot be put on the device {str(device)!r}: {str(error).splitlines()[0]}",
+            hint="Leave device out to take what is there.",
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the loading bar of transformers."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def resolve(name: str | Path) -> str:

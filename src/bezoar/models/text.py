@@ -30,11 +30,19 @@ class Text(Weights):
 
         A text that already begins with the beginning-of-text token (a chat) does not get another.
         """
-        bos = getattr(self.tokenizer, "bos_token", None)
-        rows: list[list[int]] = []
-        for text in texts:
-            special = not (bos and text.startswith(bos))
-            rows.append(self.tokenizer(text, add_special_tokens=special)["input_ids"][:max_tokens])
+        bos: str | None = getattr(self.tokenizer, "bos_token", None)
+        begun = [bos is not None and text.startswith(bos) for text in texts]
+        rows: list[list[int]] = [[] for _ in texts]
+        for special in (True, False):
+            chosen = [i for i, has_bos in enumerate(begun) if has_bos != special]
+            if not chosen:
+                continue
+            # verbose: the tokenizer would warn of every text beyond the context
+            encoded = self.tokenizer(
+                [texts[i] for i in chosen], add_special_tokens=special, verbose=False
+            )
+            for i, ids in zip(chosen, encoded["input_ids"], strict=True):
+                rows[i] = ids[:max_tokens]
         return rows
 
     def decode(self, ids: Sequence[int]) -> str:

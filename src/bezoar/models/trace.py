@@ -88,9 +88,7 @@ def trace(model: nn.Module, input_ids: Tensor) -> Trace:
         return None if tensor is None else tensor.detach().to("cpu", torch.float32, copy=True)
 
     def before(module: nn.Module, args: Any, kwargs: Any) -> None:
-        read = first_tensor(args)
-        read = first_tensor(kwargs) if read is None else read
-        call = Call(names[module], module, copy(read), next(clock))
+        call = Call(names[module], module, copy(first_tensor((args, kwargs))), next(clock))
         calls.append(call)
         stack.append(call)
 
