@@ -35,7 +35,7 @@ contracts: dev
 	$(BIN)/lint-imports --no-cache
 
 docs: dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
 install: $(VENV)/.installed
 dev: $(VENV)/.installed-dev
