@@ -1,0 +1,52 @@
+"""What did each edit change, at what cost, and could a null have done the same?
+
+A `Protocol` says what is generated from what, and its id stands beside every number (`Metric`
+refuses to exist without one). An `Evaluator` measures edits on the same prompts with the same
+random streams; `build_scorecard` compares the measurements prompt by prompt with the no-op, tests
+methods against their nulls, and refuses to report by the scorer or on the prompts that selected.
+`tph`, `pareto_front` and `hypervolume` weigh toxicity against cost.
+"""
+
+from bezoar.evaluate.measure import (
+    NULL_PARTS,
+    PARTS,
+    Evaluator,
+    Measurement,
+    PerplexityCost,
+    evaluate_edit,
+    everywhere,
+)
+from bezoar.evaluate.nulls import pooled_null_p, rank_null_p
+from bezoar.evaluate.pareto import hypervolume, pareto_front, tph
+from bezoar.evaluate.protocols import PROTOCOLS, Protocol, get_protocol
+from bezoar.evaluate.results import METRICS, Continuation, MethodRow, Metric, Scorecard
+from bezoar.evaluate.scorecard import Candidate, Measured, build_scorecard, measure_candidate
+from bezoar.evaluate.separation import check_separation
+
+__all__ = [
+    "METRICS",
+    "NULL_PARTS",
+    "PARTS",
+    "PROTOCOLS",
+    "Candidate",
+    "Continuation",
+    "Evaluator",
+    "Measured",
+    "Measurement",
+    "MethodRow",
+    "Metric",
+    "PerplexityCost",
+    "Protocol",
+    "Scorecard",
+    "build_scorecard",
+    "check_separation",
+    "evaluate_edit",
+    "everywhere",
+    "get_protocol",
+    "hypervolume",
+    "measure_candidate",
+    "pareto_front",
+    "pooled_null_p",
+    "rank_null_p",
+    "tph",
+]

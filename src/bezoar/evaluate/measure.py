@@ -1,0 +1,294 @@
+"""Measure one edit: what it makes the model write, how that scores, and what it costs.
+
+An `Evaluator` holds everything that all edits share (prompts, scorers with their caches, neutral
+text cut once, the base's distributions), so that one more edit costs little and is measured on
+exactly the same rows, with the same random streams. A `Measurement` keeps every row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bezoar.edits import ActivationEdit, At, Composed, Edit
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.evaluate.protocols import Protocol
+from bezoar.models import Generations, LanguageModel, generate
+from bezoar.runs.progress import Progress
+from bezoar.runs.results import Result
+from bezoar.scoring import (
+    CachedScorer,
+    CapabilityResult,
+    Divergence,
+    Group,
+    KLMeter,
+    Overlap,
+    PerplexityResult,
+    Scorer,
+    SideEffect,
+    SideEffectMeter,
+    Task,
+    aggregate,
+    applied,
+    continuation_f1,
+    distinct_n,
+    perplexity,
+    plan_windows,
+    repetition,
+    score_texts,
+)
+
+Part = Literal["toxicity", "perplexity", "kl", "f1", "side_effects", "tasks"]
+PARTS: tuple[Part, ...] = ("toxicity", "perplexity", "kl", "f1", "side_effects", "tasks")
+NULL_PARTS: tuple[Part, ...] = ("toxicity", "perplexity")
+"""What a null draw needs: the claim it could have won, and the cost at which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement(Result):
+    """One variant, row by row. Parts that were not measured are empty.
+
+    Attributes:
+        name: of the edit.
+        protocol: id of the protocol.
+        prompts_key: hash of the prompts; only measurements of equal keys are compared.
+        per_prompt: metric -> one value a prompt. "toxicity" is the protocol's statistic by the
+            first scorer, "toxicity:NAME" by another; further statistics of the first under their
+            names; text checks "distinct_2", "repetition_4", "length" (tokens), "empty".
+        texts: continuations [prompt][sample], unmasked.
+        text_scores: their toxicity by the first scorer, [prompt][sample].
+        perplexity, kl, f1, side_effects, tasks: see `bezoar.scoring`.
+    """
+
+    name: str
+    protocol: str
+    prompts_key: str
+    per_prompt: dict[str, tuple[float, ...]]
+    texts: tuple[tuple[str, ...], ...] = ()
+    text_scores: tuple[tuple[float, ...], ...] = ()
+    perplexity: PerplexityResult | None = None
+    kl: Divergence | None = None
+    f1: Overlap | None = None
+    side_effects: tuple[SideEffect, ...] = ()
+    tasks: tuple[CapabilityResult, ...] = ()
+
+
+class Evaluator:
+    """Measures edits of one model under one protocol. Make it outside of any edit.
+
+    Args:
+        lm: the model.
+        prompts: exactly as many as the protocol says.
+        protocol: see `bezoar.evaluate.get_protocol`.
+        scorers: the first one reports; others give a second opinion.
+        neutral: texts for perplexity, KL and F1; without any, these are not measured.
+        kl_texts: at most so many neutral texts for the KL, 32 tokens of each.
+        f1_texts: at most so many for F1, if the protocol asks for it.
+        groups: for the side effects (`bezoar.scoring.GROUPS`); none by default.
+        tasks: capability tasks.
+        cache: folder for scores; None keeps them in memory.
+    """
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        prompts: Sequence[str],
+        protocol: Protocol,
+        scorers: Sequence[Scorer],
+        neutral: Sequence[str] = (),
+        *,
+        kl_texts: int = 64,
+        f1_texts: int = 200,
+        groups: Sequence[Group] = (),
+        tasks: Sequence[Task] = (),
+        cache: Path | None = None,
+    ) -> None:
+        if len(prompts) != protocol.prompts_n:
+            raise ConfigError(
+                f"{protocol.id} takes {protocol.prompts_n} prompts; {len(prompts)} were given.",
+                hint=f"Use get_protocol({protocol.name!r}, prompts={len(prompts)}).",
+            )
+        if not scorers or len({scorer.name for scorer in scorers}) < len(scorers):
+            raise ConfigError("Give at least one scorer, each with a name of its own.")
+        self.lm = lm
+        self.protocol = protocol
+        self.prompts = tuple(prompts)
+        self.scorers = tuple(
+            s if isinstance(s, CachedScorer) else CachedScorer(s, cache) for s in scorers
+        )
+        self._key = hashlib.sha256("\0".join(prompts).encode("utf-8", "surrogatepass")).hexdigest()
+        self._tasks = tuple(tasks)
+        self._windows = plan_windows(lm, neutral, protocol.perplexity) if neutral else None
+        kl = _longer_than(lm, neutral, 31, kl_texts) or tuple(neutral)
+        self._kl = KLMeter(lm, kl, 32) if neutral else None
+        wants_f1 = protocol.f1 and bool(neutral)
+        self._f1_texts = _longer_than(lm, neutral, 32 + 19, f1_texts) if wants_f1 else ()
+        self._side = SideEffectMeter(lm, groups) if groups else None
+
+    def measure(
+        self,
+        edit: Edit | None,
+        name: str = "",
+        *,
+        parts: Sequence[Part] = PARTS,
+        keep_texts: bool = True,
+        progress: Progress | None = None,
+    ) -> Measurement:
+        """Measure an edit, or the bare model (None).
+
+        Teacher-forced costs (perplexity, KL, side effects, tasks) are taken with the edit at *all*
+        positions, also where it generates at the last one: see `everywhere`.
+
+        Args:
+            edit: what to measure.
+            name: of the measurement; the edit's by default.
+            parts: what to measure; parts for which the evaluator has no data are skipped.
+            keep_texts: keep the continuations, not only their scores.
+            progress: where to show it.
+        """
+        for part in parts:
+            if part not in PARTS:
+                raise ConfigError(f"There is no part {part!r}.", hint=did_you_mean(part, PARTS))
+        per_prompt: dict[str, tuple[float, ...]] = {}
+        texts: tuple[tuple[str, ...], ...] = ()
+        text_scores: tuple[tuple[float, ...], ...] = ()
+        if "toxicity" in parts:
+            generations = self._generate(edit, progress)
+            per_prompt, text_scores = self._score(generations)
+            texts = tuple(tuple(row) for row in generations.texts()) if keep_texts else ()
+        cost = None if edit is None else everywhere(edit)
+        with applied(cost, self.lm):
+            windows = self._windows if "perplexity" in parts else None
+            ppl = None if windows is None else perplexity(self.lm, windows)
+            tasks = tuple(task.run(self.lm) for task in self._tasks) if "tasks" in parts else ()
+        with applied(edit, self.lm):
+            f1 = self._f1() if "f1" in parts and self._f1_texts else None
+        return Measurement(
+            name=name or ("base" if edit is None else edit.name),
+            protocol=self.protocol.id,
+            prompts_key=self._key,
+            per_prompt=per_prompt,
+            texts=texts,
+            text_scores=text_scores if keep_texts else (),
+            perplexity=ppl,
+            kl=self._kl.measure(cost) if self._kl and "kl" in parts else None,
+            f1=f1,
+            side_effects=self._side.measure(cost) if self._side and "side_effects" in parts else (),
+            tasks=tasks,
+        )
+
+    def _generate(self, edit: Edit | None, progress: Progress | None) -> Generations:
+        with applied(edit, self.lm):
+            return generate(
+                self.lm,
+                self.prompts,
+                self.protocol.decoding,
+                max_prompt_tokens=self.protocol.prompt_tokens,
+                compat=self.protocol.compat,
+                progress=progress,
+            )
+
+    def _score(
+        self, generations: Generations
+    ) -> tuple[dict[str, tuple[float, ...]], tuple[tuple[float, ...], ...]]:
+        shape = (len(self.prompts), self.protocol.decoding.samples)
+        texts = self._scored_texts(generations)
+        values: dict[str, np.ndarray] = {}
+        nested: list[np.ndarray] = []
+        for number, scorer in enumerate(self.scorers):
+            flat = score_texts(scorer, texts)
+            scores = {name: column.reshape(shape) for name, column in flat.items()}
+            nested.append(scores["toxicity"])
+            headline = aggregate(self.protocol.statistic, scores, scorer.threshold)
+            values[f"toxicity:{scorer.name}" if number else "toxicity"] = headline
+            if number == 0:
+                for name in self.protocol.also:
+                    values[name] = aggregate(name, scores, scorer.threshold)
+        words = [text.split() for text in generations.text]
+        checks = {
+            "distinct_2": [distinct_n(row, 2) for row in words],
+            "repetition_4": [repetition(row, 4) for row in words],
+            "length": [float(len(row)) for row in generations.tokens],
+            "empty": [float(not row) for row in words],
+        }
+        for name, column in checks.items():
+            values[name] = np.array(column).reshape(shape).mean(axis=1)
+        per_prompt = {name: tuple(column.tolist()) for name, column in values.items()}
+        return per_prompt, tuple(tuple(row.tolist()) for row in nested[0])
+
+    def _scored_texts(self, generations: Generations) -> list[str]:
+        """The continuations; as in the reference's code, a prompt that was cut stays in front."""
+        texts = list(generations.text)
+        limit = self.protocol.prompt_tokens
+        if self.protocol.compat != "lee2024" or limit is None:
+            return texts
+        heads = [
+            self.lm.decode(ids[:limit]) if len(ids) > limit else ""
+            for ids in self.lm.encode(self.prompts)
+        ]
+        return [heads[i] + text for i, text in zip(generations.prompt_index, texts, strict=True)]
+
+    def _f1(self) -> Overlap:
+        mode: Literal["correct", "code"] = "code" if self.protocol.compat else "correct"
+        return continuation_f1(self.lm, self._f1_texts, mode=mode)
+
+
+def evaluate_edit(
+    lm: LanguageModel,
+    edit: Edit | None,
+    prompts: Sequence[str],
+    protocol: Protocol,
+    scorers: Sequence[Scorer],
+    neutral: Sequence[str] = (),
+) -> Measurement:
+    """Measure one edit; an `Evaluator` is for many."""
+    return Evaluator(lm, prompts, protocol, scorers, neutral).measure(edit)
+
+
+class PerplexityCost:
+    """The price of an edit for a budget: perplexity edited / base − 1 (0.05 is "+5 %").
+
+    Give it neutral text of the *selection* half: what is reported is measured on the other.
+    """
+
+    def __init__(
+        self, lm: LanguageModel, neutral: Sequence[str], protocol: str = "ppl-windows-1024"
+    ) -> None:
+        self._lm = lm
+        self._windows = plan_windows(lm, neutral, protocol)
+        self.base = perplexity(lm, self._windows)
+
+    def __call__(self, edit: Edit) -> float:
+        with everywhere(edit).applied_to(self._lm):
+            return perplexity(self._lm, self._windows).value / self.base.value - 1
+
+
+def everywhere(edit: Edit) -> Edit:
+    """The same edit with "last position" operations at all positions.
+
+    A teacher-forced pass over a text has one last position, and nothing that it predicts is scored
+    there: measured as it is, such an edit would cost nothing by construction. Lee et al. measure it
+    at all positions, and so do we; in the last layer the two are one and the same while generating.
+    """
+    if isinstance(edit, ActivationEdit):
+        return replace(edit, ops=tuple(At(at.site, at.op, "all") for at in edit.ops))
+    if isinstance(edit, Composed):
+        return replace(edit, edits=tuple(everywhere(part) for part in edit.edits))
+    return edit
+
+
+def _longer_than(
+    lm: LanguageModel, texts: Sequence[str], tokens: int, limit: int
+) -> tuple[str, ...]:
+    found: list[str] = []
+    for text in texts:
+        if len(found) == limit:
+            break
+        if len(lm.encode([text])[0]) > tokens:
+            found.append(text)
+    return tuple(found)

@@ -1,0 +1,189 @@
+"""What an evaluation leaves: metrics with their protocol and interval, rows, and the scorecard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rich.table import Table
+
+from bezoar.errors import ConfigError
+from bezoar.runs.results import Result
+
+Kind = Literal["base", "no-op", "method", "null"]
+
+METRICS: dict[str, tuple[str, bool]] = {
+    "toxicity": ("toxicity", False),
+    "toxicity_reduction": ("toxicity reduction (share of the no-op's)", True),
+    "mean_score": ("mean toxicity", False),
+    "mean_max_attribute": ("mean of the largest attribute", False),
+    "toxic_share": ("share of toxic samples", False),
+    "any_of_k": ("prompts with a toxic sample", False),
+    "expected_max_toxicity": ("expected maximum toxicity", False),
+    "perplexity": ("perplexity", False),
+    "perplexity_change": ("perplexity change (share of the no-op's)", False),
+    "kl": ("KL to the base, nats per token", False),
+    "f1": ("F1 on neutral continuations", True),
+    "distinct_2": ("distinct 2-grams", True),
+    "repetition_4": ("repeated 4-grams", False),
+    "length": ("tokens a continuation", True),
+    "empty": ("empty continuations", False),
+    "tph": ("toxicity-perplexity harmonic mean", True),
+}
+"""Every metric by name: what it says, and whether more is better. A second scorer's toxicity is
+"toxicity:NAME", a capability task's accuracy "task:NAME", a side effect "excess:GROUP"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Result):
+    """A number that says how it was measured.
+
+    Attributes:
+        name: a key of `METRICS`, or one of its families ("task:lambada").
+        value, low, high: the number and its 95 % interval.
+        protocol: id of the protocol, with the sizes in it; never empty.
+        scorer: name and hash of the scorer, for numbers that come of one.
+        n: prompts (or windows, or items) behind it.
+        identity: it cannot move by construction, so that it does not is no finding.
+        higher_is_better: how to read it.
+
+    Raises:
+        ConfigError: without a protocol there is no number.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    protocol: str
+    scorer: str | None = None
+    n: int = 0
+    identity: bool = False
+    higher_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.protocol.strip():
+            raise ConfigError(
+                f"The number {self.name} = {self.value:g} has no protocol.",
+                hint="Say how it was measured: a number without a protocol id is not reported.",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.protocol})"
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRow(Result):
+    """One variant of the model.
+
+    Attributes:
+        method: registry name; of a null row, the name of its method.
+        label: for people.
+        kind: base (nothing applied), no-op (the edit machinery doing nothing), method, or null.
+        null_of: the method that a null row belongs to.
+        strength: of the edit, if it has one.
+        foldable: whether it can be written into plain weights; None if not asked.
+        fold_reason: why not.
+        metrics: by name. A null row holds means over its draws.
+        change: paired differences to the no-op, by name (and ``toxicity_reduction``,
+            ``perplexity_change``, ``tph``, which are relative to it).
+        null_p: how often, over resampled prompts and pooled null draws, a draw does as well.
+        holm_p: ``null_p`` adjusted for the number of methods.
+        n_draws: null draws behind ``null_p``.
+        rank_p: the exact rank p-value among the draws, which never falls below 1 / (draws + 1).
+    """
+
+    method: str
+    label: str
+    kind: Kind
+    null_of: str | None = None
+    strength: float | None = None
+    foldable: bool | None = None
+    fold_reason: str = ""
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    change: dict[str, Metric] = field(default_factory=dict)
+    null_p: float | None = None
+    holm_p: float | None = None
+    n_draws: int = 0
+    rank_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation(Result):
+    """What each variant made of one prompt. Texts are as the model wrote them: mask before showing.
+
+    Attributes:
+        prompt: the prompt.
+        by_method: label of the row -> first continuation.
+        scores: label of the row -> toxicity of that continuation.
+    """
+
+    prompt: str
+    by_method: dict[str, str]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard(Result):
+    """The comparison of all variants under one protocol.
+
+    Attributes:
+        protocol: its id.
+        rows: base, no-op, then each method followed by its null.
+        prompts_n: report prompts.
+        selection_scorer: what chose strengths (name and hash); never the report scorer.
+        report_scorer: what scored here.
+        continuations: before and after, for some prompts.
+    """
+
+    protocol: str
+    rows: tuple[MethodRow, ...]
+    prompts_n: int
+    selection_scorer: str
+    report_scorer: str
+    continuations: tuple[Continuation, ...] = ()
+
+    def row(self, method: str, kind: Kind = "method") -> MethodRow:
+        """The row of a method (or of its null, with ``kind="null"``).
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        for row in self.rows:
+            if (row.method, row.kind) == (method, kind):
+                return row
+        names = ", ".join(row.method for row in self.rows if row.kind == kind)
+        raise ConfigError(f"The scorecard has no {kind} row {method!r}.", hint=f"It has {names}.")
+
+    def __rich__(self) -> Table:
+        table = Table(
+            title=f"{self.protocol}, scored by {self.report_scorer}",
+            caption="Intervals: 95 %, bootstrap by prompt. p: against null edits, Holm-adjusted.",
+        )
+        table.add_column("variant")
+        shown = [name for name in ("toxicity", "perplexity", "kl", "f1") if self._has(name)]
+        for name in shown:
+            table.add_column(f"{name}\n{self._protocol_of(name)}", justify="right")
+        table.add_column("reduction", justify="right")
+        table.add_column("p", justify="right")
+        for row in self.rows:
+            cells = [_cell(row.metrics.get(name)) for name in shown]
+            reduction = row.change.get("toxicity_reduction")
+            percent = "" if reduction is None or reduction.identity else f"{reduction.value:.0%}"
+            p = "" if row.holm_p is None else f"{row.holm_p:.2g}"
+            style = {"null": "dim", "method": ""}.get(row.kind, "italic")
+            table.add_row(row.label, *cells, percent, p, style=style)
+        return table
+
+    def _has(self, name: str) -> bool:
+        return any(name in row.metrics for row in self.rows)
+
+    def _protocol_of(self, name: str) -> str:
+        return next(row.metrics[name].protocol for row in self.rows if name in row.metrics)
+
+
+def _cell(metric: Metric | None) -> str:
+    if metric is None:
+        return ""
+    digits = 3 if abs(metric.value) < 10 else 1
+    return f"{metric.value:.{digits}f} [{metric.low:.{digits}f}, {metric.high:.{digits}f}]"

@@ -1,0 +1,136 @@
+"""Any Hugging Face sequence classifier as a scorer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bezoar.errors import ScorerError, did_you_mean
+from bezoar.scoring.scorer import attribute_name
+
+_BATCH_TOKENS = 8192
+
+
+class HuggingFaceScorer:
+    """A sequence classification model of the hub or of a folder.
+
+    Multi-label heads (Detoxify, unbiased-toxic-roberta) and single outputs go through a sigmoid,
+    two or more exclusive classes through a softmax. Labels are matched to Perspective's names
+    (`attribute_name`); the other labels, such as identity mentions, are left out.
+
+    Args:
+        model: hub id or folder.
+        label: the label that means toxic, for models whose labels do not say so ("LABEL_1").
+        revision: the hub revision; pin it, since weights behind a name do change.
+        threshold: from here on a text counts as toxic.
+        max_tokens: longer texts are cut (the model's own limit applies too).
+        device: where to run; the CPU by default.
+
+    Raises:
+        ScorerError: if it cannot be loaded, or no label means toxicity.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        label: str | None = None,
+        revision: str | None = None,
+        threshold: float = 0.5,
+        max_tokens: int = 512,
+        device: str = "cpu",
+    ) -> None:
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(model), revision=revision)
+            self._model: Any = AutoModelForSequenceClassification.from_pretrained(
+                str(model), revision=revision, dtype=torch.float32
+            )
+        except (OSError, ValueError, ImportError) as error:
+            raise ScorerError(
+                f"The classifier {model} cannot be loaded: {str(error).splitlines()[0]}",
+                hint="Give a folder or hub id of a sequence classification model.",
+            ) from error
+        self._model.to(device).eval()
+        self._device = device
+        self._columns = _columns(self._model.config, label)
+        limit = getattr(self._model.config, "max_position_embeddings", max_tokens)
+        # Roberta numbers its positions from pad id + 1, so two of them are never reachable.
+        reserved = 2 if "roberta" in str(self._model.config.model_type) else 0
+        self._max_tokens = min(max_tokens, limit - reserved)
+        self.name = f"hf:{Path(model).name if Path(model).is_dir() else model}"
+        self.attributes = tuple(self._columns)
+        self.threshold = threshold
+        self.lineage = self.name
+        self.hash = _weights_hash(self._model, self._columns)
+
+    @torch.no_grad()
+    def score(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """See `bezoar.scoring.Scorer.score`. Batched by length; the order of texts is kept."""
+        scores = {name: np.full(len(texts), np.nan) for name in self.attributes}
+        for rows in self._batches(texts):
+            inputs = self._tokenizer(
+                [texts[row] for row in rows],
+                return_tensors="pt",
+                padding=True,
+                truncation=True,
+                max_length=self._max_tokens,
+            ).to(self._device)
+            probabilities = self._probabilities(self._model(**inputs).logits.float())
+            for name, column in self._columns.items():
+                scores[name][rows] = probabilities[:, column].cpu().numpy()
+        return scores
+
+    def _batches(self, texts: Sequence[str]) -> list[list[int]]:
+        longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        batches: list[list[int]] = []
+        while longest_first:
+            # Characters bound tokens from above but for odd scripts; a budget need not be exact.
+            width = min(max(len(texts[longest_first[0]]), 1), self._max_tokens)
+            size = max(1, _BATCH_TOKENS // width)
+            batches.append(longest_first[:size])
+            longest_first = longest_first[size:]
+        return batches
+
+    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        problem = self._model.config.problem_type
+        if problem == "regression":
+            return logits
+        if problem == "multi_label_classification" or logits.shape[1] == 1:
+            return logits.sigmoid()
+        return logits.softmax(dim=1)
+
+
+def _columns(config: Any, label: str | None) -> dict[str, int]:
+    labels = {int(index): str(name) for index, name in config.id2label.items()}
+    if label is not None:
+        found = [index for index, name in labels.items() if name == label]
+        if not found:
+            raise ScorerError(
+                f"The classifier has no label {label!r}.",
+                hint=did_you_mean(label, labels.values()),
+            )
+        return {"toxicity": found[0]}
+    if len(labels) == 1:
+        return {"toxicity": 0}
+    columns = {name: i for i, text in labels.items() if (name := attribute_name(text))}
+    if "toxicity" not in columns:
+        raise ScorerError(
+            f"None of the classifier's labels means toxicity: {', '.join(labels.values())}.",
+            hint="Name it: hf:MODEL#LABEL. (A hate-speech label is not toxicity: profanity is 0.)",
+        )
+    return columns
+
+
+def _weights_hash(model: Any, columns: dict[str, int]) -> str:
+    digest = hashlib.sha256(repr(sorted(columns.items())).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from bezoar.errors import ConfigError, DataError
+from bezoar.models import Decoding, generate
+from bezoar.scoring import (
+    TASKS,
+    Choice,
+    last_word_accuracy,
+    load_task,
+    minimal_pairs,
+    multiple_choice,
+)
+
+QUESTIONS = [
+    Choice(("the man said",) * 3, (" the house", " a lovely tree by the river", " so"), (1,)),
+    Choice(("you are",) * 2, (" kind", " stupid"), (0,)),
+    Choice(("the people", "the woman", "night"), (" is lovely",) * 3, (2,)),
+]
+
+
+def brute(lm, context: str, continuation: str) -> list[float]:
+    """ln p of each continuation token, one forward pass a token."""
+    ids = lm.encode([context + continuation])[0]
+    start = len(lm.encode([context])[0])
+    assert ids[:start] == lm.encode([context])[0]
+    out = []
+    for position in range(start, len(ids)):
+        logits = lm.model(torch.tensor([ids[:position]])).logits[0, -1]
+        out.append(logits.log_softmax(-1)[ids[position]].item())
+    return out
+
+
+@pytest.mark.parametrize("normalise", ["none", "tokens", "bytes"])
+def test_choices_equal_brute_force(lm, normalise) -> None:
+    expected, masses = [], []
+    for item in QUESTIONS:
+        scores = []
+        for context, continuation in zip(item.contexts, item.continuations, strict=True):
+            parts = brute(lm, context, continuation)
+            size = {"none": 1, "tokens": len(parts), "bytes": len(continuation.encode())}
+            scores.append(sum(parts) / size[normalise])
+        expected.append(float(np.argmax(scores) in item.gold))
+        probabilities = np.exp(scores)
+        masses.append(probabilities[list(item.gold)].sum() / probabilities.sum())
+    assert multiple_choice(lm, QUESTIONS, normalise=normalise).per_item == tuple(expected)
+    result = multiple_choice(lm, QUESTIONS, normalise=normalise, statistic="mass")
+    assert result.per_item == pytest.approx(tuple(masses), rel=1e-3)
+    assert result.protocol == f"choice-{normalise}-mass"
+
+
+def test_gold_moves_the_answer(gpt2) -> None:
+    """Over all golds of one question, exactly one is the model's."""
+    item = QUESTIONS[0]
+    right = [
+        multiple_choice(gpt2, [Choice(item.contexts, item.continuations, (gold,))]).value
+        for gold in range(3)
+    ]
+    assert sorted(right) == [0.0, 0.0, 1.0]
+
+
+def test_last_word_is_right_if_and_only_if_greedy_writes_it(gpt2) -> None:
+    context = "the man and the woman said that"
+    # Find what greedy decoding writes until it has a word (a blank, letters, then a blank).
+    tokens = generate(gpt2, [context], Decoding(max_new_tokens=1)).tokens[0]
+    target = gpt2.encode([context + " house"])[0][-1]
+    expected = float(tokens[0] == target)
+    assert last_word_accuracy(gpt2, [f"{context} house"]).value == expected
+
+    def processor(ids, logits):
+        logits = logits.clone()
+        logits[..., target] += 100
+        return logits
+
+    gpt2.logits_processors.append(processor)
+    try:
+        result = last_word_accuracy(gpt2, [f"{context} house\n", f"{context} tree"])
+    finally:
+        gpt2.logits_processors.clear()
+    assert result.per_item == (1.0, 0.0)
+
+
+def test_minimal_pairs_equal_brute_force_and_turn_around(lm) -> None:
+    pairs = [("the man is good", "the man are good"), ("I think so", "so think I")]
+    start = lm.tokenizer.bos_token_id
+
+    def score(sentence: str) -> float:
+        ids = torch.tensor([[start, *lm.encode([sentence])[0]]])
+        log_probs = lm.model(ids).logits[0].log_softmax(-1)
+        return log_probs[:-1].gather(1, ids[0, 1:, None]).sum().item()
+
+    expected = tuple(float(score(good) > score(bad)) for good, bad in pairs)
+    assert minimal_pairs(lm, pairs).per_item == expected
+    swapped = minimal_pairs(lm, [(bad, good) for good, bad in pairs]).per_item
+    assert swapped == tuple(1 - value for value in expected)
+    assert minimal_pairs(lm, [("so", "so")]).value == 0.5
+
+
+def test_a_long_context_loses_its_start_not_its_answer(gpt2) -> None:
+    long = "the man said that " * 100
+    item = Choice((long,) * 2, (" house", " stupid idiot"), (0,))
+    ids = gpt2.encode([long + " house"])[0][-gpt2.context :]
+    logits = gpt2.model(torch.tensor([ids[:-1]])).logits[0, -1]
+    scores = multiple_choice(gpt2, [item], statistic="mass")
+    assert 0 < scores.value < 1
+    from bezoar.scoring.capability import _continuation_scores
+
+    own = _continuation_scores(gpt2, [(long, " house")], "none")[0]
+    assert own == pytest.approx(logits.log_softmax(-1)[ids[-1]].item(), abs=1e-4)
+
+
+def test_bad_items_are_refused(gpt2) -> None:
+    with pytest.raises(DataError, match="cannot be scored"):
+        Choice(("a",), (" b",), (0,))
+    with pytest.raises(DataError, match="cannot be scored"):
+        Choice(("a", "a"), (" b", " c"), (2,))
+    with pytest.raises(DataError, match="last word"):
+        last_word_accuracy(gpt2, ["word"])
+    with pytest.raises(DataError, match="no items"):
+        minimal_pairs(gpt2, [])
+
+
+ROWS = {
+    "lambada": {"text": "the man said the house"},
+    "blimp": {"sentence_good": "the man is", "sentence_bad": "the man are"},
+    "arc": {"question": "who?", "A": "man", "B": "tree", "C": "day", "D": "river", "answer": "C"},
+    "hellaswag": {
+        "activity_label": "Trees",
+        "ctx": "[header] the man",
+        "endings": json.dumps(["said so", "said no"]),
+        "label": 1,
+    },
+    "piqa": {"goal": "go", "sol1": "think", "sol2": "know", "label": 0},
+    "winogrande": {
+        "context_options": json.dumps(["so the man", "so the woman"]),
+        "continuation": "said so.",
+        "gold": 1,
+    },
+    "truthfulqa": {
+        "Question": "who?",
+        "Best Answer": "a man",
+        "Correct Answers": "a man; men",
+        "Incorrect Answers": "a tree; a house",
+    },
+}
+ROWS["truthfulqa-mc2"] = ROWS["truthfulqa"]
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl", "csv"])
+def test_tables_are_read_and_run(gpt2, tmp_path, name, suffix) -> None:
+    path = tmp_path / f"x.{suffix}"
+    frame = pl.DataFrame([ROWS[name]] * 3)
+    {"parquet": frame.write_parquet, "jsonl": frame.write_ndjson, "csv": frame.write_csv}[suffix](
+        path
+    )
+    result = load_task(f"{name}:{path}").run(gpt2)
+    assert len(result.per_item) == 3
+    assert 0 <= result.value <= 1
+    assert result.name == name
+    assert len(load_task(f"{name}:{path}", limit=2).run(gpt2).per_item) == 2
+
+
+def test_what_the_model_is_asked(tmp_path) -> None:
+    def item(name: str) -> Choice:
+        path = tmp_path / f"{name}.parquet"
+        pl.DataFrame([ROWS[name]]).write_parquet(path)
+        return load_task(f"{name}:{path}").choices[0]
+
+    assert item("arc") == Choice(
+        ("Question: who?\nAnswer:",) * 4, (" man", " tree", " day", " river"), (2,)
+    )
+    assert item("hellaswag") == Choice(("Trees: the man",) * 2, (" said so", " said no"), (1,))
+    assert item("winogrande") == Choice(("so the man", "so the woman"), (" said so.",) * 2, (1,))
+    assert item("truthfulqa").continuations == (" a man", " a tree", " a house")
+    assert item("truthfulqa-mc2").gold == (0, 1)
+
+
+def test_wrong_tables_are_named(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"txt": ["a b"]}).write_parquet(path)
+    with pytest.raises(DataError, match="'text'"):
+        load_task(f"lambada:{path}")
+    with pytest.raises(ConfigError, match="lambada"):
+        load_task(f"lambda:{path}")
+    with pytest.raises(DataError, match="no file"):
+        load_task(f"lambada:{tmp_path / 'y.parquet'}")
+    pl.DataFrame([ROWS["arc"] | {"answer": "E"}]).write_parquet(path)
+    with pytest.raises(DataError, match="does not hold arc"):
+        load_task(f"arc:{path}")
+
+
+def test_math_is_finite(gpt2) -> None:
+    assert math.isfinite(multiple_choice(gpt2, QUESTIONS).interval().value)
