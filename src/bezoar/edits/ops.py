@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from bezoar.errors import EditError
+
+OpT = TypeVar("OpT", bound="Op")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +51,7 @@ class Op(ABC):
         """The affine map this is, or None if it is not affine."""
         return None
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> Self:
+    def to(self: OpT, device: torch.device, dtype: torch.dtype) -> OpT:
         """A copy whose tensors lie on a device, in a dtype."""
         moved = {
             field.name: value.to(device, dtype)

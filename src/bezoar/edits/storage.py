@@ -193,7 +193,7 @@ def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         fields = {f.name: _encode(getattr(value, f.name), tensors) for f in _fields(type(value))}
         return {"type": _TAGS[type(value)], **fields}
     if isinstance(value, Mapping):
-        return {str(key): _encode(item, tensors) for key, item in value.items()}
+        return {str(key): _encode(item, tensors) for key, item in sorted(value.items())}
     if isinstance(value, tuple | list):
         return [_encode(item, tensors) for item in value]
     if value is None or isinstance(value, bool | int | float | str):

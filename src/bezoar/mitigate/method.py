@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -111,7 +111,7 @@ class Method(ABC):
         return 1.0
 
     @abstractmethod
-    def with_strength(self, strength: float) -> Self:
+    def with_strength(self, strength: float) -> Method:
         """The same method, at another strength."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 from bezoar.edits import ActivationEdit, Edit, Project, stream_site
 from bezoar.errors import ConfigError, SiteMismatch
@@ -82,7 +82,7 @@ class ProjectOut(Method):
     def strength_max(self) -> float:
         return 1.0
 
-    def with_strength(self, strength: float) -> Self:
+    def with_strength(self, strength: float) -> ProjectOut:
         return dataclasses.replace(self, fraction=strength)
 
     def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 from bezoar.edits import ActivationEdit, Add, Edit
 from bezoar.errors import ConfigError, did_you_mean
@@ -82,7 +82,7 @@ class Subtract(Method):
     def strength_start(self) -> float:
         return 1.0 if self.mode == "correct" else PAPER_SCALES[self.direction]
 
-    def with_strength(self, strength: float) -> Self:
+    def with_strength(self, strength: float) -> Subtract:
         return dataclasses.replace(self, alpha=strength)
 
     def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:

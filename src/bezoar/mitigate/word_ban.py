@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 
@@ -52,7 +52,7 @@ class WordBan(Method):
     def strength_max(self) -> float:
         return 100.0  # no float32 softmax can tell it from a ban
 
-    def with_strength(self, strength: float) -> Self:
+    def with_strength(self, strength: float) -> WordBan:
         return dataclasses.replace(self, penalty=strength)
 
     def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:
