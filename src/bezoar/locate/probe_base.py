@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ class Probe(ClassifierMixin, BaseEstimator):
     def _train(self, X: np.ndarray, y: np.ndarray, folds: Folds) -> Trained:
         """Fit to all rows, and to all but each fold for the held-out decisions."""
 
-    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None) -> Probe:
         """Fit to features [n d] and two-valued labels.
 
         Args:
