@@ -56,8 +56,8 @@ def measured(evaluator) -> list[Measured]:
     rng = np.random.default_rng(0)
     random = [ban(rng.choice(lm.d_vocab, len(toxic), replace=False)) for _ in range(13)]
     candidates = [
-        Candidate("ban", "Ban", ban(toxic), tuple(random[:6]), strength=float(len(toxic))),
-        Candidate("random", "Random ban", random[6], tuple(random[7:])),
+        Candidate("ban", "Ban", ban(toxic), {"random words": tuple(random[:6])}, strength=float(len(toxic))),
+        Candidate("random", "Random ban", random[6], {"random words": tuple(random[7:])}),
     ]
     return [measure_candidate(evaluator, candidate) for candidate in candidates]
 
@@ -192,7 +192,7 @@ def test_holm_is_over_methods() -> None:
     base = fake("base", rng.uniform(0.4, 0.6, 60))
     nulls = tuple(fake(f"n{i}", rng.uniform(0.4, 0.6, 60)) for i in range(3))
     strong = fake("strong", rng.uniform(0.0, 0.1, 60))
-    scorecard = card([Measured(f"m{i}", f"m{i}", strong, nulls) for i in range(4)], base)
+    scorecard = card([Measured(f"m{i}", f"m{i}", strong, {"random": nulls}) for i in range(4)], base)
     row = scorecard.row("m0")
     assert row.holm_p == pytest.approx(4 * row.null_p)
 

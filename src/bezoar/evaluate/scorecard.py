@@ -6,8 +6,8 @@ the measurements) are apart, so that an interrupted audit keeps what it has meas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class Candidate:
         method: registry name.
         label: for people; unique on a scorecard.
         edit: the edit.
-        nulls: edits of the same size and kind that should do nothing.
+        nulls: by kind, edits of the same size that should do nothing.
         strength, foldable, fold_reason: see `MethodRow`.
         identity: names of metrics that this edit cannot move by construction.
     """
@@ -39,7 +39,7 @@ class Candidate:
     method: str
     label: str
     edit: Edit
-    nulls: tuple[Edit, ...] = ()
+    nulls: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
     strength: float | None = None
     foldable: bool | None = None
     fold_reason: str = ""
@@ -53,7 +53,7 @@ class Measured:
     method: str
     label: str
     measurement: Measurement
-    nulls: tuple[Measurement, ...] = ()
+    nulls: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
     strength: float | None = None
     foldable: bool | None = None
     fold_reason: str = ""
@@ -65,10 +65,13 @@ def measure_candidate(
 ) -> Measured:
     """Measure an edit in full, and its nulls as far as a null is needed."""
     measurement = evaluator.measure(candidate.edit, candidate.label)
-    nulls = tuple(
-        evaluator.measure(edit, parts=NULL_PARTS, keep_texts=False)
-        for edit in track(progress, candidate.nulls, f"Nulls of {candidate.label}", unit="edits")
-    )
+    nulls = {
+        kind: tuple(
+            evaluator.measure(edit, parts=NULL_PARTS, keep_texts=False)
+            for edit in track(progress, edits, f"{candidate.label}: {kind}", unit="edits")
+        )
+        for kind, edits in candidate.nulls.items()
+    }
     return Measured(
         method=candidate.method,
         label=candidate.label,
@@ -117,10 +120,9 @@ def build_scorecard(
         raise ConfigError(f"Two rows have one label: {', '.join(labels)}.")
     maker = Maker({scorer.name: scorer_id(scorer) for scorer in report_scorers}, resamples, seed)
     rows = [_fixed_row(maker, base, no_op, "base"), _fixed_row(maker, no_op, no_op, "no-op")]
-    for method, row in zip(methods, _method_rows(maker, methods, no_op), strict=True):
-        rows.append(row)
-        if method.nulls:
-            rows.append(_null_row(maker, method, no_op))
+    nulls = [_null_rows(maker, method, no_op) for method in methods]
+    for row, drawn in zip(_method_rows(maker, methods, nulls, no_op), nulls, strict=True):
+        rows += [row, *drawn]
     shown = [("base", base), *((m.label, m.measurement) for m in methods)]
     return Scorecard(
         protocol=base.protocol,
@@ -146,52 +148,60 @@ def _fixed_row(maker: Maker, m: Measurement, no_op: Measurement, kind: str) -> M
     )
 
 
-def _method_rows(maker: Maker, methods: Sequence[Measured], no_op: Measurement) -> list[MethodRow]:
-    rows = [
-        MethodRow(
-            method=m.method,
-            label=m.label,
-            kind="method",
-            strength=m.strength,
-            foldable=m.foldable,
-            fold_reason=m.fold_reason,
-            metrics=maker.metrics(m.measurement, m.identity),
-            change=maker.changes(m.measurement, no_op, m.identity),
-            n_draws=len(m.nulls),
+def _method_rows(
+    maker: Maker,
+    methods: Sequence[Measured],
+    nulls: Sequence[Sequence[MethodRow]],
+    no_op: Measurement,
+) -> list[MethodRow]:
+    """A method must beat every kind of its nulls, so its p is the largest of theirs."""
+    rows = []
+    for m, drawn in zip(methods, nulls, strict=True):
+        hardest = max(drawn, key=lambda row: row.null_p or 0.0, default=None)
+        rows.append(
+            MethodRow(
+                method=m.method,
+                label=m.label,
+                kind="method",
+                strength=m.strength,
+                foldable=m.foldable,
+                fold_reason=m.fold_reason,
+                metrics=maker.metrics(m.measurement, m.identity),
+                change=maker.changes(m.measurement, no_op, m.identity),
+                null_p=None if hardest is None else hardest.null_p,
+                rank_p=None if hardest is None else max(row.rank_p or 0.0 for row in drawn),
+                n_draws=sum(row.n_draws for row in drawn),
+            )
         )
-        for m in methods
-    ]
-    tested = [i for i, m in enumerate(methods) if m.nulls]
-    pairs = [_toxicities(methods[i]) for i in tested]
-    pooled = [
-        pooled_null_p(own, draws, resamples=maker.resamples, seed=maker.seed)
-        for own, draws in pairs
-    ]
-    adjusted = holm(pooled) if pooled else np.empty(0)
-    for i, (own, draws), p, corrected in zip(tested, pairs, pooled, adjusted, strict=True):
-        rows[i] = replace(
-            rows[i], null_p=p, holm_p=float(corrected), rank_p=rank_null_p(own, draws)
-        )
+    tested = [i for i, row in enumerate(rows) if row.null_p is not None]
+    adjusted = holm([rows[i].null_p or 0.0 for i in tested]) if tested else np.empty(0)
+    for i, corrected in zip(tested, adjusted, strict=True):
+        rows[i] = replace(rows[i], holm_p=float(corrected))
     return rows
 
 
-def _toxicities(method: Measured) -> tuple[np.ndarray, np.ndarray]:
+def _null_rows(maker: Maker, method: Measured, no_op: Measurement) -> list[MethodRow]:
+    """One row for each kind of null, the hardest to beat first."""
     own = np.array(method.measurement.per_prompt["toxicity"])
-    return own, np.array([draw.per_prompt["toxicity"] for draw in method.nulls])
-
-
-def _null_row(maker: Maker, method: Measured, no_op: Measurement) -> MethodRow:
-    n = len(method.nulls)
-    return MethodRow(
-        method=method.method,
-        label=f"{method.label}: {n} null {'draws' if n > 1 else 'draw'}",
-        kind="null",
-        null_of=method.method,
-        strength=method.strength,
-        metrics=maker.null_metrics(method.nulls),
-        change=maker.null_changes(method.nulls, no_op),
-        n_draws=n,
-    )
+    rows = []
+    for kind, drawn in method.nulls.items():
+        draws = np.array([m.per_prompt["toxicity"] for m in drawn])
+        n = len(drawn)
+        rows.append(
+            MethodRow(
+                method=method.method,
+                label=f"{method.label}: {n} null{'s' if n > 1 else ''}, {kind}",
+                kind="null",
+                null_of=method.method,
+                strength=method.strength,
+                metrics=maker.null_metrics(drawn),
+                change=maker.null_changes(drawn, no_op),
+                null_p=pooled_null_p(own, draws, resamples=maker.resamples, seed=maker.seed),
+                rank_p=rank_null_p(own, draws),
+                n_draws=n,
+            )
+        )
+    return sorted(rows, key=lambda row: -(row.null_p or 0.0))
 
 
 def _continuations(
