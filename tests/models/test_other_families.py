@@ -13,6 +13,7 @@ from transformers import (
     MistralConfig,
     MixtralConfig,
     OPTConfig,
+    Qwen2MoeConfig,
 )
 
 from bezoar.errors import UnsupportedAnatomy
@@ -57,6 +58,15 @@ CONFIGS = {
         {**LONG, "head_dim": 8, "final_logit_softcapping": 3.0},
     ),
     "mixture of experts": (MixtralConfig, {**LONG, "num_local_experts": 4}),
+    "mixture of experts and a shared one": (
+        Qwen2MoeConfig,
+        {
+            **LONG,
+            "num_experts": 4,
+            "moe_intermediate_size": 16,
+            "shared_expert_intermediate_size": 16,
+        },
+    ),
 }
 
 
@@ -89,8 +99,8 @@ def test_what_is_added_adds_up(other):
 
 def test_mlp_raw_is_the_sum_of_sub_updates(other):
     batch = other.batch(other.encode(TEXTS))
-    if other.name == "mixture of experts":
-        with pytest.raises(UnsupportedAnatomy, match="linear maps outside attention"):
+    if "mixture" in other.name:
+        with pytest.raises(UnsupportedAnatomy, match="linear maps"):
             other.values(0)
         return
     captured = other.capture(batch, ["1.mlp_post", "1.mlp_raw"])

@@ -42,7 +42,7 @@ class Recorder:
     ) -> None:
         self._sites = list(dict.fromkeys(sites))
         self._points = {site: anatomy.hook_point(site) for site in self._sites}
-        self._copy = anatomy.reuses_memory and reduce is None
+        self._copy = anatomy.reuses_memory
         self._reduce = reduce
         self._stop = stop
         self.values: dict[Site, Tensor] = {}
@@ -97,10 +97,10 @@ class Recorder:
 
     def _keep(self, site: Site, value: Tensor, shape: tuple[int, int]) -> None:
         value = value.detach().reshape(*shape, -1)
+        if self._copy:
+            value = value.clone()
         if self._reduce is not None:
             value = self._reduce(site, value)
-        elif self._copy:
-            value = value.clone()
         self.values[site] = value
         if self._stop and len(self.values) == len(self._sites):
             raise _AllRead
