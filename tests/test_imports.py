@@ -37,6 +37,11 @@ def test_every_public_name_is_real_and_documented(name):
     assert name in dir(bezoar)
 
 
+def test_the_rooms_are_attributes():
+    code = "import bezoar; bezoar.stats.holm, bezoar.errors.BezoarError"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = bezoar.no_such_name

@@ -29,12 +29,13 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "rank_values",
         "value_svd",
     ),
-    "edits": ("Edit", "export", "load_edit", "self_test"),
+    "edits": ("Edit", "NoOp", "export", "load_edit", "self_test"),
     "mitigate": ("ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
     "evaluate": ("build_scorecard", "evaluate_edit", "get_protocol"),
     "compare": ("compare_runs",),
     "report": ("write_report",),
     "runs": ("AuditConfig", "Run"),
+    "stats": ("Interval",),
     "studies": ("run_audit",),
 }
 _ROOM = {name: room for room, names in _HOMES.items() for name in names}
@@ -43,6 +44,8 @@ __all__ = ["__version__", *sorted(_ROOM)]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOMES:  # a room: importing it makes it an attribute
+        return import_module(f"{__name__}.{name}")
     if name not in _ROOM:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_ROOM[name]}"), name)
@@ -51,4 +54,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_HOMES})
