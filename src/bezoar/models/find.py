@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from bezoar.errors import UnsupportedAnatomy, did_you_mean
 from bezoar.models.anatomy import Anatomy, AnatomyNames
-from bezoar.models.find_block import find_block, is_linear
+from bezoar.models.find_block import find_block
 from bezoar.models.trace import Call, Trace, close, trace
-from bezoar.models.weights import embedding_weight
+from bezoar.models.weights import embedding_weight, is_linear
 
 PROBE_LENGTH = 6
 

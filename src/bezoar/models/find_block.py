@@ -12,14 +12,7 @@ from torch.nn import functional as F
 from bezoar.errors import UnsupportedAnatomy, did_you_mean
 from bezoar.models.anatomy import AnatomyNames, BlockAnatomy
 from bezoar.models.trace import Call, Trace, close
-
-
-def is_linear(module: nn.Module) -> bool:
-    """Whether a module is one matrix and perhaps a bias (``nn.Linear``, ``Conv1D``)."""
-    weight = getattr(module, "weight", None)
-    if isinstance(module, nn.Embedding) or next(module.children(), None) is not None:
-        return False
-    return isinstance(module, nn.Linear) or (isinstance(weight, Tensor) and weight.ndim == 2)
+from bezoar.models.weights import is_linear
 
 
 @dataclass(slots=True)

@@ -15,6 +15,14 @@ from bezoar.errors import ModelError
 from bezoar.models.anatomy import Anatomy
 
 
+def is_linear(module: nn.Module) -> bool:
+    """Whether a module is one matrix and perhaps a bias (``nn.Linear``, ``Conv1D``)."""
+    weight = getattr(module, "weight", None)
+    if isinstance(module, nn.Embedding) or next(module.children(), None) is not None:
+        return False
+    return isinstance(module, nn.Linear) or (isinstance(weight, Tensor) and weight.ndim == 2)
+
+
 def out_in_weight(module: nn.Module) -> Float[Tensor, "d_out d_in"]:
     """The matrix of a linear map, outputs in rows; a view (``Conv1D`` stores the transpose).
 
