@@ -1,0 +1,159 @@
+"""What a harvest will take, before it is begun."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bezoar.activations.batching import plan_batches
+from bezoar.activations.harvest import site_widths
+from bezoar.activations.manifest import StoreDtype
+from bezoar.activations.pooling import Pooling, pooler
+from bezoar.activations.tokens import TokenTable, tokenise
+from bezoar.activations.writer import shard_rows
+from bezoar.models import LanguageModel, Site
+from bezoar.runs.progress import Progress
+from bezoar.runs.results import Result
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PROBE_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast(Result):
+    """What a harvest will take.
+
+    Attributes:
+        texts, tokens, rows: counted.
+        truncated: texts cut at the model's context, or at ``max_tokens``.
+        bytes: of rows on disk; counted.
+        useful_share: tokens that are no padding among those computed; counted.
+        peak_memory: bytes: weights, one batch and one shard; an estimate.
+        seconds: from the time of a small batch.
+        tokens_per_second: as measured there, padding included.
+        device: where it ran.
+    """
+
+    texts: int
+    tokens: int
+    rows: int
+    truncated: int
+    bytes: int
+    useful_share: float
+    peak_memory: int
+    seconds: float
+    tokens_per_second: float
+    device: str
+
+    def __str__(self) -> str:
+        cut = f" ({self.truncated:,} cut)" if self.truncated else ""
+        return (
+            f"{self.texts:,} texts{cut}, {self.tokens:,} tokens ({self.useful_share:.0%} of those "
+            f"computed) → {self.rows:,} rows, {_size(self.bytes)} on disk, about "
+            f"{_size(self.peak_memory)} of memory and {_duration(self.seconds)} on {self.device}"
+        )
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        table = Table("forecast", "")
+        table.add_row("texts", f"{self.texts:,} ({self.truncated:,} cut)")
+        table.add_row("tokens", f"{self.tokens:,} ({self.useful_share:.0%} of those computed)")
+        table.add_row("rows", f"{self.rows:,}")
+        table.add_row("on disk", _size(self.bytes))
+        table.add_row("memory, about", f"{_size(self.peak_memory)} on {self.device}")
+        table.add_row(
+            "time, about", f"{_duration(self.seconds)} ({self.tokens_per_second:,.0f} tokens/s)"
+        )
+        return table
+
+
+def forecast(
+    lm: LanguageModel,
+    texts: Sequence[str] | TokenTable,
+    sites: Iterable[Site | str],
+    pooling: Pooling = "mean",
+    dtype: StoreDtype = "float16",
+    *,
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> Forecast:
+    """Count what a harvest will store, and time a batch of at most 512 tokens of these texts.
+
+    To tokenise once only, give the tokens (``tokenise``) here and to ``harvest``.
+    """
+    table = texts if isinstance(texts, TokenTable) else tokenise(lm, texts, max_tokens, progress)
+    wanted = sorted({lm.site(site) for site in sites})
+    row_bytes = sum(site_widths(lm, wanted)) * (4 if dtype == "float32" else 2)
+    plan = plan_batches(table.lengths, budget_tokens, max_rows=shard_rows(row_bytes))
+    padded = plan.padded_tokens
+    rows = int(plan.tokens.sum()) if pooling == "none" else len(table)
+    largest = int((plan.tokens if pooling == "none" else plan.sizes).max())
+    rate = _measure(lm, table, wanted, pooling)
+    buffer = min(max(shard_rows(row_bytes), largest), rows) * row_bytes
+    return Forecast(
+        texts=len(table),
+        tokens=len(table.ids),
+        rows=rows,
+        truncated=table.truncated,
+        bytes=rows * row_bytes,
+        useful_share=plan.useful_share,
+        peak_memory=_weights(lm) + buffer + int(padded.max()) * _bytes_a_token(lm),
+        seconds=float(padded.sum()) / rate,
+        tokens_per_second=rate,
+        device=str(lm.device),
+    )
+
+
+def _measure(lm: LanguageModel, table: TokenTable, sites: list[Site], pooling: Pooling) -> float:
+    """Padded tokens a second, over texts of middling length; the first of two runs warms up."""
+    by_length = np.argsort(table.lengths, kind="stable")
+    middle = int(table.lengths[by_length[len(table) // 2]])
+    count = max(1, min(len(table) // 2 + 1, _PROBE_TOKENS // middle))
+    # Around the middle, cut to one length, so that all of it is work that counts.
+    chosen = by_length[max(0, len(table) // 2 - count // 2) :][:count]
+    batch = lm.batch([row[:_PROBE_TOKENS] for row in table.rows(chosen)])
+    reduce = pooler(batch.mask, pooling)
+    seconds = 0.0
+    for _ in range(2):
+        start = time.perf_counter()
+        values = lm.capture(batch, sites, reduce=lambda _, value: reduce(value).sum())
+        float(values[sites[-1]])  # waits for the device
+        seconds = time.perf_counter() - start
+    return batch.input_ids.numel() / max(seconds, 1e-9)
+
+
+def _weights(lm: LanguageModel) -> int:
+    return sum(p.numel() * p.element_size() for p in lm.model.parameters())
+
+
+def _bytes_a_token(lm: LanguageModel) -> int:
+    """Of one block at work: the MLP's input, output and activation, and a dozen residual widths."""
+    config = lm.model.config.get_text_config()
+    d_mlp = getattr(config, "intermediate_size", None) or 4 * lm.d_model
+    size = torch.empty((), dtype=lm.dtype).element_size()
+    return size * (3 * int(d_mlp) + 12 * lm.d_model)
+
+
+def _size(n: int | float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,223 @@
+"""Harvest: activations of many texts at many sites, one forward pass a batch.
+
+Memory holds one batch and one shard, whatever the number of texts. A shard ends where the plan
+says so (its rows fill the buffer, or enough was computed), never where time or an interruption
+does: a harvest that was killed and taken up again leaves the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from bezoar.activations.batching import BatchPlan, plan_batches
+from bezoar.activations.manifest import (
+    MANIFEST,
+    PARTIAL,
+    PLAN,
+    FileMark,
+    Manifest,
+    StoreDtype,
+    check_file,
+    load_plan,
+    save_plan,
+    shard_name,
+)
+from bezoar.activations.passes import forward_passes
+from bezoar.activations.pooling import Pooling, check_pooling
+from bezoar.activations.store import ActivationStore
+from bezoar.activations.tokens import TokenTable, tokenise
+from bezoar.activations.writer import Buffer, Writer, rows_of, shard_rows
+from bezoar.errors import StoreError
+from bezoar.models import LanguageModel, Site
+from bezoar.runs.faults import explained
+from bezoar.runs.progress import SILENT, Progress
+
+_IDENTITY = ("fingerprint", "variant", "sites", "pooling", "dtype", "digest")
+
+
+def harvest(
+    lm: LanguageModel,
+    texts: Sequence[str] | TokenTable,
+    sites: Iterable[Site | str],
+    *,
+    pooling: Pooling = "mean",
+    out: Path | str | None = None,
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    dtype: StoreDtype = "float16",
+    resume: bool = True,
+    variant: str = "",
+    progress: Progress | None = None,
+) -> ActivationStore:
+    """Read activations and keep them.
+
+    Args:
+        lm: the model.
+        texts: what to read, or the tokens of it (``tokenise``).
+        sites: where; all of them in one pass, which ends after the last of them.
+        pooling: ``mean``, ``max`` or ``last``: one row a text; ``none``: one a token.
+        out: a folder; None keeps the rows in memory, as float32.
+        budget_tokens: padded tokens a batch; halved where memory does not suffice.
+        max_tokens: cut texts there; at most, and by default, the model's context.
+        dtype: of rows on disk.
+        resume: go on with an unfinished harvest in ``out``, return a finished one;
+            False starts over.
+        variant: names the edit that is applied, if any: its store must not pass for the model's.
+        progress: shows tokens done, rate and remaining time.
+
+    Raises:
+        SiteError: if the model lacks a site.
+        DataError: if a text gives no token; it is named.
+        StoreError: if ``out`` holds a harvest of something else, or a value exceeds ``dtype``.
+        CorruptArtefact: if a shard there is missing or damaged; it is named.
+        ModelError: if activations are not finite, or memory does not suffice for one text.
+    """
+    check_pooling(pooling)
+    wanted = sorted({lm.site(site) for site in sites})
+    if not wanted:
+        raise StoreError("No site was asked for.", hint="Give at least one, such as '3.mlp_out'.")
+    table = texts if isinstance(texts, TokenTable) else tokenise(lm, texts, max_tokens, progress)
+    manifest = Manifest(
+        format="bezoar-activations-1",
+        model=lm.name,
+        fingerprint="" if out is None else lm.fingerprint,
+        variant=variant,
+        sites=tuple(map(str, wanted)),
+        widths=site_widths(lm, wanted),
+        pooling=pooling,
+        dtype="float32" if out is None else dtype,
+        texts=len(table),
+        tokens=len(table.ids),
+        rows=len(table.ids) if pooling == "none" else len(table),
+        truncated=table.truncated,
+        max_tokens=table.max_tokens,
+        digest=table.digest,
+        budget_tokens=budget_tokens,
+        plan=FileMark(0, 0, 0, ""),
+    )
+    if out is None:
+        return _in_memory(lm, table, wanted, manifest, progress)
+    _refuse_unnamed_edit(lm, variant)
+    with explained(Path(out)):
+        return _to_disk(lm, table, wanted, manifest, Path(out), resume, progress)
+
+
+def site_widths(lm: LanguageModel, sites: Sequence[Site]) -> tuple[int, ...]:
+    """The size of a row at each site, seen on one token."""
+    values = lm.capture(lm.batch([[lm.start_id]]), sites, reduce=lambda _, value: value[:0])
+    return tuple(int(values[site].shape[-1]) for site in sites)
+
+
+def _in_memory(
+    lm: LanguageModel,
+    table: TokenTable,
+    sites: list[Site],
+    manifest: Manifest,
+    progress: Progress | None,
+) -> ActivationStore:
+    plan = _plan(table, manifest)
+    buffer = Buffer(manifest, manifest.rows)
+    with (progress or SILENT).task("Harvesting", int(plan.tokens.sum()), "tokens") as tick:
+        for done in forward_passes(lm, table, plan, sites, manifest.pooling, buffer.take):
+            cost = done.plan.cost(done.number)
+            buffer.commit(rows_of(done.plan, done.number, manifest), 1, cost)
+            tick(int(table.lengths[done.texts].sum()))
+    manifest = replace(manifest, shards=(FileMark(manifest.rows, len(plan), 0, ""),), complete=True)
+    columns = {site: column.numpy() for site, column in buffer.filled().items()}
+    return ActivationStore(manifest, plan, table.ids, opened={0: columns})
+
+
+def _to_disk(
+    lm: LanguageModel,
+    table: TokenTable,
+    sites: list[Site],
+    manifest: Manifest,
+    out: Path,
+    resume: bool,
+    progress: Progress | None,
+) -> ActivationStore:
+    manifest, plan = _begin(out, manifest, table, resume)
+    if manifest.complete:
+        return ActivationStore.open(out)
+    writer = Writer(out, manifest, plan)
+    with (progress or SILENT).task("Harvesting", int(plan.tokens.sum()), "tokens") as tick:
+        tick(int(plan.tokens[: writer.next_batch].sum()))
+        passes = forward_passes(
+            lm,
+            table,
+            plan,
+            sites,
+            manifest.pooling,
+            writer.buffer.take,
+            start=writer.next_batch,
+            replanned=writer.replanned,
+        )
+        try:
+            for done in passes:
+                writer.commit(done)
+                tick(int(table.lengths[done.texts].sum()))
+        except BaseException:
+            # Ctrl-C keeps what is done. On a full disk that fails too: show the first error.
+            with suppress(OSError, SafetensorError):
+                writer.save_partial()
+            raise
+    return ActivationStore.open(out)
+
+
+def _begin(
+    out: Path, wanted: Manifest, table: TokenTable, resume: bool
+) -> tuple[Manifest, BatchPlan]:
+    """What is already there, if it is a harvest of the same; else a new beginning."""
+    out.mkdir(parents=True, exist_ok=True)
+    for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
+        leftover.unlink()
+    if not resume:
+        _remove(out)
+    if not (out / MANIFEST).exists():
+        plan = _plan(table, wanted)
+        ids = table.ids if wanted.pooling == "none" else None
+        manifest = replace(wanted, plan=save_plan(out, plan, ids))
+        manifest.save(out)
+        return manifest, plan
+    there = Manifest.load(out)
+    differing = [name for name in _IDENTITY if getattr(there, name) != getattr(wanted, name)]
+    if differing:
+        name = differing[0]
+        seen, asked = getattr(there, name), getattr(wanted, name)
+        what = {"fingerprint": "the model's weights", "digest": "the texts"}.get(name)
+        detail = what or f"{name} ({seen!r} there, {asked!r} now)"
+        raise StoreError(
+            f"{out} holds a harvest that differs in {detail}.",
+            hint="Choose another folder, or start over with resume=False.",
+        )
+    for number, mark in enumerate(there.shards):
+        check_file(out / shard_name(number), mark)
+    if there.partial is None:  # else a kill fell between the manifest and the removal
+        (out / PARTIAL).unlink(missing_ok=True)
+    return there, load_plan(out, there)[0]
+
+
+def _remove(out: Path) -> None:
+    """Remove a harvest, the manifest last, and nothing else."""
+    for path in [*out.glob("shard-[0-9]*.safetensors"), out / PARTIAL, out / PLAN, out / MANIFEST]:
+        path.unlink(missing_ok=True)
+
+
+def _plan(table: TokenTable, manifest: Manifest) -> BatchPlan:
+    # A batch of one-token texts must not need more room than a shard has.
+    rows = shard_rows(manifest.row_bytes)
+    return plan_batches(table.lengths, manifest.budget_tokens, max_rows=rows)
+
+
+def _refuse_unnamed_edit(lm: LanguageModel, variant: str) -> None:
+    hooked = any(m._forward_hooks or m._forward_pre_hooks for m in lm.model.modules())
+    if hooked and not variant:
+        raise StoreError(
+            f"Hooks act on {lm.name!r}: its activations would be stored as the plain model's.",
+            hint='Name the edit, harvest(..., variant="…"), or leave its context.',
+        )

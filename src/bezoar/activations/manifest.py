@@ -1,0 +1,208 @@
+"""What an activation store says about itself, and the plan it was made by.
+
+OUT/manifest.json           this, rewritten whole whenever a shard is complete
+OUT/plan.safetensors        which texts ran together, in which order; tokens of each text
+OUT/shard-00000.safetensors one tensor [rows d] a site, rows in the plan's order
+OUT/partial.safetensors     after an interruption: rows of the shard that was being filled
+
+Nothing here depends on when or in how many sittings the harvest ran.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from pydantic import Field
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bezoar.activations.batching import BatchPlan
+from bezoar.errors import CorruptArtefact, StoreError
+from bezoar.runs.results import Result, atomic_write, load_result, save_result
+from bezoar.runs.stages import file_hash
+
+MANIFEST = "manifest.json"
+PLAN = "plan.safetensors"
+PARTIAL = "partial.safetensors"
+
+Count = Annotated[int, Field(ge=0)]
+StoreDtype = Literal["float16", "bfloat16", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileMark(Result):
+    """What a finished file holds, and what it looked like."""
+
+    rows: Count
+    batches: Count
+    bytes: Count
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest(Result):
+    """Origin, shape and parts of a store.
+
+    Attributes:
+        model, fingerprint: the model's name, and the hash of its weights and tokenizer.
+        variant: the edit that was applied; empty for the model as it is.
+        sites, widths: the sites in order of execution, and the size of a row at each.
+        pooling: one row a text, or with ``none`` one a token.
+        dtype: of the rows.
+        texts, tokens, rows: how many.
+        truncated, max_tokens: texts that were cut, and where.
+        digest: hash of all token ids.
+        budget_tokens: padded tokens a batch was planned for.
+        halved_at: numbers of the batches from which on the plan was halved, memory having run out.
+        plan: of the plan's file.
+        shards: finished shards, in order.
+        partial: the unfinished one, where an interruption left any.
+        complete: whether all rows are there.
+    """
+
+    format: Literal["bezoar-activations-1"]
+    model: str
+    fingerprint: str
+    variant: str
+    sites: tuple[str, ...]
+    widths: tuple[Count, ...]
+    pooling: Literal["mean", "max", "last", "none"]
+    dtype: StoreDtype
+    texts: Count
+    tokens: Count
+    rows: Count
+    truncated: Count
+    max_tokens: Count
+    digest: str
+    budget_tokens: Count
+    plan: FileMark
+    halved_at: tuple[Count, ...] = ()
+    shards: tuple[FileMark, ...] = ()
+    partial: FileMark | None = None
+    complete: bool = False
+
+    @property
+    def batches_done(self) -> int:
+        return sum(shard.batches for shard in self.shards)
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Site → size of a row."""
+        return dict(zip(self.sites, self.widths, strict=True))
+
+    @property
+    def row_bytes(self) -> int:
+        return sum(self.widths) * (4 if self.dtype == "float32" else 2)
+
+    def save(self, folder: Path) -> None:
+        """Write it whole or not at all."""
+        save_result(folder / MANIFEST, self)
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read it back.
+
+        Raises:
+            StoreError: if there is none.
+            CorruptArtefact: if it is damaged or contradicts itself.
+        """
+        if not (folder / MANIFEST).is_file():
+            raise StoreError(f"{folder} holds no activation store.", hint="Run a harvest into it.")
+        manifest = load_result(folder / MANIFEST, cls)
+        rows = manifest.tokens if manifest.pooling == "none" else manifest.texts
+        filled = sum(shard.rows for shard in manifest.shards)
+        if (
+            manifest.rows != rows
+            or len(manifest.sites) != len(manifest.widths)
+            or filled > rows
+            or (manifest.complete and filled != rows)
+            or any(shard.bytes < shard.rows * manifest.row_bytes for shard in manifest.shards)
+        ):
+            raise CorruptArtefact(
+                f"{folder / MANIFEST} contradicts itself: {filled} of {manifest.rows} rows.",
+                hint=f"Remove the folder {folder} and harvest again.",
+            )
+        return manifest
+
+
+def shard_name(number: int) -> str:
+    """The file of a shard. Derived, so that no manifest can point outside its folder."""
+    return f"shard-{number:05d}.safetensors"
+
+
+def save_plan(folder: Path, plan: BatchPlan, ids: np.ndarray | None) -> FileMark:
+    """Write a plan, and the token ids where there is a row for each of them."""
+    arrays = {"order": plan.order, "sizes": plan.sizes, "lengths": plan.lengths}
+    data = safetensors.numpy.save(arrays if ids is None else arrays | {"ids": ids})
+    atomic_write(folder / PLAN, data)
+    return FileMark(len(plan.order), len(plan), len(data), file_hash(folder / PLAN))
+
+
+def load_plan(folder: Path, manifest: Manifest) -> tuple[BatchPlan, np.ndarray | None]:
+    """Read a plan back, halved as the manifest says, and the token ids if they were kept.
+
+    Raises:
+        CorruptArtefact: if it is missing, altered, or no plan of that many texts.
+    """
+    check_file(folder / PLAN, manifest.plan)
+    try:
+        arrays = safetensors.numpy.load((folder / PLAN).read_bytes())
+        plan = BatchPlan(arrays["order"], arrays["sizes"], arrays["lengths"])
+        ids = arrays.get("ids")
+        sound = (
+            np.array_equal(np.sort(plan.order), np.arange(manifest.texts))
+            and plan.sizes.min() > 0
+            and plan.sizes.sum() == len(plan.lengths) == manifest.texts
+            and plan.lengths.min() > 0
+            and plan.lengths.sum() == manifest.tokens
+            and (ids is None or ids.shape == (manifest.tokens,))
+        )
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise _damaged(folder / PLAN, "is no plan") from error
+    if not sound:
+        raise _damaged(folder / PLAN, f"is no plan of {manifest.texts} texts")
+    for first in manifest.halved_at:
+        plan = plan.halved(first)
+    return plan, ids
+
+
+def write_shard(path: Path, tensors: dict[str, Tensor], rows: int, batches: int) -> FileMark:
+    """Write tensors whole or not at all: temporary name, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+            size = file.seek(0, io.SEEK_END)
+        mark = FileMark(rows, batches, size, file_hash(temporary))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return mark
+
+
+def check_file(path: Path, mark: FileMark, *, content: bool = True) -> None:
+    """Compare a file with what was written; without ``content``, its size only.
+
+    Raises:
+        CorruptArtefact: if it is missing, truncated or altered.
+    """
+    if not path.is_file():
+        raise _damaged(path, "is missing")
+    if path.stat().st_size != mark.bytes:
+        raise _damaged(path, f"has {path.stat().st_size:,} bytes where {mark.bytes:,} were written")
+    if content and file_hash(path) != mark.sha256:
+        raise _damaged(path, "was altered after it was written")
+
+
+def _damaged(path: Path, state: str) -> CorruptArtefact:
+    return CorruptArtefact(
+        f"{path} {state}.", hint=f"Remove the folder {path.parent} and harvest again."
+    )

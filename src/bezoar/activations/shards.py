@@ -1,0 +1,124 @@
+"""Rows of safetensors files, read in place through a memory map."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bezoar.activations.manifest import FileMark, Manifest, StoreDtype, check_file, shard_name
+from bezoar.errors import CorruptArtefact
+
+Arrays = Mapping[str, np.ndarray]
+
+# numpy has no bfloat16: its bits travel as uint16.
+_ON_DISK: dict[StoreDtype, tuple[str, Any]] = {
+    "float16": ("F16", np.dtype("<f2")),
+    "bfloat16": ("BF16", np.dtype("<u2")),
+    "float32": ("F32", np.dtype("<f4")),
+}
+_CHUNK_BYTES = 2**24
+
+
+def map_shard(
+    path: Path, mark: FileMark, columns: Mapping[str, int], dtype: StoreDtype
+) -> dict[str, np.ndarray]:
+    """Map a shard's tensors [rows d] without reading them; the header must be as expected.
+
+    Raises:
+        CorruptArtefact: if the file does not hold exactly the expected tensors.
+    """
+    check_file(path, mark, content=False)
+    name, kind = _ON_DISK[dtype]
+    try:
+        data = np.memmap(path, dtype=np.uint8, mode="r")
+        size = int.from_bytes(data[:8].tobytes(), "little")
+        header = json.loads(data[8 : 8 + size].tobytes())
+        header.pop("__metadata__", None)
+        arrays = {}
+        for column, width in columns.items():
+            entry = header.pop(column)
+            begin, end = entry["data_offsets"]
+            sound = entry["dtype"] == name and entry["shape"] == [mark.rows, width]
+            if not sound or end - begin != mark.rows * width * kind.itemsize or begin < 0:
+                raise ValueError(f"{column} is {entry}")
+            flat = np.asarray(data[8 + size + begin : 8 + size + end])
+            arrays[column] = flat.view(kind).reshape(mark.rows, width)
+        if header:
+            raise ValueError(f"unexpected {sorted(header)[0]}")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise CorruptArtefact(
+            f"{path} is no shard of this store: {error}.",
+            hint=f"Remove the folder {path.parent} and harvest again.",
+        ) from error
+    return arrays
+
+
+class Shards:
+    """The shards of a store as one table per column. A shard is hashed before it is first read.
+
+    Args:
+        folder: where the files are.
+        manifest: says what they hold.
+        opened: shards that need neither opening nor checking.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, opened: dict[int, Arrays] | None = None
+    ) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._columns = manifest.columns
+        self._opened: dict[int, Arrays] = dict(opened or {})
+        rows = [shard.rows for shard in manifest.shards]
+        self._ends = np.cumsum(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def read(self, number: int) -> Arrays:
+        """The columns of a shard.
+
+        Raises:
+            CorruptArtefact: if it is missing, truncated or altered.
+        """
+        if number not in self._opened:
+            path, mark = self._folder / shard_name(number), self._manifest.shards[number]
+            check_file(path, mark)
+            self._opened[number] = map_shard(path, mark, self._columns, self._manifest.dtype)
+        return self._opened[number]
+
+    def gather(self, column: str, stored: np.ndarray) -> np.ndarray:
+        """Rows of a column by their place in storage, in the dtype of the store."""
+        out = np.empty((len(stored), self._columns[column]), _ON_DISK[self._manifest.dtype][1])
+        if len(self._ends) == 1:
+            # mode: "raise" would read through a buffer; the caller has checked the range.
+            return np.take(self.read(0)[column], stored, axis=0, out=out, mode="clip")
+        shard = np.searchsorted(self._ends, stored, side="right")
+        order = np.argsort(shard, kind="stable")
+        numbers, first = np.unique(shard[order], return_index=True)
+        for number, places in zip(numbers.tolist(), np.split(order, first[1:]), strict=True):
+            start = self._ends[number] - self._manifest.shards[number].rows
+            out[places] = self.read(number)[column][stored[places] - start]
+        return out
+
+    def gather_float32(self, column: str, stored: np.ndarray) -> np.ndarray:
+        """The same as float32; no second copy of the whole is made."""
+        out = np.empty((len(stored), self._columns[column]), np.float32)
+        step = max(1, _CHUNK_BYTES // (4 * max(1, out.shape[1])))
+        for start in range(0, len(stored), step):
+            part = self.gather(column, stored[start : start + step])
+            out[start : start + step] = self._to_float32(part)
+        return out
+
+    def _to_float32(self, part: np.ndarray) -> np.ndarray:
+        if self._manifest.dtype == "float32":
+            return part
+        tensor = torch.from_numpy(part)
+        if self._manifest.dtype == "bfloat16":
+            tensor = tensor.view(torch.bfloat16)
+        return tensor.float().numpy()

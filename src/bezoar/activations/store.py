@@ -1,0 +1,213 @@
+"""Activations of many texts, read in the order in which the texts were given.
+
+Shards hold rows in the order in which they were computed (longest texts first); the stored plan
+is the permutation back. Files are read through a memory map at the offset their header names, so a
+row costs one row. What was altered since it was written is named and refused, not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from bezoar.activations.batching import BatchPlan
+from bezoar.activations.manifest import (
+    Manifest,
+    StoreDtype,
+    check_file,
+    load_plan,
+    shard_name,
+)
+from bezoar.activations.pooling import Pooling
+from bezoar.activations.shards import Arrays, Shards
+from bezoar.errors import DataError, StoreError, did_you_mean
+from bezoar.models import LanguageModel, Site
+
+Index = slice | np.ndarray | list[int]
+
+
+class ActivationStore:
+    """Rows of one or more sites; one a text, or with pooling ``none`` one a token.
+
+    Attributes:
+        manifest: where they come from and how they are kept.
+        path: the folder; None for a store in memory.
+        lengths: [texts] tokens of each text.
+        offsets: [texts + 1] where each text's rows begin, and end.
+        token_ids: [rows] the token of each row with pooling ``none``; else None.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        plan: BatchPlan,
+        ids: np.ndarray | None = None,
+        path: Path | None = None,
+        opened: dict[int, Arrays] | None = None,
+    ) -> None:
+        self.manifest = manifest
+        self.path = path
+        self.lengths = plan.lengths
+        per_text = plan.lengths if manifest.pooling == "none" else np.ones_like(plan.lengths)
+        self.offsets = np.concatenate([[0], np.cumsum(per_text)]).astype(np.int64)
+        self.token_ids = ids if manifest.pooling == "none" else None
+        self._shards = Shards(path or Path(), manifest, opened)
+        self._stored = _storage_places(plan.order, per_text, self.offsets)
+
+    @classmethod
+    def open(cls, path: Path | str) -> ActivationStore:
+        """Open a finished store. Shards are checked against their hash when first read.
+
+        Raises:
+            StoreError: if there is none, or its harvest has not finished.
+            CorruptArtefact: if a file is missing or damaged; it is named.
+        """
+        path = Path(path)
+        manifest = Manifest.load(path)
+        if not manifest.complete:
+            done = sum(shard.rows for shard in manifest.shards)
+            raise StoreError(
+                f"The harvest into {path} has not finished: {done:,} of {manifest.rows:,} rows.",
+                hint="Give the same command again; it goes on where it stopped.",
+            )
+        for number, mark in enumerate(manifest.shards):
+            check_file(path / shard_name(number), mark, content=False)
+        return cls(manifest, *load_plan(path, manifest), path)
+
+    def __len__(self) -> int:
+        return self.manifest.rows
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        where = "in memory" if self.path is None else str(self.path)
+        return (
+            f"ActivationStore({m.rows:,} rows of {len(m.sites)} sites of {m.model}, "
+            f"pooling {m.pooling}, {m.dtype}, {where})"
+        )
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The sites, in order of execution."""
+        return tuple(Site.parse(site) for site in self.manifest.sites)
+
+    @property
+    def pooling(self) -> Pooling:
+        return self.manifest.pooling
+
+    def rows(
+        self, site: Site | str, index: Index | None = None, *, dtype: StoreDtype | None = "float32"
+    ) -> np.ndarray:
+        """Rows [n d] of a site in input order, or those that ``index`` selects.
+
+        Args:
+            site: one of ``sites``.
+            index: row numbers, a mask or a slice; only these rows are read.
+            dtype: ``float32``, or None for the rows as stored (bfloat16 as its bits in uint16).
+
+        Raises:
+            StoreError: if the store does not hold the site.
+            DataError: if a row number is out of range.
+            CorruptArtefact: if a shard is damaged.
+        """
+        column = self._column(site)
+        stored = self._stored if index is None else self._stored[self._checked(index)]
+        if dtype is None:
+            return self._shards.gather(column, stored)
+        if dtype != "float32":
+            raise StoreError(f"Rows cannot be read as {dtype}.", hint="Ask for 'float32' or None.")
+        return self._shards.gather_float32(column, stored)
+
+    def of_text(self, site: Site | str, text: int) -> Float[np.ndarray, "rows d"]:
+        """The rows of one text: its tokens with pooling ``none``, else its one row."""
+        start, stop = self.offsets[text], self.offsets[text + 1]
+        return self.rows(site, slice(int(start), int(stop)))
+
+    def chunks(self, site: Site | str, size: int = 8192) -> Iterator[Float[np.ndarray, "chunk d"]]:
+        """All rows in input order, ``size`` at a time, as float32."""
+        for start in range(0, len(self), size):
+            yield self.rows(site, slice(start, start + size))
+
+    def verify(self) -> None:
+        """Read every file and compare it with its hash.
+
+        Raises:
+            CorruptArtefact: naming the first that is missing, truncated or altered.
+        """
+        if self.path is None:
+            return
+        load_plan(self.path, self.manifest)
+        for number, mark in enumerate(self.manifest.shards):
+            check_file(self.path / shard_name(number), mark)
+            self._shards.read(number)
+
+    def require(
+        self,
+        *,
+        lm: LanguageModel | None = None,
+        variant: str | None = None,
+        pooling: Pooling | None = None,
+        site: Site | str | None = None,
+    ) -> None:
+        """Refuse a store that was made by another model, or holds something else.
+
+        Raises:
+            StoreError: saying what differs.
+        """
+        m = self.manifest
+        if lm is not None and m.fingerprint and m.fingerprint != lm.fingerprint:
+            raise StoreError(
+                f"{self!r} was harvested from a model with other weights than {lm.name!r}.",
+                hint="Harvest again with this model.",
+            )
+        if variant is not None and variant != m.variant:
+            raise StoreError(
+                f"{self!r} was harvested under the edit {m.variant!r}, not {variant!r}.",
+                hint="Harvest again under this edit.",
+            )
+        if pooling is not None and pooling != m.pooling:
+            raise StoreError(
+                f"{self!r} is pooled by {m.pooling!r}, not {pooling!r}.",
+                hint="Harvest again with this pooling, or use the one that is there.",
+            )
+        if site is not None:
+            self._column(site)
+
+    def _column(self, site: Site | str) -> str:
+        names = self.manifest.sites
+        name = str(Site.parse(site) if isinstance(site, str) else site)
+        if name not in names:
+            raise StoreError(f"The store does not hold {name}.", hint=did_you_mean(name, names))
+        return name
+
+    def _checked(self, index: Index) -> np.ndarray | slice:
+        if isinstance(index, slice):
+            return index
+        array = np.asarray(index)
+        if array.dtype == bool and array.shape != (len(self),):
+            raise DataError(
+                f"A mask of {array.shape} for {len(self)} rows.", hint="Give one a row."
+            )
+        if (
+            array.dtype != bool
+            and array.size
+            and not -len(self) <= array.min() <= array.max() < len(self)
+        ):
+            raise DataError(
+                f"Rows {array.min()} to {array.max()} of a store of {len(self)} rows.",
+                hint=f"Rows count from 0 to {len(self) - 1}.",
+            )
+        return array if array.size else array.astype(np.int64)
+
+
+def _storage_places(
+    order: Int64[np.ndarray, " texts"],
+    per_text: Int64[np.ndarray, " texts"],
+    offsets: Int64[np.ndarray, " texts_and_one"],
+) -> Int64[np.ndarray, " rows"]:
+    """Where each row, counted in input order, lies when texts are stored in plan order."""
+    stored_at = np.empty_like(order)
+    stored_at[order] = np.cumsum(per_text[order]) - per_text[order]
+    return np.repeat(stored_at - offsets[:-1], per_text) + np.arange(offsets[-1])

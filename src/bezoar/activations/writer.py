@@ -1,0 +1,179 @@
+"""Fills shards and records them: first the file, then its line in the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bezoar.activations.batching import BatchPlan
+from bezoar.activations.manifest import (
+    PARTIAL,
+    FileMark,
+    Manifest,
+    check_file,
+    shard_name,
+    write_shard,
+)
+from bezoar.activations.passes import Pass
+from bezoar.activations.shards import map_shard
+from bezoar.errors import CorruptArtefact, ModelError, StoreError
+from bezoar.models import Site
+
+SHARD_BYTES = 2**27
+"""Rows of a shard, before it is written. Also what a batch of one-token texts may hold."""
+SHARD_TOKENS = 2**16
+"""Padded tokens after which a shard is written anyway: what a ``kill -9`` can cost at most."""
+
+_LARGEST = {"float16": 65504.0, "bfloat16": 3.38e38, "float32": 3.4e38}
+
+
+def shard_rows(row_bytes: int) -> int:
+    """Rows of that size that a shard holds."""
+    return max(1, SHARD_BYTES // row_bytes)
+
+
+class Buffer:
+    """Rows that are being collected, one tensor a site.
+
+    Attributes:
+        rows, batches, tokens: rows that count, the batches they come from, and what those cost.
+        capacity: rows that fit.
+    """
+
+    def __init__(self, manifest: Manifest, capacity: int) -> None:
+        self.rows = self.batches = self.tokens = 0
+        self.capacity = capacity
+        self._dtype = manifest.dtype
+        self._columns = {
+            site: torch.empty(capacity, width, dtype=getattr(torch, manifest.dtype))
+            for site, width in zip(manifest.sites, manifest.widths, strict=True)
+        }
+
+    def take(self, site: Site, rows: Tensor) -> Tensor:
+        """Copy a batch's rows behind those that count; they count once committed.
+
+        Raises:
+            ModelError: if they are NaN or infinite.
+            StoreError: if they exceed the dtype.
+        """
+        low, high = torch.aminmax(rows)
+        peak = float(torch.maximum(-low, high))
+        if not peak < float("inf"):  # NaN compares false
+            raise ModelError(
+                f"Activations at {site} are NaN or infinite.",
+                hint="Load the model in float32, and check that its weights are finite.",
+            )
+        if peak > _LARGEST[self._dtype]:
+            raise StoreError(
+                f"Activations at {site} reach {peak:.4g}, beyond {self._dtype}.",
+                hint='Harvest with dtype="bfloat16" or "float32".',
+            )
+        self._columns[str(site)][self.rows : self.rows + len(rows)].copy_(rows)
+        return rows[:0]
+
+    def commit(self, rows: int, batches: int, tokens: int) -> None:
+        """Count rows that were taken."""
+        # One statement without a call in it: Ctrl-C cannot fall between the three.
+        self.rows, self.batches, self.tokens = (
+            self.rows + rows,
+            self.batches + batches,
+            self.tokens + tokens,
+        )
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.rows = self.batches = self.tokens = 0
+
+    def filled(self) -> dict[str, Tensor]:
+        """The rows that count."""
+        return {site: column[: self.rows] for site, column in self._columns.items()}
+
+    def restore(self, columns: dict[str, Tensor], batches: int, tokens: int) -> None:
+        """Take up rows that were saved."""
+        rows = 0
+        for site, column in self._columns.items():
+            rows = len(columns[site])
+            column[:rows].copy_(columns[site])
+        self.commit(rows, batches, tokens)
+
+
+class Writer:
+    """Writes a harvest into a folder, from where its manifest says it was left.
+
+    Attributes:
+        buffer: takes the rows of the batch that runs.
+    """
+
+    def __init__(self, out: Path, manifest: Manifest, plan: BatchPlan) -> None:
+        self._out = out
+        self._manifest = manifest
+        largest = int(plan.tokens.max() if manifest.pooling == "none" else plan.sizes.max())
+        room = max(shard_rows(manifest.row_bytes), largest)
+        self.buffer = Buffer(manifest, min(room, manifest.rows))
+        if manifest.partial is not None:
+            self._restore(manifest.partial, plan)
+            self._flush_if_full(plan)
+
+    @property
+    def next_batch(self) -> int:
+        return self._manifest.batches_done + self.buffer.batches
+
+    def replanned(self, first: int, plan: BatchPlan) -> None:
+        """Record that batches were halved, before any runs so."""
+        self._record(halved_at=(*self._manifest.halved_at, first))
+
+    def commit(self, done: Pass) -> None:
+        """Count a batch; write the shard if it is full. Where it ends depends on the plan alone."""
+        buffer, plan = self.buffer, done.plan
+        buffer.commit(self._rows(plan, done.number), 1, plan.cost(done.number))
+        self._flush_if_full(plan)
+
+    def _flush_if_full(self, plan: BatchPlan) -> None:
+        buffer, following = self.buffer, self.next_batch
+        last = following == len(plan)
+        more = 0 if last else self._rows(plan, following)
+        full = buffer.rows + more > buffer.capacity or buffer.tokens >= SHARD_TOKENS
+        if buffer.rows and (last or full):
+            path = self._out / shard_name(len(self._manifest.shards))
+            mark = write_shard(path, buffer.filled(), buffer.rows, buffer.batches)
+            # Cleared first: an interruption here must not save the same rows once more as partial.
+            buffer.clear()
+            self._record(shards=(*self._manifest.shards, mark), partial=None, complete=last)
+            (self._out / PARTIAL).unlink(missing_ok=True)
+
+    def save_partial(self) -> None:
+        """Keep the rows of the unfinished shard."""
+        buffer = self.buffer
+        if buffer.rows:
+            mark = write_shard(self._out / PARTIAL, buffer.filled(), buffer.rows, buffer.batches)
+            self._record(partial=mark)
+
+    def _restore(self, mark: FileMark, plan: BatchPlan) -> None:
+        """Take up the unfinished shard, if its file is sound: else only time is lost."""
+        path, manifest = self._out / PARTIAL, self._manifest
+        batches = range(manifest.batches_done, manifest.batches_done + mark.batches)
+        try:
+            check_file(path, mark)
+            map_shard(path, mark, manifest.columns, manifest.dtype)
+        except CorruptArtefact:
+            return
+        if mark.rows == sum(self._rows(plan, batch) for batch in batches):
+            cost = sum(plan.cost(batch) for batch in batches)
+            self.buffer.restore(load_file(path), mark.batches, cost)
+
+    def _rows(self, plan: BatchPlan, batch: int) -> int:
+        return rows_of(plan, batch, self._manifest)
+
+    def _record(self, **changes: object) -> None:
+        self._manifest = replace(self._manifest, **changes)  # type: ignore[arg-type]
+        self._manifest.save(self._out)
+
+
+def rows_of(plan: BatchPlan, batch: int, manifest: Manifest) -> int:
+    """Rows that a batch gives under the manifest's pooling."""
+    texts = plan[batch]
+    return int(plan.lengths[texts].sum()) if manifest.pooling == "none" else len(texts)
