@@ -81,7 +81,7 @@ class Generations(Result):
         return len(self.text)
 
     def texts(self) -> list[list[str]]:
-        """The continuations, nested: [prompt][sample]."""
+        """The continuations, nested: `[prompt][sample]`."""
         nested: list[list[str]] = [[] for _ in self.prompts]
         for index, text in zip(self.prompt_index, self.text, strict=True):
             nested[index].append(text)
