@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,17 @@ def test_every_public_name_is_real_and_documented(name):
     value = getattr(bezoar, name)
     assert name == "__version__" or (value.__doc__ or "").strip()
     assert name in dir(bezoar)
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(Path(bezoar.__file__).read_text())
+    seen = {
+        (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bezoar.")
+        for alias in node.names
+    }
+    assert seen == {(f"bezoar.{room}", name) for name, room in bezoar._ROOM.items()}
 
 
 def test_the_rooms_are_attributes():

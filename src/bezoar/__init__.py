@@ -10,7 +10,50 @@ The names most often needed are here; each is imported when it is first used, so
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against the table below
+    from bezoar.activations import ActivationStore as ActivationStore
+    from bezoar.activations import harvest as harvest
+    from bezoar.compare import compare_runs as compare_runs
+    from bezoar.corpus import Corpus as Corpus
+    from bezoar.corpus import Prompts as Prompts
+    from bezoar.corpus import explore as explore
+    from bezoar.corpus import load_corpus as load_corpus
+    from bezoar.corpus import load_neutral as load_neutral
+    from bezoar.corpus import load_prompts as load_prompts
+    from bezoar.edits import Edit as Edit
+    from bezoar.edits import NoOp as NoOp
+    from bezoar.edits import export as export
+    from bezoar.edits import load_edit as load_edit
+    from bezoar.edits import self_test as self_test
+    from bezoar.errors import BezoarError as BezoarError
+    from bezoar.evaluate import build_scorecard as build_scorecard
+    from bezoar.evaluate import evaluate_edit as evaluate_edit
+    from bezoar.evaluate import get_protocol as get_protocol
+    from bezoar.locate import Direction as Direction
+    from bezoar.locate import LinearProbe as LinearProbe
+    from bezoar.locate import logit_lens as logit_lens
+    from bezoar.locate import probe_sweep as probe_sweep
+    from bezoar.locate import promoted_tokens as promoted_tokens
+    from bezoar.locate import rank_values as rank_values
+    from bezoar.locate import value_svd as value_svd
+    from bezoar.mitigate import ProjectOut as ProjectOut
+    from bezoar.mitigate import Subtract as Subtract
+    from bezoar.mitigate import WordBan as WordBan
+    from bezoar.mitigate import fit_to_budget as fit_to_budget
+    from bezoar.mitigate import methods as methods
+    from bezoar.models import Decoding as Decoding
+    from bezoar.models import LanguageModel as LanguageModel
+    from bezoar.models import Site as Site
+    from bezoar.models import generate as generate
+    from bezoar.report import write_report as write_report
+    from bezoar.runs import AuditConfig as AuditConfig
+    from bezoar.runs import Run as Run
+    from bezoar.scoring import load_scorer as load_scorer
+    from bezoar.scoring import perplexity as perplexity
+    from bezoar.stats import Interval as Interval
+    from bezoar.studies import run_audit as run_audit
 
 __version__ = "0.1.0"
 

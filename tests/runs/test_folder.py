@@ -61,6 +61,7 @@ def test_update_accepts_another_config_and_fresh_removes_what_the_run_made(tmp_p
             page.write_text("page")
             stage.include(page)
     (tmp_path / "notes.txt").write_text("the user's own")
+    (tmp_path / "summary.json").write_text("{}")
     with Run.open(tmp_path, OTHER, update=True) as run:
         assert run.finished() == ["harvest", "report"]
     with Run.open(tmp_path, AuditConfig(), resume=False) as run:

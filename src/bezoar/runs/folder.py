@@ -37,6 +37,7 @@ from bezoar.runs.stages import (
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 LOCK = ".lock"
+PAGES = ("report.html", "summary.json", "audit.json")  # written anew by every report
 
 
 class Run:
@@ -226,5 +227,5 @@ def _clear(path: Path) -> None:
             if inside:
                 (path / name).unlink(missing_ok=True)
         clear_stage(folder)
-    for name in ("log.jsonl", ENVIRONMENT, CONFIG):  # the config last: it marks the folder as ours
+    for name in (*PAGES, "log.jsonl", ENVIRONMENT, CONFIG):  # CONFIG last: it makes the folder ours
         (path / name).unlink(missing_ok=True)
