@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,7 @@ _WORD = re.compile(r"\w+")
 _EXAMPLE_CHARACTERS = 300
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What is needed of a language model here: tokens of texts."""
 
