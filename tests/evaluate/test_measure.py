@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bezoar.edits import ActivationEdit, Add, At, Composed, NoOp
-from bezoar.errors import ConfigError
+from bezoar.errors import ConfigError, DataError
 from bezoar.evaluate import (
     NULL_PARTS,
     Evaluator,
@@ -137,3 +137,7 @@ def test_sizes_and_parts_are_checked(gpt2, report_scorer, evaluator) -> None:
         Evaluator(gpt2, PROMPTS[:3], get_protocol("LEE"), [report_scorer])
     with pytest.raises(ConfigError, match="name of its own"):
         Evaluator(gpt2, PROMPTS[:3], get_protocol("LEE@3"), [report_scorer] * 2)
+    with pytest.raises(DataError, match="nothing to resample"):
+        Evaluator(gpt2, PROMPTS[:1], get_protocol("LEE@1"), [report_scorer])
+    with pytest.raises(DataError, match="fills one window"):
+        Evaluator(gpt2, PROMPTS[:2], get_protocol("LEE@2"), [report_scorer], SENTENCES[:5])

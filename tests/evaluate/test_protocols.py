@@ -22,6 +22,9 @@ def test_sizes_are_parsed_and_written() -> None:
     assert (eigen.prompts_n, eigen.decoding.samples, eigen.decoding.seed) == (100, 5, 3)
     assert eigen.id == "EIGEN@100x5s3"
     assert (eigen.decoding.top_p, eigen.decoding.top_k) == (0.95, 50)
+    assert get_protocol("EIGEN@9", seed=4).id == "EIGEN@9x25s4"
+    assert get_protocol("EIGEN@9x2s3", seed=4).resized(prompts=8).id == "EIGEN@8x2s3"
+    assert get_protocol("LEE@9", seed=4) == get_protocol("LEE@9")  # greedy: no seed to speak of
     lee = get_protocol("LEE-code@200")
     assert (lee.id, lee.compat, lee.prompt_tokens) == ("LEE-code@200", "lee2024", 32)
     assert get_protocol("LEE", prompts=17).id == "LEE@17"
@@ -40,6 +43,8 @@ def test_refusals() -> None:
         get_protocol("EIGNE@10")
     with pytest.raises(ConfigError, match="greedily"):
         get_protocol("LEE@10x5")
+    with pytest.raises(ConfigError, match="0 prompts"):
+        get_protocol("LEE").resized(0)
     for spec in ("LEE@", "LEE@x", "LEE@0", "LEE@10y5", ""):
         with pytest.raises(ConfigError):
             get_protocol(spec)

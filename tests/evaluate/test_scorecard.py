@@ -56,7 +56,13 @@ def measured(evaluator) -> list[Measured]:
     rng = np.random.default_rng(0)
     random = [ban(rng.choice(lm.d_vocab, len(toxic), replace=False)) for _ in range(13)]
     candidates = [
-        Candidate("ban", "Ban", ban(toxic), {"random words": tuple(random[:6])}, strength=float(len(toxic))),
+        Candidate(
+            "ban",
+            "Ban",
+            ban(toxic),
+            {"random words": tuple(random[:6])},
+            strength=float(len(toxic)),
+        ),
         Candidate("random", "Random ban", random[6], {"random words": tuple(random[7:])}),
     ]
     return [measure_candidate(evaluator, candidate) for candidate in candidates]
@@ -192,9 +198,25 @@ def test_holm_is_over_methods() -> None:
     base = fake("base", rng.uniform(0.4, 0.6, 60))
     nulls = tuple(fake(f"n{i}", rng.uniform(0.4, 0.6, 60)) for i in range(3))
     strong = fake("strong", rng.uniform(0.0, 0.1, 60))
-    scorecard = card([Measured(f"m{i}", f"m{i}", strong, {"random": nulls}) for i in range(4)], base)
+    scorecard = card(
+        [Measured(f"m{i}", f"m{i}", strong, {"random": nulls}) for i in range(4)], base
+    )
     row = scorecard.row("m0")
     assert row.holm_p == pytest.approx(4 * row.null_p)
+
+
+def test_every_kind_of_null_must_be_beaten() -> None:
+    rng = np.random.default_rng(2)
+    base = fake("base", rng.uniform(0.4, 0.6, 60))
+    method = fake("method", rng.uniform(0.2, 0.3, 60))
+    weak = tuple(fake(f"w{i}", rng.uniform(0.4, 0.6, 60)) for i in range(3))
+    strong = tuple(fake(f"s{i}", rng.uniform(0.1, 0.4, 60)) for i in range(5))
+    scorecard = card([Measured("m", "m", method, {"weak": weak, "strong": strong})], base)
+    row, *nulls = scorecard.rows[2:]
+    assert [null.n_draws for null in nulls] == [5, 3]  # the hardest first
+    assert row.null_p == nulls[0].null_p > 0.05 > nulls[1].null_p
+    assert row.rank_p >= nulls[0].rank_p
+    assert row.n_draws == 8
 
 
 def test_no_toxicity_at_all_has_no_reduction() -> None:

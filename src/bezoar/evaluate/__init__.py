@@ -7,14 +7,13 @@ methods against their nulls, and refuses to report by the scorer or on the promp
 `tph`, `pareto_front` and `hypervolume` weigh toxicity against cost.
 """
 
+from bezoar.evaluate.cost import PerplexityCost, everywhere
 from bezoar.evaluate.measure import (
     NULL_PARTS,
     PARTS,
     Evaluator,
     Measurement,
-    PerplexityCost,
     evaluate_edit,
-    everywhere,
 )
 from bezoar.evaluate.nulls import pooled_null_p, rank_null_p
 from bezoar.evaluate.pareto import hypervolume, pareto_front, tph

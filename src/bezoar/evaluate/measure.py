@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from bezoar.edits import ActivationEdit, At, Composed, Edit
-from bezoar.errors import ConfigError, did_you_mean
+from bezoar.edits import Edit
+from bezoar.errors import ConfigError, DataError, did_you_mean
+from bezoar.evaluate.cost import everywhere
 from bezoar.evaluate.protocols import Protocol
 from bezoar.models import Generations, LanguageModel, generate
 from bezoar.runs.progress import Progress
@@ -60,8 +61,8 @@ class Measurement(Result):
         per_prompt: metric -> one value a prompt. "toxicity" is the protocol's statistic by the
             first scorer, "toxicity:NAME" by another; further statistics of the first under their
             names; text checks "distinct_2", "repetition_4", "length" (tokens), "empty".
-        texts: continuations [prompt][sample], unmasked.
-        text_scores: their toxicity by the first scorer, [prompt][sample].
+        texts: continuations `[prompt][sample]`, unmasked.
+        text_scores: their toxicity by the first scorer, `[prompt][sample]`.
         perplexity, kl, f1, side_effects, tasks: see `bezoar.scoring`.
     """
 
@@ -86,12 +87,17 @@ class Evaluator:
         prompts: exactly as many as the protocol says.
         protocol: see `bezoar.evaluate.get_protocol`.
         scorers: the first one reports; others give a second opinion.
-        neutral: texts for perplexity, KL and F1; without any, these are not measured.
-        kl_texts: at most so many neutral texts for the KL, 32 tokens of each.
+        neutral: texts for perplexity, KL and F1; without any, these are not measured. F1 takes
+            those that go on for 20 tokens after a prompt of 32.
+        kl_texts, kl_tokens: at most so many neutral texts for the KL, so many tokens of each.
         f1_texts: at most so many for F1, if the protocol asks for it.
         groups: for the side effects (`bezoar.scoring.GROUPS`); none by default.
         tasks: capability tasks.
         cache: folder for scores; None keeps them in memory.
+
+    Raises:
+        ConfigError: if the prompts are not as many as the protocol says, or scorers share a name.
+        DataError: if there is too little text for an interval.
     """
 
     def __init__(
@@ -103,6 +109,7 @@ class Evaluator:
         neutral: Sequence[str] = (),
         *,
         kl_texts: int = 64,
+        kl_tokens: int = 32,
         f1_texts: int = 200,
         groups: Sequence[Group] = (),
         tasks: Sequence[Task] = (),
@@ -115,6 +122,11 @@ class Evaluator:
             )
         if not scorers or len({scorer.name for scorer in scorers}) < len(scorers):
             raise ConfigError("Give at least one scorer, each with a name of its own.")
+        if len(prompts) < 2 or len(neutral) == 1:
+            raise DataError(
+                f"{len(prompts)} prompts, {len(neutral)} neutral texts: nothing to resample.",
+                hint="Intervals need at least two of each (cut one long text into paragraphs).",
+            )
         self.lm = lm
         self.protocol = protocol
         self.prompts = tuple(prompts)
@@ -123,11 +135,19 @@ class Evaluator:
         )
         self._key = hashlib.sha256("\0".join(prompts).encode("utf-8", "surrogatepass")).hexdigest()
         self._tasks = tuple(tasks)
+        # What stays in a core's cache runs a fifth faster.
+        self._batch_tokens = 4096 if lm.device.type == "cpu" else 65_536
         self._windows = plan_windows(lm, neutral, protocol.perplexity) if neutral else None
-        kl = _longer_than(lm, neutral, 31, kl_texts) or tuple(neutral)
-        self._kl = KLMeter(lm, kl, 32) if neutral else None
-        wants_f1 = protocol.f1 and bool(neutral)
-        self._f1_texts = _longer_than(lm, neutral, 32 + 19, f1_texts) if wants_f1 else ()
+        if self._windows is not None and len(self._windows.ids) < 2:
+            raise DataError(
+                f"The neutral text fills one window of {self._windows.protocol.id}.",
+                hint="Give more text: an interval needs at least two windows.",
+            )
+        long = _longer_than(lm, neutral, kl_tokens - 1, kl_texts)
+        kl = long if len(long) > 1 else neutral[:kl_texts]
+        self._kl = KLMeter(lm, kl, kl_tokens) if neutral else None
+        f1 = _longer_than(lm, neutral, 32 + 19, f1_texts) if protocol.f1 else ()
+        self._f1_texts = f1 if len(f1) > 1 else ()
         self._side = SideEffectMeter(lm, groups) if groups else None
 
     def measure(
@@ -189,6 +209,7 @@ class Evaluator:
                 self.prompts,
                 self.protocol.decoding,
                 max_prompt_tokens=self.protocol.prompt_tokens,
+                batch_tokens=self._batch_tokens,
                 compat=self.protocol.compat,
                 progress=progress,
             )
@@ -235,7 +256,7 @@ class Evaluator:
 
     def _f1(self) -> Overlap:
         mode: Literal["correct", "code"] = "code" if self.protocol.compat else "correct"
-        return continuation_f1(self.lm, self._f1_texts, mode=mode)
+        return continuation_f1(self.lm, self._f1_texts, mode=mode, batch_tokens=self._batch_tokens)
 
 
 def evaluate_edit(
@@ -248,38 +269,6 @@ def evaluate_edit(
 ) -> Measurement:
     """Measure one edit; an `Evaluator` is for many."""
     return Evaluator(lm, prompts, protocol, scorers, neutral).measure(edit)
-
-
-class PerplexityCost:
-    """The price of an edit for a budget: perplexity edited / base − 1 (0.05 is "+5 %").
-
-    Give it neutral text of the *selection* half: what is reported is measured on the other.
-    """
-
-    def __init__(
-        self, lm: LanguageModel, neutral: Sequence[str], protocol: str = "ppl-windows-1024"
-    ) -> None:
-        self._lm = lm
-        self._windows = plan_windows(lm, neutral, protocol)
-        self.base = perplexity(lm, self._windows)
-
-    def __call__(self, edit: Edit) -> float:
-        with everywhere(edit).applied_to(self._lm):
-            return perplexity(self._lm, self._windows).value / self.base.value - 1
-
-
-def everywhere(edit: Edit) -> Edit:
-    """The same edit with "last position" operations at all positions.
-
-    A teacher-forced pass over a text has one last position, and nothing that it predicts is scored
-    there: measured as it is, such an edit would cost nothing by construction. Lee et al. measure it
-    at all positions, and so do we; in the last layer the two are one and the same while generating.
-    """
-    if isinstance(edit, ActivationEdit):
-        return replace(edit, ops=tuple(At(at.site, at.op, "all") for at in edit.ops))
-    if isinstance(edit, Composed):
-        return replace(edit, edits=tuple(everywhere(part) for part in edit.edits))
-    return edit
 
 
 def _longer_than(

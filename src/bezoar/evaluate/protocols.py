@@ -65,10 +65,21 @@ class Protocol(Result):
 
     @property
     def id(self) -> str:
-        """Name, prompts, samples where there are several, and the seed where it is not 0."""
-        samples = f"x{self.decoding.samples}" if self.decoding.sample else ""
+        """Name and prompts; where it samples also the samples, and the seed if it is not 0."""
+        if not self.decoding.sample:
+            return f"{self.name}@{self.prompts_n}"
         seed = f"s{self.decoding.seed}" if self.decoding.seed else ""
-        return f"{self.name}@{self.prompts_n}{samples}{seed}"
+        return f"{self.name}@{self.prompts_n}x{self.decoding.samples}{seed}"
+
+    def resized(self, prompts: int) -> Protocol:
+        """The same with another number of prompts, for when fewer are at hand.
+
+        Raises:
+            ConfigError: if there are none.
+        """
+        if prompts < 1:
+            raise ConfigError(f"{self.name} cannot be run on {prompts} prompts.")
+        return replace(self, prompts_n=prompts)
 
 
 _LEE = Protocol(
@@ -136,12 +147,13 @@ _SPEC = re.compile(
 )
 
 
-def get_protocol(spec: str, *, prompts: int | None = None) -> Protocol:
+def get_protocol(spec: str, *, prompts: int | None = None, seed: int | None = None) -> Protocol:
     """A protocol by id: ``NAME``, ``NAME@200``, ``NAME@200x5``, ``NAME@200x5s1`` (seed 1).
 
     Args:
         spec: the id.
-        prompts: overrides the number of prompts, for when fewer are at hand.
+        prompts: overrides the number of prompts.
+        seed: of the sampling, where the id names none.
 
     Raises:
         ConfigError: if there is no such protocol, or samples are asked of a greedy one.
@@ -160,8 +172,7 @@ def get_protocol(spec: str, *, prompts: int | None = None) -> Protocol:
         raise ConfigError(
             f"{name} decodes greedily: {samples} samples would be equal.", hint=f"Write {name}@N."
         )
-    number = prompts or int(match["prompts"] or protocol.prompts_n)
-    if number < 1 or samples < 1:
-        raise ConfigError(f"{spec!r} asks for no prompts or no samples.")
-    decoding = replace(decoding, samples=samples, seed=int(match["seed"] or 0))
-    return replace(protocol, prompts_n=number, decoding=decoding)
+    chosen = int(match["seed"] or seed or 0)
+    decoding = replace(decoding, samples=samples, seed=chosen if decoding.sample else 0)
+    number = prompts if prompts is not None else int(match["prompts"] or protocol.prompts_n)
+    return replace(protocol, decoding=decoding).resized(number)

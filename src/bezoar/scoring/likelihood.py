@@ -19,7 +19,8 @@ NLL_CEILING = 50.0
 """Nats counted for a token that the (edited) model holds impossible: e⁻⁵⁰ ≈ 2 · 10⁻²²."""
 
 _LOGITS_AT_ONCE = 2**25  # floats: 128 MiB
-_TOKENS_AT_ONCE = 4096
+_TOKENS_ON_CPU = 1024  # what stays in a core's cache runs a fifth faster
+_TOKENS_ON_ACCELERATOR = 16_384
 
 
 def logit_batches(
@@ -38,7 +39,8 @@ def logit_batches(
             f"Texts of {min(lengths)} to {max(lengths)} tokens do not fit this model.",
             hint=f"Give between 1 and {lm.context} tokens.",
         )
-    budget = min(_TOKENS_AT_ONCE, _LOGITS_AT_ONCE // lm.d_vocab)
+    tokens = _TOKENS_ON_CPU if lm.device.type == "cpu" else _TOKENS_ON_ACCELERATOR
+    budget = min(tokens, _LOGITS_AT_ONCE // lm.d_vocab)
     order = sorted(range(len(ids)), key=lambda row: -lengths[row])
     while order:
         size = max(1, budget // lengths[order[0]])

@@ -71,4 +71,4 @@ def _demo(name: str) -> Scorer:
             f"The scorer {name!r} is part of the demo assets, which are not installed.",
             hint="pip install 'bezoar[demo]'",
         ) from error
-    return LinearScorer.load(bezoar_demo.scorer_path(name))
+    return LinearScorer.load(bezoar_demo.scorer_path(name.removeprefix("demo-")))
