@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 
@@ -142,7 +144,9 @@ def test_many_edits_of_the_same_weights_fold_in_the_order_of_the_data(lm):
     basis = orthonormal(2, d, seed=8)
     edits = [
         one("1.mlp_out", Project(basis[:1], 0.8)),
-        one("1.mlp_raw", Gate(1 + noise(d, seed=1, scale=0.2))),  # before mlp_out, though listed later
+        one(
+            "1.mlp_raw", Gate(1 + noise(d, seed=1, scale=0.2))
+        ),  # before mlp_out, though listed later
         one("1.mlp_post", Gate(1 + noise(lm.d_mlp, seed=2, scale=0.2))),
         one("unembed_in", Project(basis)),
         one("1.mlp_out", Affine(noise(d, 2, seed=3, scale=0.2), basis, torch.zeros(d))),
@@ -157,10 +161,8 @@ def test_many_edits_of_the_same_weights_fold_in_the_order_of_the_data(lm):
 def test_a_fold_leaves_the_model_as_it_was(lm):
     before = logits(lm)
     for site in ("1.mlp_out", "1.resid_post"):
-        try:
+        with contextlib.suppress(NotFoldable):
             one(site, Project(unit(lm.d_model)[None])).then(NoOp()).fold(lm)
-        except NotFoldable:
-            pass
         assert torch.equal(logits(lm), before)
 
 

@@ -92,7 +92,7 @@ class Project(Op):
 
     def __post_init__(self) -> None:
         # In full precision only: a copy moved to bfloat16 is orthonormal to its rounding.
-        if self.basis.dtype in (torch.float32, torch.float64):
+        if len(self.basis) and self.basis.dtype in (torch.float32, torch.float64):
             gram = (self.basis @ self.basis.T).double()
             error = float(
                 (gram - torch.eye(len(gram), device=gram.device)).abs().max().nan_to_num(9)

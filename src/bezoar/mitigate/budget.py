@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["within tolerance", "at the largest strength", "evaluations spent"]
 
-_GROWTH = (2.0, 16.0)  # least and most that one step out multiplies the strength by
+_STEP = (2.0, 32.0)  # least and most that one step out multiplies or divides the strength by
 _NOISE = 0.02  # of the budget: a dip smaller than this is no dip
 
 
@@ -171,20 +171,27 @@ class _Search:
         below, above = self.bracket()
         if above is None:
             assert below is not None
-            return min(below.strength * self._growth(below), limit)
+            return min(below.strength * self._step(below), limit)
         if below is None:
-            return above.strength / self._growth(above)
+            return above.strength / self._step(above)
         return self._between(below, above)
 
-    def _growth(self, point: BudgetPoint) -> float:
-        """By how much to step out, if cost grows as the square of strength (it does at first)."""
-        least, most = _GROWTH
-        if point.cost is None:
-            return most / 4
-        if point.cost <= 0:
-            return most
-        ratio = math.sqrt(self.budget / point.cost)
-        return min(max(ratio if ratio > 1 else 1 / ratio, least), most)
+    def _step(self, point: BudgetPoint) -> float:
+        """The factor by which to leave ``point``, which is the last on its side of the budget."""
+        least, most = _STEP
+        if point.cost is None or point.cost <= 0:
+            return math.sqrt(least * most)
+        factor = (self.budget / point.cost) ** (1 / self._exponent())
+        return min(max(factor, 1 / factor, least), most)
+
+    def _exponent(self) -> float:
+        """Of cost as a power of strength, from the last two points; 2 where they do not say."""
+        if len(self.points) < 2:
+            return 2.0
+        (s, a), (t, b) = ((p.strength, p.cost) for p in self.points[-2:])
+        if a is None or b is None or not (a > 0 and b > 0):
+            return 2.0
+        return min(max(math.log(b / a) / math.log(t / s), 0.25), 8.0)
 
     def _between(self, below: BudgetPoint, above: BudgetPoint) -> float:
         """A power law through both points, aimed just under the budget; the middle if it fails."""

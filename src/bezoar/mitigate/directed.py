@@ -87,10 +87,8 @@ def choose(
 
 def _value(ranking: ValueRanking, rank: int, lm: LanguageModel, by: str) -> Chosen:
     _check_rank(rank, len(ranking), by)
-    raw = ranking.vectors(lm)[rank]
-    entry = ranking.entries[rank]
-    norm = float(raw.norm())
-    return Chosen(raw[None] / norm, norm, None, f"value {entry.layer}.{entry.index}")
+    value = ranking.at(lm, rank)
+    return Chosen(value.vector[None], value.norm, None, value.name)
 
 
 def _check_rank(rank: int, n: int, by: str) -> None:

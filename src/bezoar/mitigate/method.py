@@ -68,14 +68,17 @@ class FitInputs:
         Raises:
             ConfigError: if it was not given.
         """
-        value = getattr(self, name)
-        if value is None or (isinstance(value, tuple) and not value):
-            given = [f.name for f in dataclasses.fields(self) if getattr(self, f.name)]
+        given = {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) is not None and not _is_empty(value)
+        }
+        if name not in given:
             raise ConfigError(
                 f"{by} needs {name!r}, and the inputs hold {', '.join(given) or 'nothing'}.",
-                hint=f"Pass FitInputs({name}=...); the locate stage makes it.",
+                hint=f"Pass FitInputs({name}=...).",
             )
-        return value
+        return given[name]
 
 
 class Method(ABC):
@@ -232,6 +235,10 @@ def make_method(cls: type[Method], options: Mapping[str, Any]) -> Method:
             f"Option {key!r} of the method {cls.name!r} cannot be {options.get(key)!r}: "
             f"{first['msg']}."
         ) from error
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, tuple) and not value
 
 
 def _plain(value: object) -> str:

@@ -111,9 +111,9 @@ def _shuffled_labels(
     rows, labels = (inputs.need(name, "a null of shuffled labels") for name in ("rows", "labels"))
     probe: Direction = inputs.need("probe", "a null of shuffled labels")
     for shuffled in shuffled_labels(labels, n, seed):
-        # One penalty and no calibration: only the direction matters here, not its decisions.
-        linear = LinearProbe(l2=0.01, calibrate=False, folds=2).fit(rows, shuffled)
-        means = MeanDifferenceProbe(calibrate=False, folds=2).fit(rows, shuffled)
+        # One penalty and no folds: only the direction matters here, not its decisions.
+        linear = LinearProbe(l2=0.01, folds=1).fit(rows, shuffled)
+        means = MeanDifferenceProbe(folds=1).fit(rows, shuffled)
         label = "shuffled labels"
         direction = linear.direction(probe.site, pooling=probe.pooling, name=label)
         drawn = dataclasses.replace(

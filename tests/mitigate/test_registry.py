@@ -1,0 +1,114 @@
+"""Methods by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+from typing import ClassVar
+
+import pytest
+
+from bezoar.errors import ConfigError
+from bezoar.mitigate import (
+    DEFAULT_METHODS,
+    ProjectOut,
+    Subtract,
+    WordBan,
+    get_method,
+    make_method,
+    method,
+    methods,
+    parse_method,
+    register,
+)
+from tests.families import tiny_model
+from tests.mitigate.kit import inputs
+
+
+def test_all_are_found_and_described():
+    found = methods()
+    assert found == {"project-out": ProjectOut, "subtract": Subtract, "word-ban": WordBan}
+    assert all((cls.__doc__ or "").strip() for cls in found.values())
+
+
+def test_the_nearest_name_is_offered():
+    with pytest.raises(ConfigError, match="'subtract'"):
+        get_method("substract")
+
+
+def test_two_methods_of_one_name_are_refused(monkeypatch):
+    register(Subtract)  # the same class again is no conflict
+
+    @dataclass(frozen=True)
+    class Impostor(Subtract):
+        name: ClassVar[str] = "subtract"
+
+    with pytest.raises(ConfigError, match=r"Two methods.*Impostor"):
+        register(Impostor)
+    assert get_method("subtract") is Subtract
+
+
+def test_other_packages_bring_methods(monkeypatch):
+    points = [EntryPoint("mine", "tests.mitigate.test_registry:Mine", method.GROUP)]
+    monkeypatch.setattr(method, "entry_points", lambda group: points)
+    monkeypatch.setattr(method, "_METHODS", dict(method._METHODS))
+    assert get_method("mine") is Mine
+
+
+@dataclass(frozen=True)
+class Mine(Subtract):
+    """A method of another package."""
+
+    name: ClassVar[str] = "mine"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("subtract", Subtract()),
+        ("subtract:direction=svd,rank=2,layers=-1/-2", Subtract("svd", layers=(-1, -2), rank=2)),
+        ("subtract:mode=code,positions=last", Subtract(mode="code", positions="last")),
+        ("word-ban:penalty=2.5", WordBan(2.5)),
+        ("word-ban:penalty=inf", WordBan(math.inf)),
+        ("project-out:direction=svd,dims=3", ProjectOut("svd", dims=3)),
+    ],
+)
+def test_specs_are_read_and_written(spec, expected):
+    assert parse_method(spec) == expected
+    # A spec leaves strength out: that is what the budget decides.
+    assert parse_method(expected.spec).with_strength(1.0) == expected.with_strength(1.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        ("subtract:direction=prob", "direction"),
+        ("subtract:layer=3", "layers"),
+        ("subtract:layers=a/b", "layers"),
+        ("subtract:rank", "option=value"),
+        ("project-out:fraction=2", "fraction"),
+        ("word-ban:penalty=x", "penalty"),
+    ],
+)
+def test_what_is_wrong_in_a_spec_is_named(spec, word):
+    with pytest.raises(ConfigError, match=word):
+        parse_method(spec)
+
+
+def test_options_from_yaml(lm):
+    made = make_method(Subtract, {"direction": "value", "layers": [0, -1], "mode": "code"})
+    assert made == Subtract("value", layers=(0, -1), mode="code")
+    assert len(made.fit(lm, inputs(lm)).ops) == 2
+
+
+def test_the_default_methods_all_fit_and_act():
+    lm = tiny_model("gpt2")
+    from bezoar.edits import self_test
+
+    names = [parse_method(spec).fit(lm, inputs(lm)).name for spec in DEFAULT_METHODS]
+    assert len(set(names)) == len(DEFAULT_METHODS)
+    for spec in DEFAULT_METHODS:
+        result = self_test(parse_method(spec).fit(lm, inputs(lm)), lm, ["you are a", "the"])
+        assert result.logit_change > 0
+        assert (result.folded_max_difference is None) == (spec == "word-ban")
