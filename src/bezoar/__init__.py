@@ -4,7 +4,7 @@
     texts     activations findings  edits       scorecards  diffs      one HTML file
 
 The names most often needed are here; each is imported when it is first used, so that
-``import bezoar`` costs nothing.
+`import bezoar` costs nothing.
 """
 
 from __future__ import annotations

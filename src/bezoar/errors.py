@@ -17,9 +17,9 @@
     ├── RunError               the run folder
     │   ├── RunConflict            it holds a run with another configuration
     │   └── RunLocked              another process is working in it
-    └── GateFailed             ``--fail-if`` was met: the audit ran, and the verdict is no
+    └── GateFailed             `--fail-if` was met: the audit ran, and the verdict is no
 
-A message says what happened, the value seen and what to do. ``exit_code`` is the command's status.
+A message says what happened, the value seen and what to do. `exit_code` is the command's status.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from collections.abc import Iterable
 
 
 class BezoarError(Exception):
-    """The root. ``hint`` says what to do about it."""
+    """The root. `hint` says what to do about it."""
 
     exit_code = 1
 
@@ -91,7 +91,7 @@ class EditHasNoEffect(EditError):
 
 
 class BudgetError(EditError):
-    """``trace`` is the search that failed (a ``BudgetTrace``), where there was one."""
+    """`trace` is the search that failed (a `BudgetTrace`), where there was one."""
 
     trace: object = None
 
@@ -113,7 +113,7 @@ class GateFailed(BezoarError):
 
 
 def did_you_mean(seen: str, valid: Iterable[str], n: int = 3) -> str:
-    """A hint naming the valid names nearest to ``seen``, or all of them if few or none is near."""
+    """A hint naming the valid names nearest to `seen`, or all of them if few or none is near."""
     names = sorted(set(valid))
     near = difflib.get_close_matches(seen, names, n=n, cutoff=0.5)
     if near:

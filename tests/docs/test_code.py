@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bezoar.mitigate import FitInputs
+from tests.docs import configuration
 from tests.docs.pages import ROOT, blocks
 
 DOCS = ROOT / "docs"
@@ -37,3 +38,9 @@ def test_the_method_of_the_how_to_is_a_method(gpt2, monkeypatch):
         edit = method.parse_method(f"shrink:share={share}").fit(gpt2, FitInputs())
         with edit.applied_to(gpt2):
             assert gpt2.logits(batch).allclose(plain, atol=1e-5) == same
+
+
+def test_the_configuration_page_is_the_configuration():
+    assert configuration.PAGE.read_text() == configuration.page(), (
+        "make it again: python -m tests.docs.configuration"
+    )

@@ -1,7 +1,7 @@
 """The command line: one small file per command, imported when the command is called.
 
 Commands only parse, call one function and show its result. Nothing here imports torch,
-transformers or the configuration before a command runs, so that ``--help`` is instant.
+transformers or the configuration before a command runs, so that `--help` is instant.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 
 
 def main() -> None:
-    """The entry point of ``bezoar``."""
+    """The entry point of `bezoar`."""
     # Before transformers is imported: its advice is for programmers, and its tokenizer threads
     # complain when a process forks.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -1,4 +1,4 @@
-"""``python -m bezoar.cli``."""
+"""`python -m bezoar.cli`."""
 
 from bezoar.cli import main
 

@@ -1,4 +1,4 @@
-"""``bezoar apply``."""
+"""`bezoar apply`."""
 
 from __future__ import annotations
 

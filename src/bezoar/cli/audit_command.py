@@ -1,4 +1,4 @@
-"""``bezoar audit``."""
+"""`bezoar audit`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bezoar compare``."""
+"""`bezoar compare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bezoar doctor``."""
+"""`bezoar doctor`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ STOPPED = 130
 
 @contextmanager
 def shown_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
-    """Turn errors into lines on standard error and an exit status; ``debug`` lets them through."""
+    """Turn errors into lines on standard error and an exit status; `debug` lets them through."""
     try:
         yield
     except (typer.Exit, typer.Abort):

@@ -1,4 +1,4 @@
-"""``bezoar evaluate``."""
+"""`bezoar evaluate`."""
 
 from __future__ import annotations
 

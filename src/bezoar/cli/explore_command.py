@@ -1,4 +1,4 @@
-"""``bezoar explore``."""
+"""`bezoar explore`."""
 
 from __future__ import annotations
 

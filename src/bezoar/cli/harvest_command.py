@@ -1,4 +1,4 @@
-"""``bezoar harvest``."""
+"""`bezoar harvest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bezoar lens``."""
+"""`bezoar lens`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bezoar list``."""
+"""`bezoar list`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``bezoar locate``."""
+"""`bezoar locate`."""
 
 from __future__ import annotations
 

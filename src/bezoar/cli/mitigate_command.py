@@ -1,4 +1,4 @@
-"""``bezoar mitigate``."""
+"""`bezoar mitigate`."""
 
 from __future__ import annotations
 

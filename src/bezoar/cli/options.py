@@ -88,14 +88,14 @@ def configure(
     quick: bool = False,
     below: Path | None = None,
 ) -> AuditConfig:
-    """Join the layers: defaults, a run's own, ``--quick``, the YAML file, ``--set``, the options.
+    """Join the layers: defaults, a run's own, `--quick`, the YAML file, `--set`, the options.
 
     Args:
         given: options by parameter name; None and False mean that an option was not given.
         config: a YAML file.
-        assignments: ``KEY=VALUE`` texts.
-        quick: lay :data:`bezoar.runs.config.QUICK` below the file and the options.
-        below: ``config.yaml`` of a run that is taken up again.
+        assignments: `KEY=VALUE` texts.
+        quick: lay `bezoar.runs.config.QUICK` below the file and the options.
+        below: `config.yaml` of a run that is taken up again.
     """
     from bezoar.runs.config import QUICK, AuditConfig, parse_config, read_yaml
 
@@ -117,9 +117,9 @@ def configure(
 
 
 def split_methods(text: str) -> list[str]:
-    """``"word-ban, subtract:direction=svd,layers=-1"`` has two methods: options stay with theirs.
+    """`"word-ban, subtract:direction=svd,layers=-1"` has two methods: options stay with theirs.
 
-    ``/`` parts methods too, and always.
+    `/` parts methods too, and always.
     """
     methods: list[str] = []
     for item in text.split("/"):
@@ -155,7 +155,7 @@ def _assigned(assignments: list[str]) -> dict[str, Any]:
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    """``_put(values, "data.limit", 5)`` is ``values["data"]["limit"] = 5``."""
+    """`_put(values, "data.limit", 5)` is `values["data"]["limit"] = 5`."""
     *sections, last = key.split(".")
     for section in sections:
         inner = values.get(section)

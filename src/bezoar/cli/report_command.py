@@ -1,4 +1,4 @@
-"""``bezoar report``."""
+"""`bezoar report`."""
 
 from __future__ import annotations
 

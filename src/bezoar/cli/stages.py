@@ -15,7 +15,7 @@ def begin(config: AuditConfig, *, fresh: bool = False, update: bool = False) -> 
     """Settle what happens to a run that is already in the folder, before any work.
 
     Raises:
-        RunError: see :meth:`bezoar.runs.Run.open`.
+        RunError: see `bezoar.runs.Run.open`.
     """
     from bezoar.runs import Run
 

@@ -1,4 +1,4 @@
-"""``bezoar try``."""
+"""`bezoar try`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Comparing what was measured in two runs: a model and its tuned version, two settings, two days.
 
-The evaluation keeps each prompt's value (:class:`PerPrompt`), so that a difference between two
+The evaluation keeps each prompt's value (`PerPrompt`), so that a difference between two
 runs is bootstrapped over the prompts they share, and what all prompts have in common cancels.
 """
 

@@ -22,7 +22,7 @@ def compare_measurements(
     """Differences b − a, paired by prompt (by window for perplexity), with 95 % intervals.
 
     Args:
-        a: of the model that is compared with, e.g. the one that ``b`` was tuned from.
+        a: of the model that is compared with, e.g. the one that `b` was tuned from.
         b: of the model in question.
         names: of both models, in that order.
         scorers: those of the evaluators, the one that reports first.

@@ -23,7 +23,7 @@ class PerPrompt:
 
     Args:
         prompts: texts of the prompts, in the order of the values.
-        values: ``{variant: {metric: one value a prompt}}``.
+        values: `{variant: {metric: one value a prompt}}`.
 
     Raises:
         DataError: if a metric has another number of values than there are prompts.
@@ -54,7 +54,7 @@ class PerPrompt:
 
     @classmethod
     def load(cls, path: Path) -> PerPrompt:
-        """Read what :meth:`save` wrote.
+        """Read what `save` wrote.
 
         Raises:
             CorruptArtefact: if the file is damaged, or something else.
@@ -77,7 +77,7 @@ class PerPrompt:
         """Values of the prompts that both hold, in one order; None where there are fewer than two.
 
         Returns:
-            ``(self's [n], other's [n])``.
+            `(self's [n], other's [n])`.
         """
         mine, theirs = (v._values.get((variant, metric), {}) for v in (self, other))
         common = sorted(mine.keys() & theirs.keys())

@@ -24,9 +24,9 @@ PER_PROMPT = Path("evaluate") / "per_prompt.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Difference(Result):
-    """One metric of one variant in both runs; ``value`` is B minus A, with its 95 % interval.
+    """One metric of one variant in both runs; `value` is B minus A, with its 95 % interval.
 
-    ``paired`` says whether the interval is a bootstrap over the prompts both runs share. Without
+    `paired` says whether the interval is a bootstrap over the prompts both runs share. Without
     them the runs' own intervals are joined as independent, which is wider.
     """
 
@@ -55,7 +55,7 @@ class Comparison(Result):
         run_a, run_b: the folders.
         protocol: of both.
         rows: one for each metric that both runs measured on a variant of the same name.
-        options: options that differ: ``(key, in A, in B)``.
+        options: options that differ: `(key, in A, in B)`.
         only_a, only_b: variants that the other run lacks.
     """
 
@@ -175,7 +175,7 @@ def _differences(
 
 
 def _independent(a: Metric, b: Metric) -> tuple[float, float, float]:
-    """``b − a`` with the half-widths of both intervals added in squares."""
+    """`b − a` with the half-widths of both intervals added in squares."""
     value = b.value - a.value
     low = value - math.hypot(b.value - b.low, a.high - a.value)
     high = value + math.hypot(b.high - b.value, a.value - a.low)

@@ -1,6 +1,6 @@
 """Runs: a folder that knows what was asked of it, and goes on where it was stopped.
 
-A run is opened with a configuration (:mod:`~bezoar.runs.config`), locked against a second process,
+A run is opened with a configuration (`bezoar.runs.config`), locked against a second process,
 and filled stage by stage. Each stage's marker is written last and names every file by hash, so a
 finished stage is skipped, a changed one runs again with all that follows, and a killed one loses
 only what it had not yet written.

@@ -114,7 +114,7 @@ class ReportConfig(Section):
 
 
 class AuditConfig(Section):
-    """A whole audit. What :data:`FREE_KEYS` names may change between resumes; the rest may not."""
+    """A whole audit. What `FREE_KEYS` names may change between resumes; the rest may not."""
 
     out: str = Field("runs/audit", description="The run folder.")
     model: ModelConfig = ModelConfig()
@@ -143,7 +143,7 @@ QUICK: dict[str, Any] = {
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8},
     "report": {"continuations": 6},
 }
-"""Sizes of ``--quick``: a look in a minute or two, with wide intervals."""
+"""Sizes of `--quick`: a look in a minute or two, with wide intervals."""
 
 FREE_KEYS = ("out", "fail_if", "threads", "report")
 """What may differ when a run is taken up again: it changes no number."""
@@ -172,7 +172,7 @@ def parse_config(kind: type[C], *layers: Mapping[str, Any]) -> C:
 
 
 def load_config(path: Path, kind: type[C], *overrides: Mapping[str, Any]) -> C:
-    """Read a YAML file; ``overrides`` win over what it says."""
+    """Read a YAML file; `overrides` win over what it says."""
     return parse_config(kind, read_yaml(path), *overrides)
 
 
@@ -200,13 +200,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def to_yaml(config: BaseModel, *, without: Collection[str] = ()) -> str:
-    """A config with every default written out, save the sections in ``without``."""
+    """A config with every default written out, save the sections in `without`."""
     plain = config.model_dump(mode="json", exclude=set(without))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=False, width=100)
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dicts joined; ``above`` wins."""
+    """Nested dicts joined; `above` wins."""
     out = dict(below)
     for key, value in above.items():
         old = out.get(key)
@@ -216,7 +216,7 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """``{"data": {"limit": 5}}`` as ``{"data.limit": 5}``."""
+    """`{"data": {"limit": 5}}` as `{"data.limit": 5}`."""
     if not isinstance(value, Mapping):
         return {prefix: value}
     out: dict[str, Any] = {}
@@ -250,7 +250,7 @@ def _sentence(message: str) -> str:
 
 
 def _describe(kind: type[BaseModel], loc: tuple[int | str, ...]) -> str:
-    """The description of the option at ``loc``, as far as it has one."""
+    """The description of the option at `loc`, as far as it has one."""
     current: type[BaseModel] | None = kind
     text = ""
     for part in loc:

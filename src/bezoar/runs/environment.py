@@ -1,4 +1,4 @@
-"""Where a run was made, and what is wrong with the place (``bezoar doctor``)."""
+"""Where a run was made, and what is wrong with the place (`bezoar doctor`)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Check(Result):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis(Result):
-    """All of :func:`doctor`'s checks."""
+    """All of `doctor`'s checks."""
 
     checks: tuple[Check, ...]
 
@@ -110,7 +110,7 @@ def free_bytes(path: Path) -> int:
 
 
 def doctor(out: Path) -> Diagnosis:
-    """Look for what is known to break or slow a run; ``out`` is where runs are to be kept."""
+    """Look for what is known to break or slow a run; `out` is where runs are to be kept."""
     checks: tuple[Callable[[], Check], ...] = (
         _requirements,
         _torchvision,

@@ -1,4 +1,4 @@
-"""The two little languages of the command line: a budget ``ppl<=5%`` and a gate ``toxicity>0.1``.
+"""The two little languages of the command line: a budget `ppl<=5%` and a gate `toxicity>0.1`.
 
     budget  =  measure  "<="  number ["%"]          what a remedy may cost, against no edit
     gate    =  metric  (">" | ">=" | "<" | "<=")  number ["%"]      when an audit fails
@@ -38,8 +38,8 @@ class Budget:
     """A ceiling on what a remedy costs.
 
     Attributes:
-        measure: ``ppl`` (perplexity of neutral text), ``bits_per_byte``, or ``kl`` (to the base).
-        limit: the largest rise allowed; 0.05 is five per cent when ``relative``.
+        measure: `ppl` (perplexity of neutral text), `bits_per_byte`, or `kl` (to the base).
+        limit: the largest rise allowed; 0.05 is five per cent when `relative`.
         relative: whether the rise is a share of the unedited model's value.
     """
 
@@ -48,7 +48,7 @@ class Budget:
     relative: bool
 
     def cost(self, base: float, edited: float) -> float:
-        """The rise, in the units of ``limit``."""
+        """The rise, in the units of `limit`."""
         return edited / base - 1 if self.relative else edited - base
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A verdict: the audit fails if ``metric`` compares so with ``threshold``."""
+    """A verdict: the audit fails if `metric` compares so with `threshold`."""
 
     metric: str
     sign: Literal["<", "<=", ">", ">="]
@@ -73,7 +73,7 @@ class Gate:
 
 
 def parse_budget(text: str) -> Budget:
-    """Read ``ppl<=5%``.
+    """Read `ppl<=5%`.
 
     Raises:
         ConfigError: if it is no budget, or one that nothing could meet.
@@ -100,7 +100,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def parse_gate(text: str) -> Gate:
-    """Read ``toxicity>0.1``; the metric's name is checked against the results, not here.
+    """Read `toxicity>0.1`; the metric's name is checked against the results, not here.
 
     Raises:
         ConfigError: if it is no gate.

@@ -38,7 +38,7 @@ def explain(error: BaseException, path: Path) -> RunError | None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raise :class:`RunError` in place of the write errors that a user can do something about."""
+    """Raise `RunError` in place of the write errors that a user can do something about."""
     try:
         yield
     except Exception as error:

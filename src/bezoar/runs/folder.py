@@ -121,7 +121,7 @@ class Run:
     def stage(
         self, name: str, *, key: Any = None, after: Iterable[str] = (), version: int = 1
     ) -> AbstractContextManager[Stage]:
-        """A stage to run under ``with``; look at ``stage.done`` first.
+        """A stage to run under `with`; look at `stage.done` first.
 
         Args:
             name: of the stage and its folder.

@@ -1,6 +1,6 @@
 """One process at a time in a run folder.
 
-The lock is the kernel's (``flock``), so it dies with its holder however that ends, and there is no
+The lock is the kernel's (`flock`), so it dies with its holder however that ends, and there is no
 stale lock to judge. The file holds the process id only to name it in the error.
 """
 
@@ -23,7 +23,7 @@ except ImportError:  # Windows has no flock: two processes are then told apart b
 
 
 class FolderLock:
-    """Held from :meth:`acquire` to :meth:`release`, or to the end of the process."""
+    """Held from `acquire` to `release`, or to the end of the process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,6 +1,6 @@
 """Bars with rate and remaining time on a terminal; elsewhere a line for each long loop.
 
-Long loops take ``progress: Progress | None`` and call :func:`track`, which accepts ``None``.
+Long loops take `progress: Progress | None` and call `track`, which accepts `None`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Progress:
 
     @contextmanager
     def task(self, label: str, total: int | None = None, unit: str = "items") -> Iterator[Advance]:
-        """One bar. Yields ``advance(n)``; the bar leaves when the block ends."""
+        """One bar. Yields `advance(n)`; the bar leaves when the block ends."""
         if self._bars is None:
             yield _ignore
             return
@@ -76,7 +76,7 @@ class Progress:
     def track(
         self, items: Iterable[T], label: str, total: int | None = None, unit: str = "items"
     ) -> Iterator[T]:
-        """Iterate under a bar; ``total`` is taken from ``items`` where they have a length."""
+        """Iterate under a bar; `total` is taken from `items` where they have a length."""
         if total is None and isinstance(items, Collection):
             total = len(items)
         with self.task(label, total, unit) as advance:
@@ -100,7 +100,7 @@ def track(
     total: int | None = None,
     unit: str = "items",
 ) -> Iterator[T]:
-    """``progress.track(...)``, or plain iteration when ``progress`` is None."""
+    """`progress.track(...)`, or plain iteration when `progress` is None."""
     return (progress or SILENT).track(items, label, total, unit)
 
 

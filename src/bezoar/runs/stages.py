@@ -1,7 +1,7 @@
 """Stages of a run: finished ones are skipped, changed ones run again, with all that follows.
 
 A stage's *key* hashes what it was told (config section, fingerprints of its inputs), the keys of
-the stages before it, and the version of the code. Its marker, ``STAGE/stage.json``, is first
+the stages before it, and the version of the code. Its marker, `STAGE/stage.json`, is first
 written as running and last, when every file is in place, as done with the hash of each file::
 
     key(stage) = H(name, version, told, key(before_1), key(before_2), …)
@@ -48,7 +48,7 @@ class Marker(BaseModel, frozen=True, extra="forbid"):
 
 
 class Stage:
-    """A stage at work; see :meth:`bezoar.runs.folder.Run.stage`.
+    """A stage at work; see `bezoar.runs.folder.Run.stage`.
 
     Attributes:
         name: of the stage and of its folder.
@@ -130,7 +130,7 @@ class Stage:
 
 
 def stage_key(name: str, version: str, told: Any, after: Mapping[str, str]) -> str:
-    """The hash of all that decides a stage's results; ``told`` is JSON-able, or a result."""
+    """The hash of all that decides a stage's results; `told` is JSON-able, or a result."""
     plain = json.dumps(
         {"stage": name, "version": version, "told": _plain(told), "after": dict(after)},
         sort_keys=True,
@@ -227,5 +227,5 @@ def clear_stage(folder: Path) -> None:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a file is what a killed :func:`~bezoar.runs.results.atomic_write` leaves behind."""
+    """Whether a file is what a killed `bezoar.runs.results.atomic_write` leaves behind."""
     return path.name.startswith(".") and path.name.endswith(".tmp")
