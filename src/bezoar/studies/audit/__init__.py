@@ -1,0 +1,94 @@
+"""The audit: texts → activations → findings → edits → scorecard → report, one stage after the other.
+
+Each stage reads the files of the stages before it and writes its own, so that a run can be stopped
+and taken up anywhere, and each can be run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bezoar.corpus import Exploration
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.evaluate import Scorecard
+from bezoar.locate import LensResult, ProbeSweep
+from bezoar.runs import AuditConfig, Progress, Run, load_result
+from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.evaluate import evaluate_stage
+from bezoar.studies.audit.explore import explore_stage
+from bezoar.studies.audit.finish import AuditSummary, report_stage, summarise
+from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage
+from bezoar.studies.audit.mitigate import Fits, check_methods, mitigate_stage
+
+STAGES: dict[str, Callable[[Bench], None]] = {
+    "explore": explore_stage,
+    "harvest": harvest_stage,
+    "locate": locate_stage,
+    "lens": lens_stage,
+    "mitigate": mitigate_stage,
+    "evaluate": evaluate_stage,
+    "report": report_stage,
+}
+"""The stages in order."""
+
+_RESULTS: dict[str, tuple[str, type[Any]]] = {
+    "explore": ("explore/exploration.json", Exploration),
+    "locate": ("locate/sweep.json", ProbeSweep),
+    "lens": ("lens/lens.json", LensResult),
+    "mitigate": ("mitigate/methods.json", Fits),
+    "evaluate": ("evaluate/scorecard.json", Scorecard),
+}
+
+__all__ = ["STAGES", "AuditSummary", "Bench", "run_audit", "run_stages"]
+
+
+def run_stages(config: AuditConfig, upto: str, *, progress: Progress | None = None) -> Any:
+    """Bring a run up to a stage; finished stages are not repeated.
+
+    Args:
+        config: what is asked; ``config.out`` is the run folder.
+        upto: the last stage, one of `STAGES`.
+        progress: where to show it.
+
+    Returns:
+        The result of that stage.
+
+    Raises:
+        ConfigError: if there is no such stage, or a method that does not exist is asked for.
+        RunError: see `bezoar.runs.Run.open`.
+    """
+    if upto not in STAGES:
+        raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, STAGES))
+    check_methods(config.mitigate.methods)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    with Run.open(Path(config.out), config) as run:
+        bench = Bench(run, config, progress)
+        for name, stage in STAGES.items():
+            stage(bench)
+            if name == upto:
+                break
+        if upto == "report":
+            return summarise(bench)
+        if upto == "harvest":
+            from bezoar.studies.audit.locate import store
+
+            return store(bench, "train").manifest
+        path, kind = _RESULTS[upto]
+        return load_result(run.path / path, kind)
+
+
+def run_audit(
+    config: AuditConfig, *, progress: Progress | None = None, console: object = None
+) -> AuditSummary:
+    """Run every stage; returns what was found in a few numbers.
+
+    Raises:
+        BezoarError: of the stage that could not be done; what came before it is kept.
+    """
+    summary: AuditSummary = run_stages(config, "report", progress=progress)
+    return summary

@@ -1,0 +1,133 @@
+"""The bench: what the stages of an audit share, each loaded once and only when a stage needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bezoar.corpus import Corpus, NeutralText, Prompts
+from bezoar.edits import Edit, load_edit
+from bezoar.evaluate import Protocol, get_protocol
+from bezoar.locate import Direction, Subspace, ValueRanking
+from bezoar.models import LanguageModel
+from bezoar.runs import AuditConfig, Progress, Result, Run, load_result
+from bezoar.scoring import CachedScorer, load_scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Texts(Result):
+    """What the explore stage set aside, before anything was fitted.
+
+    Attributes:
+        train, select, report: labelled texts to fit on, to choose by, to report on.
+        prompts_select, prompts_report: prompts to choose by, to report on.
+        neutral_select, neutral_report: neutral texts of either half.
+        neutral_tokens: tokens of the report half.
+        dropped: labelled texts left out, by reason.
+        hashes: content hash of each part.
+    """
+
+    train: int
+    select: int
+    report: int
+    prompts_select: int
+    prompts_report: int
+    neutral_select: int
+    neutral_report: int
+    neutral_tokens: int
+    dropped: dict[str, int]
+    hashes: dict[str, str]
+
+
+class Bench:
+    """A run at work.
+
+    Args:
+        run: the open run folder.
+        config: what was asked.
+        progress: where to show it.
+    """
+
+    def __init__(self, run: Run, config: AuditConfig, progress: Progress | None = None) -> None:
+        self.run = run
+        self.config = config
+        self.progress = progress
+
+    @cached_property
+    def lm(self) -> LanguageModel:
+        return self._load(self.config.model.name)
+
+    @cached_property
+    def base(self) -> LanguageModel | None:
+        """The model that this one was tuned from, if one was named."""
+        name = self.config.model.base
+        return None if name is None else self._load(name)
+
+    def _load(self, name: str) -> LanguageModel:
+        asked = self.config.model
+        return LanguageModel.from_pretrained(
+            name, device=asked.device, dtype=asked.dtype, device_map=asked.device_map
+        )
+
+    @cached_property
+    def scorer_a(self) -> CachedScorer:
+        """Labels and selects."""
+        return CachedScorer(load_scorer(self.config.evaluate.scorer_a))
+
+    @cached_property
+    def scorer_b(self) -> CachedScorer:
+        """Only reports."""
+        return CachedScorer(load_scorer(self.config.evaluate.scorer_b))
+
+    @property
+    def data_root(self) -> Path | None:
+        root = self.config.data.root
+        return None if root is None else Path(root)
+
+    # What stages left
+
+    @cached_property
+    def texts(self) -> Texts:
+        return load_result(self.run.folder("explore") / "texts.json", Texts)
+
+    def corpus(self, part: str) -> Corpus:
+        """The ``train``, ``select`` or ``report`` part of the labelled texts."""
+        return Corpus.load(self.run.folder("explore") / f"{part}.parquet")
+
+    def prompts(self, part: str) -> list[str]:
+        """The ``select`` or ``report`` prompts, in the chat template if that was asked for."""
+        prompts = Prompts.load(self.run.folder("explore") / f"prompts-{part}.parquet")
+        texts = list(prompts.texts)
+        return self.lm.chat(texts) if self.config.model.chat else texts
+
+    def neutral(self, part: str) -> NeutralText:
+        """The ``select`` or ``report`` half of the neutral text."""
+        return NeutralText.load(self.run.folder("explore") / f"neutral-{part}.parquet")
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """The protocol asked for, at the number of prompts that there are."""
+        asked = get_protocol(self.config.evaluate.protocol, seed=self.run.seed("generate"))
+        return asked.resized(prompts=self.texts.prompts_report)
+
+    @cached_property
+    def direction(self) -> Direction:
+        """The probe's direction."""
+        return Direction.load(self.run.folder("locate") / "direction")
+
+    @cached_property
+    def mean_difference(self) -> Direction:
+        return Direction.load(self.run.folder("locate") / "mean_difference")
+
+    @cached_property
+    def values(self) -> ValueRanking:
+        return load_result(self.run.folder("locate") / "values.json", ValueRanking)
+
+    @cached_property
+    def svd(self) -> Subspace:
+        return Subspace.load(self.run.folder("locate") / "svd")
+
+    def edit(self, name: str) -> Edit:
+        """The edit that the mitigate stage fitted under this name."""
+        return load_edit(self.run.folder("mitigate") / "edits" / name, self.lm)

@@ -1,0 +1,134 @@
+"""Stage 6, evaluate: measure base, no-op, methods and nulls on texts that nothing was chosen by.
+
+Files: ``measured/NAME.json`` (each variant, row by row, kept as soon as it is there),
+``scorecard.json``, ``per_prompt.parquet``, and with a base model ``base.json``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bezoar.compare import Comparison, PerPrompt, compare_measurements
+from bezoar.edits import NoOp
+from bezoar.evaluate import NULL_PARTS, Evaluator, Measured, Measurement, build_scorecard
+from bezoar.mitigate import FitInputs
+from bezoar.models import LanguageModel
+from bezoar.runs import load_result, save_result, track
+from bezoar.scoring import GROUPS, Task, load_task
+from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.mitigate import Fits, FittedMethod, fit_inputs, null_edits
+
+TASK_ITEMS = 400
+
+
+def evaluate_stage(bench: Bench) -> None:
+    """Measure everything once, compare it prompt by prompt."""
+    config = bench.config
+    hashes = [bench.scorer_a.hash, bench.scorer_b.hash]
+    key = [config.evaluate, config.report.continuations, config.model, config.seed, hashes]
+    with bench.run.stage("evaluate", key=key, after=["explore", "mitigate"]) as stage:
+        if stage.done:
+            return
+        fits = load_result(bench.run.folder("mitigate") / "methods.json", Fits)
+        evaluator, folder = _evaluator(bench, bench.lm), stage.folder / "measured"
+        base = _kept(folder / "base.json", lambda: evaluator.measure(None, "base"))
+        no_op = _kept(folder / "no-op.json", lambda: evaluator.measure(NoOp(), "no-op"))
+        inputs = fit_inputs(bench)
+        methods = [
+            _measured(bench, evaluator, fitted, inputs, folder)
+            for fitted in track(bench.progress, fits.methods, "Measuring methods", unit="methods")
+        ]
+        card = build_scorecard(
+            base,
+            no_op,
+            methods,
+            prompts=bench.prompts("report"),
+            report_scorers=evaluator.scorers,
+            selection_prompts=bench.prompts("select"),
+            selection_scorer=bench.scorer_a,
+            continuations=config.report.continuations,
+            resamples=config.evaluate.resamples,
+            seed=config.seed,
+        )
+        save_result(stage.folder / "scorecard.json", card)
+        rows = {"base": base, "no-op": no_op} | {m.method: m.measurement for m in methods}
+        values = {name: measurement.per_prompt for name, measurement in rows.items()}
+        PerPrompt(bench.prompts("report"), values).save(stage.folder / "per_prompt.parquet")
+        if bench.base is not None:
+            save_result(stage.folder / "base.json", _against_base(bench, base))
+
+
+def _evaluator(bench: Bench, lm: LanguageModel) -> Evaluator:
+    config = bench.config.evaluate
+    return Evaluator(
+        lm,
+        bench.prompts("report"),
+        bench.protocol,
+        [bench.scorer_b, bench.scorer_a],
+        bench.neutral("report").texts,
+        kl_texts=config.kl_texts,
+        groups=GROUPS,
+        tasks=_tasks(bench),
+    )
+
+
+def _tasks(bench: Bench) -> list[Task]:
+    root = bench.data_root
+    specs = [s for s in bench.config.evaluate.capability if s != "demo"]
+    found = []
+    for spec in specs:
+        name, _, path = spec.partition(":")
+        where = root / path if root is not None and not Path(path).is_absolute() else Path(path)
+        found.append(load_task(f"{name}:{where}", limit=TASK_ITEMS, seed=bench.config.seed))
+    return found
+
+
+def _kept(path: Path, measure) -> Measurement:  # type: ignore[no-untyped-def]
+    """A measurement from its file, or made and kept there: an interrupted stage loses only one."""
+    if path.exists():
+        return load_result(path, Measurement)
+    measurement = measure()
+    save_result(path, measurement)
+    return measurement
+
+
+def _measured(
+    bench: Bench, evaluator: Evaluator, fitted: FittedMethod, inputs: FitInputs, folder: Path
+) -> Measured:
+    edit = bench.edit(fitted.name)
+    own = _kept(folder / f"{fitted.name}.json", lambda: evaluator.measure(edit, fitted.label))
+    nulls: dict[str, tuple[Measurement, ...]] = {}
+    for null in fitted.nulls:
+        name = f"{fitted.name}.{null.kind}.{null.equal}"
+        drawn = null_edits(bench, fitted, null, inputs)
+        nulls[null.label] = tuple(
+            _kept(
+                folder / "nulls" / f"{name}.{i}.json",
+                lambda e=e: evaluator.measure(e, parts=NULL_PARTS, keep_texts=False),
+            )
+            for i, e in enumerate(track(bench.progress, drawn, f"Nulls of {fitted.label}"))
+        )
+    return Measured(
+        method=fitted.spec,
+        label=fitted.label,
+        measurement=own,
+        nulls=nulls,
+        strength=fitted.strength,
+        foldable=fitted.foldable,
+        fold_reason=fitted.fold_reason,
+    )
+
+
+def _against_base(bench: Bench, tuned: Measurement) -> Comparison:
+    """Did the fine-tune raise toxicity? The same prompts and random streams, paired."""
+    assert bench.base is not None
+    evaluator = _evaluator(bench, bench.base)
+    base = evaluator.measure(None, "base model")
+    return compare_measurements(
+        base,
+        tuned,
+        names=(bench.base.name, bench.lm.name),
+        scorers=evaluator.scorers,
+        resamples=bench.config.evaluate.resamples,
+        seed=bench.config.seed,
+    )

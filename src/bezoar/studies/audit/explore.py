@@ -1,0 +1,134 @@
+"""Stage 1, explore: read the texts, look at them, and set the halves aside before anything is fitted.
+
+Files: ``exploration.json``, ``cleaning.json``, ``texts.json``; ``train``, ``select``, ``report``,
+``prompts-select``, ``prompts-report``, ``neutral-select``, ``neutral-report`` as parquet.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bezoar.corpus import (
+    Corpus,
+    NeutralText,
+    Prompts,
+    clean,
+    explore,
+    load_corpus,
+    load_neutral,
+    load_prompts,
+    split_corpus,
+)
+from bezoar.errors import DataError
+from bezoar.evaluate import get_protocol
+from bezoar.models import LanguageModel
+from bezoar.runs import save_result
+from bezoar.stats import hash_halves, near_duplicates
+from bezoar.studies.audit.bench import Bench, Texts
+
+_SALT = "bezoar-audit-halves-1"
+
+
+def explore_stage(bench: Bench) -> None:
+    """Read, clean, look at and split the texts."""
+    config = bench.config
+    key = [config.data, config.evaluate.protocol, config.mitigate.select_prompts, config.seed]
+    with bench.run.stage("explore", key=[*key, bench.lm.fingerprint]) as stage:
+        if stage.done:
+            return
+        asked = config.data
+        corpus = load_corpus(
+            asked.data,
+            text=asked.text,
+            label=asked.label,
+            source=asked.source,
+            data_root=bench.data_root,
+            reserved_only=asked.reserved_only,
+            limit=asked.limit,
+            seed=config.seed,
+        )
+        prompts = load_prompts(asked.prompts, data_root=bench.data_root)
+        neutral = load_neutral(
+            asked.neutral, data_root=bench.data_root, reserved_only=asked.reserved_only
+        )
+        corpus, cleaning = clean(corpus)
+        corpus, leaked = without_prompts(corpus, prompts)
+        parts = split_corpus(corpus)
+        select, report = split_prompts(
+            prompts,
+            config.mitigate.select_prompts,
+            get_protocol(config.evaluate.protocol).prompts_n,
+        )
+        halves = split_neutral(bench.lm, neutral, asked.neutral_tokens)
+        saved: dict[str, Corpus | Prompts | NeutralText] = {
+            **parts._asdict(),
+            "prompts-select": select,
+            "prompts-report": report,
+            "neutral-select": halves[0],
+            "neutral-report": halves[1],
+        }
+        for name, rows in saved.items():
+            rows.save(stage.folder / f"{name}.parquet")
+        save_result(stage.folder / "cleaning.json", cleaning)
+        save_result(stage.folder / "exploration.json", explore(corpus, bench.lm))
+        save_result(
+            stage.folder / "texts.json",
+            Texts(
+                **{name.replace("-", "_"): len(rows) for name, rows in saved.items()},
+                neutral_tokens=sum(map(len, bench.lm.encode(list(halves[1].texts)))),
+                dropped={r: len(rows) for r, rows in cleaning.dropped.items()}
+                | {"repeats a prompt": leaked},
+                hashes={name: rows.hash for name, rows in saved.items()},
+            ),
+        )
+
+
+def without_prompts(corpus: Corpus, prompts: Prompts) -> tuple[Corpus, int]:
+    """The corpus without texts that repeat, or nearly repeat, a prompt; and how many those are."""
+    found = near_duplicates(list(corpus.texts), list(prompts.texts), 0.7)
+    leaked = np.zeros(len(corpus), dtype=bool)
+    leaked[list(found.a)] = True
+    if not leaked.any():
+        return corpus, 0
+    return corpus.take(~leaked, note=f"{leaked.sum()} texts that repeat a prompt left out"), int(
+        leaked.sum()
+    )
+
+
+def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Prompts, Prompts]:
+    """Prompts to choose by and prompts to report on, by hash; each half cut to what is asked.
+
+    Raises:
+        DataError: if either half has fewer than four.
+    """
+    first, second = hash_halves(prompts.texts, _SALT)
+    select = prompts.take(first[:select_n], note="selection half")
+    report = prompts.take(second[:report_n], note="report half")
+    if min(len(select), len(report)) < 4:
+        raise DataError(
+            f"{len(prompts)} prompts leave {len(select)} to choose by and {len(report)} to report on.",
+            hint="Give at least 20 prompts.",
+        )
+    return select, report
+
+
+def split_neutral(
+    lm: LanguageModel, neutral: NeutralText, tokens: int
+) -> tuple[NeutralText, NeutralText]:
+    """Two halves of the neutral text by hash, each of about ``tokens`` tokens.
+
+    Raises:
+        DataError: if a half has too little text to measure a perplexity on.
+    """
+    halves = []
+    lengths = np.array([len(ids) for ids in lm.encode(list(neutral.texts))])
+    for name, rows in zip(("selection", "report"), hash_halves(neutral.texts, _SALT), strict=True):
+        before = np.cumsum(lengths[rows]) - lengths[rows]
+        kept = rows[before < tokens]
+        if lengths[kept].sum() < 64:
+            raise DataError(
+                f"The {name} half of the neutral text has {int(lengths[kept].sum())} tokens.",
+                hint="Give some pages of ordinary prose with --neutral.",
+            )
+        halves.append(neutral.take(kept, note=f"{name} half"))
+    return halves[0], halves[1]

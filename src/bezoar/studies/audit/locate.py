@@ -1,0 +1,179 @@
+"""Stages 2-4: harvest activations, locate what reads and writes the behaviour, follow it by the lens.
+
+Files of ``locate``: ``sweep.json`` (probe map), ``direction/``, ``probe/``, ``mean_difference/``,
+``values.json``, ``n_sweep.json``, ``svd/``, ``tokens.json``, ``lexicon.json``, ``share.json``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bezoar.activations import ActivationStore, harvest
+from bezoar.corpus import Corpus
+from bezoar.errors import ConfigError
+from bezoar.locate import (
+    Direction,
+    Lexicon,
+    LexiconShare,
+    LinearProbe,
+    MeanDifferenceProbe,
+    ProbeSweep,
+    TokenList,
+    ValueRanking,
+    class_lexicon,
+    lexicon_share,
+    likeliest_prompts,
+    logit_lens,
+    n_sweep,
+    probe_sweep,
+    promoted_tokens,
+    rank_values,
+    value_svd,
+)
+from bezoar.models import LanguageModel, Site
+from bezoar.runs import Result, save_result
+from bezoar.stats import joint_groups, text_key
+from bezoar.studies.audit.bench import Bench
+
+PARTS = ("train", "report")
+SHOWN_VALUES = 7  # as in Table 1 of Lee et al.
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLists(Result):
+    """The tokens of several directions: the probe, the top value vectors, their SVD basis."""
+
+    lists: tuple[TokenList, ...]
+
+
+def sites_of(bench: Bench) -> list[Site]:
+    """The sites that are read: the points asked for, the embedding, and the probe's own."""
+    lm = bench.lm
+    asked = lm.sites([*bench.config.harvest.points, "embed"])
+    return sorted({*asked, lm.site(bench.config.locate.site)})
+
+
+def harvest_stage(bench: Bench) -> None:
+    """Read pooled activations of the labelled texts, all sites in one pass, and keep them."""
+    asked = bench.config.harvest
+    key = [asked, bench.config.locate.site, bench.lm.fingerprint]
+    with bench.run.stage("harvest", key=key, after=["explore"]) as stage:
+        if stage.done:
+            return
+        for part in PARTS:
+            harvest(
+                bench.lm,
+                bench.corpus(part).texts,
+                sites_of(bench),
+                pooling=asked.pooling,
+                out=stage.folder / part,
+                budget_tokens=asked.budget_tokens,
+                max_tokens=asked.max_tokens,
+                dtype=asked.dtype,
+                progress=bench.progress,
+            )
+
+
+def store(bench: Bench, part: str) -> ActivationStore:
+    """The harvested activations of the ``train`` or ``report`` texts."""
+    return ActivationStore.open(bench.run.folder("harvest") / part)
+
+
+def locate_stage(bench: Bench) -> None:
+    """Where can it be read, what writes it, and what does that say?"""
+    config = bench.config.locate
+    key = [config, bench.config.harvest, bench.config.seed]
+    with bench.run.stage("locate", key=key, after=["explore", "harvest"]) as stage:
+        if stage.done:
+            return
+        lm, train, report = bench.lm, bench.corpus("train"), bench.corpus("report")
+        save_result(stage.folder / "sweep.json", _sweep(bench, train, report))
+        direction, difference = _directions(bench, train)
+        values = rank_values(lm, direction, config.top_values)
+        svd = value_svd(lm, values, direction=direction)
+        direction.save(stage.folder / "direction")
+        difference.save(stage.folder / "mean_difference")
+        svd.save(stage.folder / "svd")
+        save_result(stage.folder / "values.json", values)
+        sizes = [n for n in (32, 64, 128, 256, 512) if n <= values.considered]
+        if sizes:
+            save_result(stage.folder / "n_sweep.json", n_sweep(lm, direction, sizes))
+        if not lm.has_unembedding:
+            return
+        named = [direction, difference]
+        named += [values.at(lm, rank) for rank in range(min(SHOWN_VALUES, len(values)))]
+        named += [svd.direction(i) for i in range(min(config.svd_rank, len(svd)))]
+        lists = tuple(promoted_tokens(lm, d, config.promoted) for d in named)
+        save_result(stage.folder / "tokens.json", TokenLists(lists))
+        lexicon, share = _lexicon(bench, train, values)
+        save_result(stage.folder / "lexicon.json", lexicon)
+        save_result(stage.folder / "share.json", share)
+
+
+def _sweep(bench: Bench, train: Corpus, report: Corpus) -> ProbeSweep:
+    config = bench.config
+    return probe_sweep(
+        bench.lm,
+        train,
+        report,
+        sites_of(bench),
+        stores=(store(bench, "train"), store(bench, "report")),
+        folds=config.locate.folds,
+        shuffles=config.locate.shuffles,
+        resamples=config.locate.resamples,
+        seed=config.seed,
+        progress=bench.progress,
+    )
+
+
+def _directions(bench: Bench, train: Corpus) -> tuple[Direction, Direction]:
+    """The probe's direction and the mean difference, both at the site asked for."""
+    site = bench.lm.site(bench.config.locate.site)
+    pooling = bench.config.harvest.pooling
+    if pooling == "none":
+        raise ConfigError(
+            "A probe needs one row a text, and harvest.pooling is 'none'.",
+            hint="Set it to mean, max or last.",
+        )
+    rows = store(bench, "train").rows(site).astype(np.float64)
+    groups = joint_groups([text_key(text) for text in train.texts]).tolist()
+    kinds = (LinearProbe, MeanDifferenceProbe)
+    probes = [kind(site=str(site), pooling=pooling) for kind in kinds]
+    for probe in probes:
+        probe.fit(rows, train.labels, groups=groups)
+    probes[0].save(bench.run.folder("locate") / "probe")
+    first, second = (probe.direction(trained_on=train.hash) for probe in probes)
+    return first, second
+
+
+def _lexicon(bench: Bench, train: Corpus, values: ValueRanking) -> tuple[Lexicon, LexiconShare]:
+    """Are the tokens that the top value vectors promote the corpus's own, beyond chance?"""
+    lexicon = class_lexicon(bench.lm, train)
+    return lexicon, lexicon_share(bench.lm, values, lexicon, seed=bench.config.seed)
+
+
+def lens_stage(bench: Bench) -> None:
+    """When does a telling token become likely? Files: ``lens.json``."""
+    config = bench.config
+    if not bench.lm.has_unembedding:
+        return
+    with bench.run.stage("lens", key=[config.locate, config.seed], after=["locate"]) as stage:
+        if stage.done:
+            return
+        from bezoar.runs import load_result
+
+        lm = bench.lm
+        lexicon = load_result(bench.run.folder("locate") / "lexicon.json", Lexicon)
+        tokens = telling_tokens(lm, lexicon)
+        prompts = bench.prompts("select")
+        chosen = likeliest_prompts(lm, prompts, tokens, config.locate.lens_prompts)
+        result = logit_lens(lm, [prompts[i] for i in chosen], tokens, seed=config.seed)
+        save_result(stage.folder / "lens.json", result)
+
+
+def telling_tokens(lm: LanguageModel, lexicon: Lexicon, n: int = 20) -> list[int]:
+    """The strongest tokens of the lexicon that begin a word of three letters or more."""
+    words = [t.id for t in lexicon.tokens if len(t.token.strip()) > 2 and t.token[:1].isspace()]
+    return (words or [t.id for t in lexicon.tokens])[:n]
