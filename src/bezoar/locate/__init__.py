@@ -7,7 +7,75 @@ A probe per layer and site says *where it can be read* (`probe_sweep`); its weig
 comes with a rival or a null that could have won.
 """
 
+from bezoar.locate.attribution import (
+    LogitAttribution,
+    LogitPart,
+    SubUpdate,
+    SubUpdateAttribution,
+    component_attribution,
+    sub_update_attribution,
+)
 from bezoar.locate.direction import Direction, Subspace
-from bezoar.locate.values import ValueEntry, ValueRanking, rank_values
+from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
+from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
+from bezoar.locate.probe import LDAProbe, LinearProbe, MeanDifferenceProbe, load_probe
+from bezoar.locate.probe_base import Probe
+from bezoar.locate.rivals import untrained_twin
+from bezoar.locate.svd import NSweep, NSweepPoint, n_sweep, principal_angles, value_svd
+from bezoar.locate.sweep import default_sites, probe_sweep
+from bezoar.locate.sweep_results import ProbeScore, ProbeSweep, RivalScore, SourceScore
+from bezoar.locate.values import ValueEntry, ValueRanking, random_values, rank_values
+from bezoar.locate.vocabulary import (
+    Lexicon,
+    LexiconShare,
+    TokenList,
+    TokenScore,
+    class_lexicon,
+    lexicon_share,
+    promoted_tokens,
+)
 
-__all__ = ["Direction", "Subspace", "ValueEntry", "ValueRanking", "rank_values"]
+__all__ = [
+    "Direction",
+    "LDAProbe",
+    "Lens",
+    "LensIncrement",
+    "LensMap",
+    "LensResult",
+    "Lexicon",
+    "LexiconShare",
+    "LinearProbe",
+    "LogitAttribution",
+    "LogitPart",
+    "MeanDifferenceProbe",
+    "NSweep",
+    "NSweepPoint",
+    "Probe",
+    "ProbeScore",
+    "ProbeSweep",
+    "RivalScore",
+    "SourceScore",
+    "SubUpdate",
+    "SubUpdateAttribution",
+    "Subspace",
+    "TokenList",
+    "TokenScore",
+    "ValueEntry",
+    "ValueRanking",
+    "class_lexicon",
+    "component_attribution",
+    "default_sites",
+    "lexicon_share",
+    "likeliest_prompts",
+    "load_probe",
+    "logit_lens",
+    "n_sweep",
+    "principal_angles",
+    "probe_sweep",
+    "promoted_tokens",
+    "random_values",
+    "rank_values",
+    "sub_update_attribution",
+    "untrained_twin",
+    "value_svd",
+]

@@ -209,7 +209,7 @@ def encode_for(
 
 def batches_of(encoded: Sequence[Sequence[int]], budget_tokens: int) -> Iterator[list[int]]:
     """Row numbers of batches under a padded-token budget."""
-    for batch in plan_batches([len(ids) for ids in encoded], budget_tokens).batches:
+    for batch in plan_batches([len(ids) for ids in encoded], budget_tokens):
         yield [int(row) for row in batch]
 
 
@@ -248,7 +248,7 @@ def over_prompts(values: np.ndarray, seed: int) -> Interval:
     """Mean over prompts with its bootstrap interval (of one prompt: the value alone)."""
     if len(values) < 2:
         return Interval(float(values[0]), float(values[0]), float(values[0]))
-    return meanover_prompts(values, seed=seed)
+    return mean_interval(values, seed=seed)
 
 
 def _increments(

@@ -95,7 +95,7 @@ class Probe(ClassifierMixin, BaseEstimator):
             TrainingDataError: if the rows are not finite, or the labels not of two kinds.
         """
         X, labels = self._checked(X, y)
-        folds = self._split(labels, groups)
+        folds = make_folds(labels, groups, self.folds, self.random_state)
         w, b, held_out = self._train(X, labels, folds)
         slope, shift = 1.0, 0.0
         if self.calibrate and folds:
@@ -105,7 +105,7 @@ class Probe(ClassifierMixin, BaseEstimator):
         self.intercept_ = np.array([slope * b + shift])
         self.held_out_ = slope * held_out + shift
         self.threshold_ = _threshold_at(self.held_out_, labels, self.max_fpr)
-        self.balanced_threshold_ = _balanced_threshold(self.held_out_, labels)
+        self.balanced_threshold_ = balanced_threshold(self.held_out_, labels)
         return self
 
     def decision_function(self, X: ArrayLike) -> Float64[np.ndarray, " n"]:
@@ -232,15 +232,18 @@ class Probe(ClassifierMixin, BaseEstimator):
         self.data_hash_ = digest.hexdigest()[:16]
         return rows, codes
 
-    def _split(self, labels: np.ndarray, groups: Sequence[Hashable] | None) -> Folds:
-        """Folds with both classes on either side; none if the rows are too few for that."""
-        names = range(len(labels)) if groups is None else groups
-        n_folds = min(self.folds, int(np.bincount(labels).min()), len(set(names)))
-        if n_folds < 2:
-            return []
-        fold = grouped_folds(names, n_folds, labels, seed=self.random_state)
-        parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
-        return parts if all(len(np.unique(labels[train])) == 2 for train, _ in parts) else []
+
+def make_folds(
+    labels: np.ndarray, groups: Sequence[Hashable] | None, n_folds: int, seed: int
+) -> Folds:
+    """Folds with both classes to train on; none if the rows are too few for two."""
+    names = range(len(labels)) if groups is None else groups
+    n_folds = min(n_folds, int(np.bincount(labels).min()), len(set(names)))
+    if n_folds < 2:
+        return []
+    fold = grouped_folds(names, n_folds, labels, seed=seed)
+    parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
+    return parts if all(len(np.unique(labels[train])) == 2 for train, _ in parts) else []
 
 
 def _threshold_at(decisions: np.ndarray, labels: np.ndarray, max_fpr: float) -> float:
@@ -249,7 +252,7 @@ def _threshold_at(decisions: np.ndarray, labels: np.ndarray, max_fpr: float) -> 
     return float(negatives[min(int(max_fpr * len(negatives) + 1e-9), len(negatives) - 1)])
 
 
-def _balanced_threshold(decisions: np.ndarray, labels: np.ndarray) -> float:
+def balanced_threshold(decisions: np.ndarray, labels: np.ndarray) -> float:
     """The cut between two decisions that maximises TPR + TNR (Youden 1950)."""
     order = np.argsort(-decisions, kind="stable")
     y, x = labels[order], decisions[order]

@@ -1,0 +1,210 @@
+"""The probe sweep: can the behaviour be read, at which layer and site, and by what else?
+
+One harvest pass reads every site; one probe is fitted per site, its penalty chosen by grouped
+cross-validation on the training texts, and measured on test texts that nothing was fitted to.
+Beside it stand its rivals: the length of a text, its words, the embedding layer, the same probe on
+shuffled labels, and if asked for the same architecture untrained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from bezoar.activations import ActivationStore, Pooling
+from bezoar.corpus import Corpus
+from bezoar.errors import ConfigError
+from bezoar.locate.logistic import fit_logistic
+from bezoar.locate.probe import LinearProbe
+from bezoar.locate.probe_base import balanced_threshold, make_folds
+from bezoar.locate.rivals import Scores, length_rival, untrained_twin, words_rival
+from bezoar.locate.sweep_inputs import Pair, Task, harvested, stored
+from bezoar.locate.sweep_results import ProbeScore, ProbeSweep, RivalScore, SourceScore
+from bezoar.models import LanguageModel, Site
+from bezoar.runs.progress import Progress, track
+from bezoar.stats import (
+    auroc,
+    auroc_interval,
+    majority_rate,
+    null_p_value,
+    paired_auroc_difference,
+)
+
+POINTS = ("resid_mid", "resid_post", "attn_out", "mlp_out")
+
+_NULL_TOLERANCE = 1e-4  # a null need not be converged to the last digit
+
+
+def default_sites(lm: LanguageModel) -> list[Site]:
+    """The embedding, and of every layer those of ``POINTS`` that the model has."""
+    return lm.sites(["embed", *(point for point in POINTS if point in lm.anatomy.points())])
+
+
+def probe_sweep(
+    lm: LanguageModel,
+    train: Corpus,
+    test: Corpus,
+    sites: Iterable[Site | str] | None = None,
+    *,
+    pooling: Pooling = "mean",
+    stores: tuple[ActivationStore, ActivationStore] | None = None,
+    folds: int = 3,
+    shuffles: int = 20,
+    resamples: int = 1000,
+    untrained: bool = False,
+    probes: Path | None = None,
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> ProbeSweep:
+    """Fit and measure a probe at every site.
+
+    Args:
+        lm: the model.
+        train: labelled texts that probes are fitted to, and sites compared on.
+        test: labelled texts that results are reported on.
+        sites: `default_sites` if None.
+        pooling: of positions into one row a text.
+        stores: activations of ``train`` and ``test`` that were harvested before; else one pass
+            over both reads them here, in memory.
+        folds: of the cross-validation.
+        shuffles: shuffled labellings that form the null (the same ones at every site).
+        resamples: of the bootstrap intervals.
+        untrained: also sweep the untrained twin, at the cost of another pass.
+        probes: folder to save each fitted probe in, by the name of its site.
+        budget_tokens, max_tokens: of the harvest.
+        seed: of folds, shuffles, bootstrap and the twin.
+        progress: where to show progress.
+
+    Raises:
+        ConfigError: if ``pooling`` is "none", or no site is asked for.
+        DataError: if a text is in both corpora, or one has a single class.
+        StoreError: if ``stores`` are not of these texts, this model or this pooling.
+    """
+    places = default_sites(lm) if sites is None else sorted({lm.site(site) for site in sites})
+    if not places or pooling == "none":
+        raise ConfigError(
+            f"{len(places)} sites with pooling {pooling!r}.",
+            hint="A sweep needs at least one site and one row a text: mean, max or last.",
+        )
+    task = Task.of(train, test, folds, shuffles, resamples, seed)
+    read = (pooling, budget_tokens, max_tokens, progress)
+    pair = harvested(lm, train, test, places, *read) if stores is None else stored(lm, stores, task)
+    twin = harvested(untrained_twin(lm, seed), train, test, places, *read) if untrained else None
+    scores: list[ProbeScore] = []
+    decisions: dict[str, np.ndarray] = {}
+    for site in track(progress, places, "Probing", unit="sites"):
+        template = LinearProbe(folds=folds, random_state=seed, site=str(site), pooling=pair.pooling)
+        probe = template.fit(pair.train(site), task.train_labels, task.groups)
+        if probes is not None:
+            probe.save(probes / str(site))
+        decisions[str(site)] = probe.decision_function(pair.test(site))
+        scores.append(_score(task, pair, site, probe, decisions[str(site)], twin))
+    rivals, words = _rivals(task)
+    best = max(scores, key=lambda score: score.cv_auroc)
+    largest = np.array([score.null for score in scores]).max(axis=0, initial=0.0)
+    return ProbeSweep(
+        scores=tuple(scores),
+        rivals=rivals,
+        over_words=paired_auroc_difference(decisions[best.site], words, task.test_labels),
+        best_null_p=null_p_value(best.auroc.value, largest) if shuffles else None,
+        sources=_by_source(task, pair, best, decisions[best.site]),
+        majority_rate=majority_rate(test.labels),
+        train_n=len(train),
+        test_n=len(test),
+        test_positives=int(test.labels.sum()),
+        pooling=pair.pooling,
+        model=lm.name,
+        corpus=train.name,
+    )
+
+
+def _score(
+    task: Task,
+    pair: Pair,
+    site: Site,
+    probe: LinearProbe,
+    decisions: np.ndarray,
+    twin: Pair | None,
+) -> ProbeScore:
+    metrics = task.measured(decisions, probe.balanced_threshold_)
+    null = _null(task, pair, site, probe)
+    untrained = None
+    if twin is not None:
+        other = LinearProbe(folds=task.folds, random_state=task.seed)
+        other.fit(twin.train(site), task.train_labels, task.groups)
+        untrained = auroc(other.decision_function(twin.test(site)), task.test_labels)
+    return ProbeScore(
+        site=str(site),
+        **metrics,
+        accuracy=float(((decisions > 0) == task.test_labels).mean()),
+        cv_auroc=auroc(probe.held_out_, task.train_labels),
+        l2=probe.l2_,
+        null=tuple(null),
+        null_p=null_p_value(metrics["auroc"].value, null) if null else None,
+        untrained=untrained,
+    )
+
+
+def _null(task: Task, pair: Pair, site: Site, probe: LinearProbe) -> list[float]:
+    """Test AUROC of the same fit, at the same penalty, to each shuffled labelling."""
+    if not len(task.shuffled):
+        return []
+    principal = probe.principal(pair.train(site))
+    w, b = fit_logistic(
+        principal.rows,
+        task.shuffled.T,
+        np.full(len(task.shuffled), probe.l2_),
+        principal.curvature,
+        tolerance=_NULL_TOLERANCE,
+    )
+    coef, _ = principal.to_raw(w, b)
+    decisions = pair.test(site).astype(np.float64) @ coef.T
+    return [auroc(column, task.test_labels) for column in decisions.T]
+
+
+def _rivals(task: Task) -> tuple[tuple[RivalScore, ...], np.ndarray]:
+    """Length and words on the same texts; and the test decisions of the latter."""
+    train, test, y = task.train_corpus.texts, task.test_corpus.texts, task.train_labels
+    parts = make_folds(y, task.groups, task.folds, task.seed)
+    found: dict[str, Scores] = {
+        "length": length_rival(train, y, test, task.groups, task.folds),
+        "bag of words": words_rival(train, y, test, parts),
+    }
+    rivals = tuple(
+        RivalScore(
+            name=name,
+            **task.measured(decisions, balanced_threshold(held_out, y)),
+            cv_auroc=auroc(held_out, y),
+        )
+        for name, (held_out, decisions) in found.items()
+    )
+    return rivals, found["bag of words"][1]
+
+
+def _by_source(
+    task: Task, pair: Pair, best: ProbeScore, decisions: np.ndarray
+) -> tuple[SourceScore, ...]:
+    """The best site's probe on each source, and one that never saw that source."""
+    ours, theirs = task.train_corpus.source, task.test_corpus.source
+    if theirs is None or len(set(theirs)) < 2:
+        return ()
+    site = Site.parse(best.site)
+    train_rows, test_rows = pair.train(site), pair.test(site)
+    found = []
+    for source in sorted(set(theirs)):
+        here = np.array([s == source for s in theirs])
+        y = task.test_labels[here]
+        measurable = min(y.sum(), (1 - y).sum()) >= 2
+        other = np.array([s != source for s in ours or ()], dtype=bool)
+        left_out = None
+        if measurable and other.any() and len(np.unique(task.train_labels[other])) == 2:
+            probe = LinearProbe(l2=best.l2, folds=1)
+            probe.fit(train_rows[other], task.train_labels[other])
+            left_out = auroc_interval(probe.decision_function(test_rows[here]), y)
+        seen = auroc_interval(decisions[here], y) if measurable else None
+        found.append(SourceScore(source, int(here.sum()), int(y.sum()), seen, left_out))
+    return tuple(found)
