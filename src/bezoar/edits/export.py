@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from bezoar.edits.edit import Edit
-from bezoar.edits.selftest import TOLERANCE, next_logits
+from bezoar.edits.selftest import next_logits, rounding
 from bezoar.edits.weight import WeightEdit
 from bezoar.errors import EditError, StoreError
 from bezoar.models import LanguageModel
@@ -134,8 +134,7 @@ def _reloaded_difference(
     reloaded = LanguageModel.from_pretrained(folder, device=lm.device, dtype=lm.dtype, check=False)
     difference = float((next_logits(reloaded, prompts) - edited).abs().max())
     difference /= max(float(edited.abs().max()), 1e-12)
-    coarser = max(torch.finfo(d).eps for d in (lm.source_dtype, lm.dtype))
-    allowed = max(TOLERANCE, 16 * coarser)
+    allowed = rounding(lm.source_dtype, lm.dtype)
     if not difference <= allowed:
         raise EditError(
             f"The exported model, read back, is not the edited one: logits differ by "

@@ -25,7 +25,7 @@ from bezoar.edits.delta import ColumnScale, Delta, Dense, LowRank, RowScale, cha
 from bezoar.edits.edit import Edit
 from bezoar.edits.ops import AffineMap
 from bezoar.edits.weight import WeightEdit, find_parameter
-from bezoar.errors import EditError, NotFoldable
+from bezoar.errors import EditError, NotFoldable, UnsupportedAnatomy
 from bezoar.models import LanguageModel, Site
 
 Side = Literal["input", "output"]
@@ -103,7 +103,7 @@ def stream_site(lm: LanguageModel, site: Site) -> Site:
         return Site(site.layer - 1, "resid_post")
     parts = lm.anatomy[site.layer]
     same = {"mlp_out"}
-    if parts.mlp_post_norm is None:
+    if parts.mlp_added is not None and parts.mlp_post_norm is None:
         same.add("mlp_raw")
     if parts.parallel:
         same.add("attn_out")
@@ -133,7 +133,10 @@ def _fold_one(lm: LanguageModel, at: At) -> dict[str, Delta]:
             hint="Inside the last block, after its input, the two are the same for generation; "
             "elsewhere use positions='all'.",
         )
-    module, side = _linear_at(lm, at.site, affine)
+    try:
+        module, side = _linear_at(lm, at.site, affine)
+    except UnsupportedAnatomy as error:
+        raise NotFoldable(error.message, hint=error.hint) from error
     return _deltas(lm, at.site, module, side, affine)
 
 
@@ -166,6 +169,7 @@ def _linear_at(lm: LanguageModel, site: Site, affine: AffineMap) -> tuple[nn.Mod
             )
         site = Site(site.layer, "mlp_out")
     assert site.layer is not None
+    lm.site(site)  # where nothing is known to be added to the stream, nothing is to be folded
     parts = anatomy[site.layer]
     if site.point in _POST_NORMS and getattr(parts, _POST_NORMS[site.point]) is not None:
         raise NotFoldable(

@@ -105,7 +105,7 @@ def _judge(
             f"{edit.name!r} changed no next-token logit.",
             hint="Is its strength 0, or its site after what the model reads?",
         )
-    allowed = max(TOLERANCE, 64 * torch.finfo(dtype).eps)
+    allowed = rounding(dtype)
     if result.folded_max_difference is not None and not result.folded_max_difference <= allowed:
         raise EditError(
             f"Folded weights of {edit.name!r} do not do what its hooks do: logits differ by "
@@ -114,6 +114,11 @@ def _judge(
         )
     if not result.restored_exactly:
         raise EditError(f"The model was not restored after {edit.name!r}.")
+
+
+def rounding(*dtypes: torch.dtype) -> float:
+    """How far logits may differ that were computed in two orders in the coarsest of the dtypes."""
+    return max(TOLERANCE, *(8 * torch.finfo(dtype).eps for dtype in dtypes))
 
 
 @torch.no_grad()
