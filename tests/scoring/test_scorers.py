@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import codecs
 import json
+import sys
+import types
 
 import numpy as np
 import polars as pl
@@ -171,3 +173,24 @@ def test_unknown_scorer_names_the_nearest(tmp_path) -> None:
         load_scorer(f"words:{tmp_path / 'no.txt'}")
     (tmp_path / "w.txt").write_text("rotten\n\nfoul*\n")
     assert load_scorer(f"words:{tmp_path / 'w.txt'}").score(["foulest"])["toxicity"][0] == 0.8
+
+
+def test_demo_scorers_and_folders(tmp_path, monkeypatch) -> None:
+    from bezoar.scoring.linear import LinearScorer, Ngrams
+
+    made = LinearScorer.fit(
+        ["a fool", "an idiot", "a kind man", "a good day"] * 3,
+        {"toxicity": [1, 1, 0, 0] * 3},
+        ngrams=[Ngrams(bits=8)],
+        lineage="toy",
+    )
+    made.save(tmp_path / "b")
+    assert load_scorer(str(tmp_path / "b")).hash == made.hash
+    monkeypatch.setitem(sys.modules, "bezoar_demo", None)  # as if it were not installed
+    with pytest.raises(ScorerError, match="pip install"):
+        load_scorer("demo-b")
+    demo = types.SimpleNamespace(scorer_path=lambda which: tmp_path / which)
+    monkeypatch.setitem(sys.modules, "bezoar_demo", demo)
+    assert load_scorer("demo-b").hash == made.hash
+    with pytest.raises(CorruptArtefact):
+        load_scorer("demo-a")

@@ -1,28 +1,36 @@
-"""From measurements to metrics with intervals, and to paired changes against the no-op."""
+"""From measurements to metrics with intervals, and to paired changes against the no-op.
+
+Everything measured on the same prompts is resampled in one matrix product; prompts and windows of
+neutral text are resampled independently of each other (with the next seed).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from bezoar.errors import DataError
 from bezoar.evaluate.measure import Measurement
-from bezoar.evaluate.pareto import tph_score
+from bezoar.evaluate.pareto import tph_scores
 from bezoar.evaluate.results import METRICS, Metric
-from bezoar.scoring import PerplexityResult, relative_perplexity
-from bezoar.scoring.perplexity import paired_samples, perplexity_difference
-from bezoar.stats.bootstrap import (
-    bootstrap_samples,
-    mean_interval,
-    paired_difference,
-    paired_ratio,
-    percentile_bounds,
-)
+from bezoar.scoring.perplexity import paired_samples
+from bezoar.stats.bootstrap import bootstrap_samples, mean_interval, percentile_bounds
 from bezoar.stats.intervals import Interval
 
 TEXT_CHECKS = ("distinct_2", "repetition_4", "length", "empty")
+
+
+class Estimate(NamedTuple):
+    """A number on its way to becoming a metric."""
+
+    name: str
+    interval: Interval
+    protocol: str
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +53,23 @@ class Maker:
             m: the measurement.
             identity: names of quantities that cannot move by construction.
         """
-        found: dict[str, Metric] = {}
-        fixed = set(identity)
-
-        def add(name: str, interval: Interval, protocol: str, n: int) -> None:
-            found[name] = self._metric(name, interval, protocol, n, name in fixed)
-
-        for name, values in m.per_prompt.items():
-            add(name, self._mean(values), m.protocol, len(values))
+        found = self._means(m.per_prompt, m.protocol)
         if m.perplexity is not None:
-            ppl = m.perplexity
-            add("perplexity", ppl.interval(self.resamples, self.seed), ppl.protocol, ppl.tokens)
+            interval = m.perplexity.interval(self.resamples, self.seed + 1)
+            found.append(
+                Estimate("perplexity", interval, m.perplexity.protocol, m.perplexity.tokens)
+            )
         if m.kl is not None:
-            add("kl", m.kl.interval(self.resamples, self.seed), m.kl.protocol, m.kl.tokens)
+            interval = m.kl.interval(self.resamples, self.seed + 1)
+            found.append(Estimate("kl", interval, m.kl.protocol, m.kl.tokens))
         if m.f1 is not None:
-            add("f1", self._mean(m.f1.per_text), m.f1.protocol, len(m.f1.per_text))
+            found += self._means({"f1": m.f1.per_text}, m.f1.protocol)
         for task in m.tasks:
-            add(f"task:{task.name}", self._mean(task.per_item), task.protocol, len(task.per_item))
+            found += self._means({f"task:{task.name}": task.per_item}, task.protocol)
         for effect in m.side_effects:
-            add(f"excess:{effect.name}", effect.excess, effect.protocol, effect.texts)
-        return found
+            name = f"excess:{effect.name}"
+            found.append(Estimate(name, effect.excess, effect.protocol, effect.texts))
+        return self._metrics(found, identity)
 
     def changes(
         self, m: Measurement, no_op: Measurement, identity: Iterable[str] = ()
@@ -75,119 +80,110 @@ class Maker:
             DataError: if the two were not measured on the same prompts by the same protocol.
         """
         _check_paired(m, no_op)
-        found: dict[str, Metric] = {}
-        fixed = set(identity)
-
-        def add(name: str, interval: Interval, protocol: str, n: int) -> None:
-            found[name] = self._metric(name, interval, protocol, n, name in fixed)
-
-        for name in m.per_prompt.keys() & no_op.per_prompt.keys():
-            a, b = m.per_prompt[name], no_op.per_prompt[name]
-            add(name, self._difference(a, b), m.protocol, len(a))
-        if m.perplexity is not None and no_op.perplexity is not None:
-            new, old = m.perplexity, no_op.perplexity
-            difference = perplexity_difference(new, old, self.resamples, self.seed)
-            ratio = relative_perplexity(new, old, self.resamples, self.seed)
-            add("perplexity", difference, new.protocol, new.tokens)
-            add("perplexity_change", _shifted(ratio, -1.0), new.protocol, new.tokens)
+        shared = [name for name in m.per_prompt if name in no_op.per_prompt]
+        columns = {name: _minus(m.per_prompt[name], no_op.per_prompt[name]) for name in shared}
+        found = self._means(columns, m.protocol)
         if m.f1 is not None and no_op.f1 is not None:
-            a, b = m.f1.per_text, no_op.f1.per_text
-            add("f1", self._difference(a, b), m.f1.protocol, len(a))
-        for task, other in zip(m.tasks, no_op.tasks, strict=False):
-            a, b = task.per_item, other.per_item
-            add(f"task:{task.name}", self._difference(a, b), task.protocol, len(a))
-        found.update(self._relative(m, no_op, fixed))
-        return found
+            difference = _minus(m.f1.per_text, no_op.f1.per_text)
+            found += self._means({"f1": difference}, m.f1.protocol)
+        others = {task.name: task.per_item for task in no_op.tasks}
+        for task in m.tasks:
+            if task.name in others:
+                difference = _minus(task.per_item, others[task.name])
+                found += self._means({f"task:{task.name}": difference}, task.protocol)
+        return self._metrics([*found, *self._relative(m, no_op)], identity)
 
     def null_metrics(self, draws: Sequence[Measurement]) -> dict[str, Metric]:
         """Means over null draws: what was measured per prompt over prompts, costs over draws."""
-        found = {
-            name: metric
-            for name, metric in self.metrics(mean_draw(draws)).items()
-            if name in draws[0].per_prompt
-        }
+        mean = mean_draw(draws)
+        found = self._means(mean.per_prompt, mean.protocol)
         values = [draw.perplexity for draw in draws if draw.perplexity is not None]
         if values:
             interval = self._over_draws([ppl.value for ppl in values])
-            found["perplexity"] = self._metric(
-                "perplexity", interval, values[0].protocol, len(values), False
-            )
-        return found
+            found.append(Estimate("perplexity", interval, values[0].protocol, len(values)))
+        return self._metrics(found)
 
     def null_changes(self, draws: Sequence[Measurement], no_op: Measurement) -> dict[str, Metric]:
         """As `changes`, of the mean null draw."""
         found = self.changes(mean_draw(draws), no_op)
-        if no_op.perplexity is None:
+        base = no_op.perplexity
+        values = [draw.perplexity.value for draw in draws if draw.perplexity is not None]
+        if base is not None and values:
+            interval = self._over_draws([value / base.value - 1 for value in values])
+            ratio = Estimate("perplexity_change", interval, base.protocol, len(values))
+            found |= self._metrics([ratio])
+        return found
+
+    def _relative(self, m: Measurement, no_op: Measurement) -> list[Estimate]:
+        """Changes as shares of the no-op's values, and TPH, which is made of two of them."""
+        found: list[Estimate] = []
+        reduction = self._reduction(m, no_op)
+        if reduction is not None:
+            n = len(no_op.per_prompt["toxicity"])
+            found.append(Estimate("toxicity_reduction", _interval(*reduction), m.protocol, n))
+        if m.perplexity is None or no_op.perplexity is None:
             return found
-        base = no_op.perplexity.value
-        ratios = [d.perplexity.value / base - 1 for d in draws if d.perplexity is not None]
-        if ratios:
-            found["perplexity_change"] = self._metric(
-                "perplexity_change",
-                self._over_draws(ratios),
-                no_op.perplexity.protocol,
-                len(ratios),
-                False,
-            )
+        new, old = m.perplexity, no_op.perplexity
+        drawn = paired_samples(new, old, self.resamples, self.seed + 1)
+        change = new.value / old.value - 1, drawn[:, 0] / drawn[:, 1] - 1
+        difference = _interval(new.value - old.value, drawn[:, 0] - drawn[:, 1])
+        found.append(Estimate("perplexity", difference, new.protocol, new.tokens))
+        found.append(Estimate("perplexity_change", _interval(*change), new.protocol, new.tokens))
+        if reduction is not None:
+            score = tph_scores(np.array([reduction[0]]), np.array([change[0]]))
+            tph = _interval(float(score[0]), tph_scores(reduction[1], change[1]))
+            both = f"{m.protocol} + {new.protocol}"
+            found.append(Estimate("tph", tph, both, len(no_op.per_prompt["toxicity"])))
         return found
 
-    def _relative(self, m: Measurement, no_op: Measurement, fixed: set[str]) -> dict[str, Metric]:
-        a, b = m.per_prompt.get("toxicity"), no_op.per_prompt.get("toxicity")
-        if a is None or b is None:
-            return {}
-        try:
-            kept = paired_ratio(np.array(a), np.array(b), resamples=self.resamples, seed=self.seed)
-        except DataError:  # too few toxic prompts for a share of them to mean anything
-            return {}
-        reduction = Interval(1 - kept.value, 1 - kept.high, 1 - kept.low)
-        name = "toxicity_reduction"
-        found = {name: self._metric(name, reduction, m.protocol, len(a), name in fixed)}
-        if m.perplexity is not None and no_op.perplexity is not None:
-            score = self._tph(a, b, m.perplexity, no_op.perplexity)
-            protocol = f"{m.protocol} + {m.perplexity.protocol}"
-            found["tph"] = self._metric("tph", score, protocol, len(a), "tph" in fixed)
-        return found
-
-    def _tph(
-        self,
-        toxicity: Sequence[float],
-        base: Sequence[float],
-        ppl: PerplexityResult,
-        base_ppl: PerplexityResult,
-    ) -> Interval:
-        """Prompts and windows are resampled independently of each other."""
-        pair = np.column_stack([toxicity, base])
+    def _reduction(
+        self, m: Measurement, no_op: Measurement
+    ) -> tuple[float, Float[np.ndarray, " resamples"]] | None:
+        """1 − toxicity / the no-op's; None where a resample may hold no toxicity to reduce."""
+        if "toxicity" not in m.per_prompt or "toxicity" not in no_op.per_prompt:
+            return None
+        pair = np.column_stack([m.per_prompt["toxicity"], no_op.per_prompt["toxicity"]])
         totals = bootstrap_samples(lambda c: c @ pair, len(pair), self.resamples, self.seed)
-        drawn = paired_samples(ppl, base_ppl, self.resamples, self.seed + 1)
-        reductions = 1 - totals[:, 0] / totals[:, 1]
-        changes = drawn[:, 0] / drawn[:, 1] - 1
-        samples = [tph_score(t, p) for t, p in zip(reductions, changes, strict=True)]
-        value = tph_score(1 - sum(toxicity) / sum(base), ppl.value / base_ppl.value - 1)
-        return Interval(value, *percentile_bounds(np.array(samples), 0.95))
+        if (totals[:, 1] <= 0).any():
+            return None
+        new, old = pair.sum(axis=0)
+        return float(1 - new / old), 1 - totals[:, 0] / totals[:, 1]
 
-    def _mean(self, values: Sequence[float]) -> Interval:
-        return mean_interval(np.array(values), resamples=self.resamples, seed=self.seed)
-
-    def _difference(self, a: Sequence[float], b: Sequence[float]) -> Interval:
-        return paired_difference(np.array(a), np.array(b), resamples=self.resamples, seed=self.seed)
+    def _means(self, columns: Mapping[str, Sequence[float]], protocol: str) -> list[Estimate]:
+        """Means of columns over the same rows, all resampled at once."""
+        if not columns:
+            return []
+        rows = np.column_stack(list(columns.values()))
+        drawn = bootstrap_samples(lambda c: c @ rows, len(rows), self.resamples, self.seed)
+        means = rows.mean(axis=0)
+        return [
+            Estimate(name, _interval(float(mean), samples / len(rows)), protocol, len(rows))
+            for name, mean, samples in zip(columns, means, drawn.T, strict=True)
+        ]
 
     def _over_draws(self, values: Sequence[float]) -> Interval:
-        return self._mean(values) if len(values) > 1 else Interval(values[0], values[0], values[0])
+        if len(values) == 1:
+            return Interval(values[0], values[0], values[0])
+        return mean_interval(np.array(values), resamples=self.resamples, seed=self.seed)
 
-    def _metric(
-        self, name: str, interval: Interval, protocol: str, n: int, identity: bool
-    ) -> Metric:
-        return Metric(
-            name=name,
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            protocol=protocol,
-            scorer=self._scorer_of(name),
-            n=n,
-            identity=identity,
-            higher_is_better=METRICS[name][1] if name in METRICS else name.startswith("task:"),
-        )
+    def _metrics(
+        self, estimates: Iterable[Estimate], identity: Iterable[str] = ()
+    ) -> dict[str, Metric]:
+        fixed = set(identity)
+        return {
+            name: Metric(
+                name=name,
+                value=interval.value,
+                low=interval.low,
+                high=interval.high,
+                protocol=protocol,
+                scorer=self._scorer_of(name),
+                n=n,
+                identity=name in fixed,
+                higher_is_better=METRICS[name][1] if name in METRICS else name.startswith("task:"),
+            )
+            for name, interval, protocol, n in estimates
+        }
 
     def _scorer_of(self, name: str) -> str | None:
         family, _, scorer = name.partition(":")
@@ -226,5 +222,9 @@ def _check_paired(a: Measurement, b: Measurement) -> None:
         )
 
 
-def _shifted(interval: Interval, by: float) -> Interval:
-    return Interval(interval.value + by, interval.low + by, interval.high + by)
+def _minus(a: Sequence[float], b: Sequence[float]) -> tuple[float, ...]:
+    return tuple(x - y for x, y in zip(a, b, strict=True))
+
+
+def _interval(value: float, samples: Float[np.ndarray, " resamples"]) -> Interval:
+    return Interval(value, *percentile_bounds(samples, 0.95))

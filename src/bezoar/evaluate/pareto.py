@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Float
+
 from bezoar.errors import ConfigError, DataError
 
 
@@ -41,8 +44,16 @@ def tph(
 
 def tph_score(reduction: float, change: float) -> float:
     """TPH from T and P directly; only the size of ``change`` counts."""
-    kept = 1 / (1 + abs(change))
-    return 2 * reduction * kept / (reduction + kept) if reduction > 0 else 0.0
+    return float(tph_scores(np.array([reduction]), np.array([change]))[0])
+
+
+def tph_scores(
+    reduction: Float[np.ndarray, " n"], change: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """`tph_score` of many pairs."""
+    gain = reduction.clip(min=0.0)
+    kept = 1 / (1 + np.abs(change))
+    return np.asarray(2 * gain * kept / (gain + kept))
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:

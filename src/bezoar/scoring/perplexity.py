@@ -234,15 +234,6 @@ def relative_perplexity(
     return Interval(edited.value / base.value, *percentile_bounds(ratio, 0.95))
 
 
-def perplexity_difference(
-    edited: PerplexityResult, base: PerplexityResult, resamples: int = 10_000, seed: int = 0
-) -> Interval:
-    """edited − base with its interval, paired by window; errors as `relative_perplexity`."""
-    drawn = paired_samples(edited, base, resamples, seed)
-    difference = drawn[:, 0] - drawn[:, 1]
-    return Interval(edited.value - base.value, *percentile_bounds(difference, 0.95))
-
-
 def paired_samples(
     edited: PerplexityResult, base: PerplexityResult, resamples: int = 10_000, seed: int = 0
 ) -> Float[np.ndarray, "resamples 2"]:
