@@ -239,7 +239,7 @@ def _ranked(
     sizes = [m.shape[1] for m in moments]
     layer = np.repeat(np.arange(len(sizes)), sizes)
     index = np.concatenate([np.arange(size) for size in sizes])
-    order = np.argsort(-mean, kind="stable")
+    order = np.argsort(-mean, kind="stable").tolist()
 
     def entry(i: int) -> SubUpdate:
         half = 1.96 * float(error[i])

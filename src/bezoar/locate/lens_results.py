@@ -90,6 +90,7 @@ class LensResult(Result):
         for state, p, rank, step in zip(
             self.states, self.probability, self.rank, steps, strict=True
         ):
-            raised = "" if step is None else f"{step.component} {step.change.value:+.4f}"
-            table.add_row(state, str(p), f"{rank:.0f}", raised)
+            raised = "" if step is None else f"{step.component} {step.change.value:+.2g}"
+            value = f"{p.value:.3g} [{p.low:.3g}, {p.high:.3g}]"
+            table.add_row(state, value, f"{rank:.0f}", raised)
         return table

@@ -7,7 +7,6 @@ lies among them more often than what random value vectors promote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -127,9 +126,9 @@ def needs_unembedding(lm: LanguageModel) -> Float[Tensor, "d_vocab d_model"]:
 
 
 def _token_scores(
-    lm: LanguageModel, ids: Iterable[int], scores: np.ndarray
+    lm: LanguageModel, ids: np.ndarray, scores: np.ndarray
 ) -> tuple[TokenScore, ...]:
-    numbers = [int(i) for i in ids]
+    numbers = ids.tolist()
     texts = lm.token_strings(numbers)
     return tuple(TokenScore(i, t, float(scores[i])) for i, t in zip(numbers, texts, strict=True))
 
@@ -190,7 +189,7 @@ def class_lexicon(
     log_odds = np.log(held[1] / missed[1]) - np.log(held[0] / missed[0])
     z = log_odds / np.sqrt((1 / held + 1 / missed).sum(axis=0))
     order = np.lexsort((np.arange(len(z)), -z))[:k]
-    chosen = [i for i in order if z[i] > 0 and counts[1, i] > 0]
+    chosen = order[(z[order] > 0) & (counts[1, order] > 0)]
     return Lexicon(_token_scores(lm, chosen, z), corpus.name, len(corpus))
 
 
