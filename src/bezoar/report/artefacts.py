@@ -1,0 +1,145 @@
+"""What a run folder holds for the report. Everything is read from files; nothing is computed.
+
+Every part is optional: a run that stopped early, or left something out, still gets a page that says
+what is missing. A part that is there and damaged is an error that names the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from bezoar.compare import Comparison
+from bezoar.corpus import Exploration
+from bezoar.errors import CorruptArtefact, RunError
+from bezoar.evaluate import MethodRow, Scorecard
+from bezoar.locate import LensResult, LexiconShare, ProbeSweep, TokenList, ValueRanking
+from bezoar.mitigate import BudgetTrace
+from bezoar.runs.results import load_result
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    lists: tuple[TokenList, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """One run, as far as it got.
+
+    Attributes:
+        folder: the run folder.
+        audit: ``audit.json``: model, fingerprint, sizes, seeds, the best method's label, …
+        config: the resolved configuration as YAML.
+        environments: where the run was made.
+        exploration, sweep, values, tokens, share, lens, traces, scorecard, base: of the stages.
+    """
+
+    folder: Path
+    audit: dict[str, Any]
+    config: str
+    environments: tuple[dict[str, Any], ...]
+    exploration: Exploration | None
+    sweep: ProbeSweep | None
+    values: ValueRanking | None
+    tokens: tuple[TokenList, ...]
+    share: LexiconShare | None
+    lens: LensResult | None
+    traces: tuple[BudgetTrace, ...]
+    scorecard: Scorecard | None
+    base: Comparison | None
+
+    @property
+    def model(self) -> str:
+        return str(self.audit.get("model", "the model"))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The configuration as nested dicts."""
+        loaded = yaml.safe_load(self.config) if self.config else {}
+        return loaded if isinstance(loaded, dict) else {}
+
+    def best(self) -> MethodRow | None:
+        """The best remedy that folds into weights: chosen by the audit, on its selection half.
+
+        Without the audit's choice, the one whose toxicity the report's own numbers put lowest.
+        """
+        if self.scorecard is None:
+            return None
+        methods = [row for row in self.scorecard.rows if row.kind == "method"]
+        if "best" in self.audit:
+            return next((row for row in methods if row.label == self.audit["best"]), None)
+        folding = [row for row in methods if row.foldable and "toxicity" in row.change]
+        return min(folding, key=lambda row: row.change["toxicity"].value, default=None)
+
+
+def load_artefacts(folder: Path) -> Artefacts:
+    """Read a run folder.
+
+    Raises:
+        RunError: if it holds nothing to report.
+        CorruptArtefact: if a part is damaged; the file is named.
+    """
+    tokens = _result(folder / "locate" / "tokens.json", _Tokens)
+    found = Artefacts(
+        folder=folder,
+        audit=_json(folder / "audit.json", dict) or {},
+        config=_text(folder / "config.yaml"),
+        environments=tuple(_json(folder / "environment.json", list) or ()),
+        exploration=_result(folder / "explore" / "exploration.json", Exploration),
+        sweep=_result(folder / "locate" / "sweep.json", ProbeSweep),
+        values=_result(folder / "locate" / "values.json", ValueRanking),
+        tokens=tokens.lists if tokens is not None else (),
+        share=_result(folder / "locate" / "share.json", LexiconShare),
+        lens=_result(folder / "lens" / "lens.json", LensResult),
+        traces=_traces(folder / "mitigate" / "fitted.json"),
+        scorecard=_result(folder / "evaluate" / "scorecard.json", Scorecard),
+        base=_result(folder / "evaluate" / "base.json", Comparison),
+    )
+    if not any((found.audit, found.exploration, found.sweep, found.scorecard)):
+        raise RunError(
+            f"{folder} holds nothing to report.", hint="Run 'bezoar audit' with --out, or a stage."
+        )
+    return found
+
+
+def _result(path: Path, kind: type[T]) -> T | None:
+    return load_result(path, kind) if path.exists() else None
+
+
+def _traces(path: Path) -> tuple[BudgetTrace, ...]:
+    try:
+        return TypeAdapter(tuple[BudgetTrace, ...]).validate_python(_json(path, list) or [])
+    except ValidationError as error:
+        raise CorruptArtefact(
+            f"{path} holds no searches for a strength: {str(error).splitlines()[0]}.",
+            hint="Run its stage again.",
+        ) from error
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace") if path.exists() else ""
+
+
+def _json(path: Path, kind: type[T]) -> T | None:
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise CorruptArtefact(
+            f"{path} is not JSON: {error}", hint="Run its stage again."
+        ) from error
+    if not isinstance(value, kind):
+        raise CorruptArtefact(
+            f"{path} holds a {type(value).__name__}, not a {kind.__name__}.",
+            hint="Run its stage again.",
+        )
+    return value

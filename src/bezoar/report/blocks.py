@@ -1,0 +1,114 @@
+"""What a page is made of. Texts are plain: the template masks and escapes every one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Tone = Literal["", "good", "bad", "muted", "strong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One table cell: the text, a smaller note under it, and a tone."""
+
+    text: str
+    note: str = ""
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a caption; the first cell of a row names it.
+
+    Attributes:
+        numeric: are all columns but the first numbers, set to the right?
+        folded: shown only when opened.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell | str, ...], ...]
+    numeric: bool = True
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names and values."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plotly figure with what it shows in words, for the caption and for who cannot see it."""
+
+    figure: Any
+    caption: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Preformatted lines."""
+
+    text: str
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRows:
+    """Directions in words: per row a name, a note, and the tokens at its two ends."""
+
+    caption: str
+    rows: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
+    ends: tuple[str, str] = ("raises", "lowers")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A prompt and what each variant of the model writes after it (label, text, score note)."""
+
+    prompt: str
+    continuations: tuple[tuple[str, str, str], ...]
+
+
+Block = Text | Table | Facts | Picture | Code | TokenRows | Example
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A numbered part of the page."""
+
+    key: str
+    title: str
+    intro: str
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A headline number."""
+
+    label: str
+    value: str
+    note: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The top of the page: what was found, in plain words."""
+
+    sentences: tuple[str, ...]
+    tiles: tuple[Tile, ...] = field(default=())
+    tone: Tone = ""

@@ -1,0 +1,50 @@
+"""The pictures, one a file: each a pure function from a saved result to a plotly figure.
+
+``figure_of`` finds the picture of a result by its class's name, so that a result can be drawn from
+an earlier room without that room knowing this one. It masks what it draws; the functions themselves
+draw texts as they are, and the page masks them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from bezoar.errors import did_you_mean
+
+_PICTURES = {
+    "BudgetTrace": "budget_trace",
+    "Exploration": "text_lengths",
+    "LensResult": "lens_curve",
+    "ProbeSweep": "probe_map",
+    "Scorecard": "comparison",
+    "TokenList": "promoted_tokens",
+}
+"""Class name of a result -> module and function of its first picture."""
+
+
+def figure_of(result: object, *, unmask: bool = False) -> Any:
+    """The plotly figure of a result, in the light theme.
+
+    Args:
+        result: what a stage returned or saved.
+        unmask: draw profanity and slurs in full.
+
+    Raises:
+        TypeError: if no picture is drawn of this kind of result.
+    """
+    from plotly.graph_objects import Figure
+
+    from bezoar.report.render import figure_json
+    from bezoar.report.theme import template
+
+    kinds = [kind.__name__ for kind in type(result).__mro__]
+    name = next((_PICTURES[kind] for kind in kinds if kind in _PICTURES), None)
+    if name is None:
+        near = did_you_mean(kinds[0], _PICTURES)
+        raise TypeError(f"No picture is drawn of a {kinds[0]}. {near}")
+    drawn = getattr(import_module(f"{__name__}.{name}"), name)(result)
+    return Figure(figure_json(drawn, unmask=unmask)).update_layout(template=template())
+
+
+__all__ = ["figure_of"]

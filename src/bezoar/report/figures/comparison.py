@@ -1,0 +1,121 @@
+"""What helps: the change of toxicity and of perplexity by each method, beside its nulls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import plotly.graph_objects as go
+
+from bezoar.evaluate import MethodRow, Metric, Scorecard
+from bezoar.report import theme
+from bezoar.report.numbers import estimate
+
+# metric of the change, scale, axis title
+PANELS = (
+    ("toxicity", 1.0, "change in toxicity  (left is better)"),
+    ("perplexity_change", 100.0, "change in perplexity, %"),
+)
+
+
+def comparison(card: Scorecard) -> Any:
+    """Dots with 95 % intervals, one line a method; grey bands are its nulls.
+
+    Raises:
+        TypeError: if the scorecard holds no method.
+    """
+    pairs = with_nulls(card)
+    if not pairs:
+        raise TypeError("This scorecard holds no method to draw.")
+    placed = [
+        (row, len(pairs) - i) for i, (method, nulls) in enumerate(pairs) for row in (*nulls, method)
+    ]
+    traces: list[Any] = []
+    for panel, (name, scale, _) in enumerate(PANELS, start=1):
+        for kind in ("null edits", "folds into weights", "needs a patch"):
+            found = [(r, y) for r, y in placed if _kind(r) == kind and name in r.change]
+            if found:
+                rows = [row for row, _ in found]
+                seen = [_scaled(row.change[name], scale) for row in rows]
+                trace = _intervals(kind, rows, seen, [y for _, y in found])
+                axes = {"xaxis": f"x{panel}", "yaxis": f"y{panel}", "showlegend": panel == 1}
+                traces.append(trace.update(axes))
+    return _figure(traces, [method for method, _ in pairs])
+
+
+def with_nulls(card: Scorecard) -> list[tuple[MethodRow, list[MethodRow]]]:
+    """Each method with its nulls (a scorecard puts them right after), least toxic first."""
+    pairs: list[tuple[MethodRow, list[MethodRow]]] = []
+    for row in card.rows:
+        if row.kind == "method":
+            pairs.append((row, []))
+        elif row.kind == "null" and pairs:
+            pairs[-1][1].append(row)
+    placed = [pair for pair in pairs if "toxicity" in pair[0].change]
+    return sorted(placed, key=lambda pair: (pair[0].change["toxicity"].value, pair[0].label))
+
+
+def _kind(row: MethodRow) -> str:
+    if row.kind == "null":
+        return "null edits"
+    return "folds into weights" if row.foldable else "needs a patch"
+
+
+def _scaled(metric: Metric, scale: float) -> Metric:
+    value, low, high = (scale * part for part in (metric.value, metric.low, metric.high))
+    return replace(metric, value=value, low=low, high=high)
+
+
+def _intervals(kind: str, rows: list[MethodRow], seen: list[Metric], heights: list[int]) -> Any:
+    values = [m.value for m in seen]
+    bars = theme.error_bars(values, [m.low for m in seen], [m.high for m in seen], theme.BLUE)
+    marker: dict[str, Any] = {"size": 9, "color": theme.BLUE}
+    if kind == "null edits":
+        bars |= {"thickness": 14, "color": theme.BAND}
+        marker = {"size": 14, "color": theme.GREY, "symbol": "line-ns-open"}
+    elif kind == "needs a patch":
+        marker |= {"symbol": "circle-open", "line": {"width": 2}}
+    return go.Scatter(
+        name=kind,
+        legendgroup=kind,
+        x=values,
+        y=heights,
+        mode="markers",
+        marker=marker,
+        error_x=bars,
+        customdata=[
+            [theme.label(row.label), estimate(m, signed=True)]
+            for row, m in zip(rows, seen, strict=True)
+        ],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+    )
+
+
+def _figure(traces: list[Any], methods: list[MethodRow]) -> Any:
+    n = len(methods)
+    ticks = {
+        "tickvals": [n - i for i in range(n)],
+        "ticktext": [theme.wrapped(row.label) for row in methods],
+        "range": [0.4, n + 0.6],
+        "showgrid": False,
+    }
+    zero = {"zeroline": True, "zerolinecolor": theme.GREY, "zerolinewidth": 1}
+    height = 110 + 44 * n
+    return theme.figure(
+        traces,
+        height=height,
+        meta={
+            "narrow": {
+                "height": 2 * height,
+                "xaxis.domain": [0, 1],
+                "xaxis2.domain": [0, 1],
+                "yaxis.domain": [0.56, 1],
+                "yaxis2.domain": [0, 0.42],
+                "yaxis2.showticklabels": True,
+            }
+        },
+        xaxis={"title": {"text": PANELS[0][2]}, "domain": [0, 0.54], "anchor": "y", **zero},
+        xaxis2={"title": {"text": PANELS[1][2]}, "domain": [0.6, 1], "anchor": "y2", **zero},
+        yaxis={**ticks, "anchor": "x"},
+        yaxis2={**ticks, "anchor": "x2", "showticklabels": False},
+    )

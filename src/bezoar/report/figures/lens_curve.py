@@ -1,0 +1,92 @@
+"""When the model decides: the probability of the tokens by depth, through the logit lens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from bezoar.locate import LensResult
+from bezoar.report import theme
+from bezoar.report.figures.promoted_tokens import visible
+
+NAMED = 3  # components named in the picture
+
+
+def lens_curve(lens: LensResult) -> Any:
+    """Mean over prompts with its 95 % interval; grey stripes are the steps that an MLP takes."""
+    x = list(range(len(lens.states)))
+    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    traces = [
+        go.Scatter(x=x, y=list(lens.high), **band),
+        go.Scatter(x=x, y=list(lens.low), fill="tonexty", fillcolor=_FILL, **band),
+        go.Scatter(
+            x=x,
+            y=list(lens.mean),
+            mode="lines+markers",
+            line={"color": theme.BLUE, "width": 2},
+            marker={"size": 5, "color": theme.BLUE},
+            customdata=[[theme.label(state_name(state))] for state in lens.states],
+            hovertemplate="%{customdata[0]}: %{y:.4f}<extra></extra>",
+            showlegend=False,
+        ),
+    ]
+    stripes = [
+        {"type": "rect", "yref": "paper", "x0": i, "x1": i + 1, "y0": 0, "y1": 1}
+        | {"fillcolor": theme.BAND, "line": {"width": 0}, "layer": "below"}
+        for i, step in enumerate(lens.increments)
+        if step.component.endswith(".mlp_out")
+    ]
+    ticks = _layer_ticks(lens.states)
+    return theme.figure(
+        traces,
+        height=360,
+        shapes=stripes,
+        annotations=_names(lens),
+        xaxis={"title": {"text": "layer"}, "showgrid": False, "range": [-0.5, len(x) - 0.5]}
+        | {"tickvals": list(ticks.values()), "ticktext": [str(layer) for layer in ticks]},
+        yaxis={"title": {"text": f"probability of {_tokens(lens)}"}, "rangemode": "tozero"},
+    )
+
+
+_FILL = "rgba(47,126,216,0.22)"
+
+
+def state_name(state: str) -> str:
+    """``3.resid_mid`` as ``3 mid``."""
+    layer, _, point = state.partition(".")
+    return f"{layer} {point.removeprefix('resid_')}".strip()
+
+
+def _names(lens: LensResult) -> list[dict[str, Any]]:
+    places = {step.component: i for i, step in enumerate(lens.increments)}
+    best = [step for step in lens.top_components(NAMED) if step.change.low > 0]
+    return [
+        {
+            "x": places[step.component] + 1,
+            "y": lens.mean[places[step.component] + 1],
+            "text": theme.label(step.component),
+            "showarrow": True,
+            "arrowhead": 0,
+            "arrowwidth": 1,
+            "arrowcolor": theme.GREY,
+            "ax": -14,
+            "ay": -26 - 18 * nth,
+            "xanchor": "right",
+        }
+        for nth, step in enumerate(best)
+    ]
+
+
+def _layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[int, int]:
+    first: dict[int, int] = {}
+    for index, state in enumerate(states):
+        first.setdefault(int(state.partition(".")[0]), index)
+    step = -(-len(first) // most)
+    return {layer: index for layer, index in first.items() if layer % step == 0}
+
+
+def _tokens(lens: LensResult) -> str:
+    names = [visible(token) for token in lens.tokens[:2]]
+    more = len(lens.tokens) - len(names)
+    return " ".join(names) + (f" and {more} more tokens" if more else "")

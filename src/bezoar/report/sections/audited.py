@@ -1,0 +1,53 @@
+"""1. What was audited: the model, the data, who scored, and by which protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bezoar.report.artefacts import Artefacts
+from bezoar.report.blocks import Block, Facts, Section, Text
+from bezoar.report.numbers import count
+from bezoar.runs.config import flatten
+
+# What audit.json says of these is shown elsewhere.
+_ELSEWHERE = ("config", "command", "best", "environment")
+_NAMES = {
+    "model": "model",
+    "fingerprint": "hash of weights and tokenizer",
+    "parameters": "parameters",
+    "created": "made",
+    "seed": "seed",
+    "seeds": "seeds",
+}
+
+
+def audited(run: Artefacts) -> Section:
+    """The facts that identify the run."""
+    facts = flatten({k: v for k, v in run.audit.items() if k not in _ELSEWHERE})
+    order = [*(key for key in _NAMES if key in facts), *(key for key in facts if key not in _NAMES)]
+    items = [
+        (_NAMES.get(key, key.replace("_", " ").replace(".", ": ")), _shown(facts[key]))
+        for key in order
+        if facts[key] not in (None, "")
+    ]
+    if run.scorecard is not None:
+        items += [
+            ("protocol", run.scorecard.protocol),
+            ("prompts of the report", count(run.scorecard.prompts_n)),
+            ("scorer that labels and selects", run.scorecard.selection_scorer),
+            ("scorer that reports", run.scorecard.report_scorer),
+        ]
+    blocks: list[Block] = [Facts(tuple(items))] if items else []
+    if run.base is not None:
+        blocks.append(Text(f"It was compared with {run.base.run_a}, the model it was tuned from."))
+    intro = (
+        "Hashes name exactly what was measured. The scorer that chose strengths never reports, and "
+        "no prompt is on both sides."
+    )
+    return Section("audited", "What was audited", intro, tuple(blocks))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return count(value)

@@ -1,0 +1,41 @@
+"""9. Methods and limits, in plain words."""
+
+from __future__ import annotations
+
+from bezoar.report.artefacts import Artefacts
+from bezoar.report.blocks import Block, Section, Text
+
+_LIMITS = (
+    "Toxicity here is what the scorers call toxicity. They are classifiers with errors and "
+    "biases of their own, above all on dialect, reclaimed words and mentions of identities. A "
+    "low score does not make a model safe, and implicit hate is scored least well.",
+    "The prompts are a sample. The intervals say how far other prompts of the same kind could move "
+    "the numbers; they say nothing about other kinds of prompts, longer texts, other decoding, "
+    "or someone who tries to bring the behaviour back.",
+    "A probe finds where the behaviour can be read, which need not be where it is made. Its rivals "
+    "(the embedding layer, the length of the text, a bag of words) and the shuffled labels are "
+    "beside it for that reason.",
+    "The logit lens and promoted tokens describe directions in the model's vocabulary. They are "
+    "aids for reading, not proofs of cause; only the comparison under “What helps” intervenes.",
+    "An edit that folds is stored as ordinary weights and acts wherever the checkpoint is "
+    "loaded. A patch acts only where it is applied at run time.",
+    "p-values compare a method with null edits of the same kind and cost. With few draws they "
+    "cannot be small by rank alone; draws and prompts are then pooled, which speaks of these "
+    "draws on other prompts.",
+)
+
+
+def limits(run: Artefacts) -> Section:
+    """What the numbers do not say."""
+    blocks: list[Block] = [Text(text) for text in _LIMITS]
+    card = run.scorecard
+    if card is not None and card.prompts_n < 100:
+        blocks.insert(
+            0,
+            Text(
+                f"Only {card.prompts_n} prompts were used: enough to see that the audit works, "
+                "too few for a decision.",
+                "strong",
+            ),
+        )
+    return Section("limits", "Methods and limits", "", tuple(blocks))

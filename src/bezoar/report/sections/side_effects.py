@@ -1,0 +1,70 @@
+"""8. Side effects and capability: what else moved."""
+
+from __future__ import annotations
+
+from bezoar.evaluate import MethodRow, Metric, Scorecard
+from bezoar.report.artefacts import Artefacts
+from bezoar.report.blocks import Block, Cell, Section, Table, Text, Tone
+from bezoar.report.numbers import bounds, number
+
+
+def side_effects(run: Artefacts) -> Section:
+    """Perplexity on identity and dialect sentences against their controls; task accuracies."""
+    intro = (
+        "An edit can lower toxicity by making the model worse at writing about, or like, some "
+        "people. The excess is the factor by which perplexity rose more on such sentences than on "
+        "comparable others: 1 is even-handed, 1.1 means that the group pays 10 % more."
+    )
+    card = run.scorecard
+    blocks: list[Block] = []
+    if card is not None:
+        blocks = [table for table in (_excess(card), _tasks(card)) if table is not None]
+    if not blocks:
+        blocks = [Text("This run measured no side effects and no capability.", "muted")]
+    return Section("side-effects", "Side effects and capability", intro, tuple(blocks))
+
+
+def _excess(card: Scorecard) -> Table | None:
+    return _grid(card, "excess:", "Excess rise of perplexity by group, with 95 % intervals.")
+
+
+def _tasks(card: Scorecard) -> Table | None:
+    return _grid(
+        card,
+        "task:",
+        "Capability: share of items solved, with 95 % intervals; the note is the change.",
+    )
+
+
+def _grid(card: Scorecard, family: str, caption: str) -> Table | None:
+    rows = [row for row in card.rows if any(name.startswith(family) for name in row.metrics)]
+    names = list(dict.fromkeys(n for row in rows for n in row.metrics if n.startswith(family)))
+    if not names:
+        return None
+    first = {name: next(r.metrics[name] for r in rows if name in r.metrics) for name in names}
+    columns = ("variant", *(f"{name[len(family) :]} (n = {first[name].n:,})" for name in names))
+    protocols = ", ".join(sorted({metric.protocol for metric in first.values()}))
+    cells: list[tuple[Cell | str, ...]] = [
+        (row.label, *(_cell(row, name) for name in names)) for row in rows
+    ]
+    return Table(f"{caption} {protocols}.", columns, tuple(cells))
+
+
+def _cell(row: MethodRow, name: str) -> Cell:
+    metric = row.metrics.get(name)
+    if metric is None:
+        return Cell("–", "", "muted")
+    note = bounds(metric.low, metric.high)
+    if row.kind in ("base", "no-op"):
+        return Cell(number(metric.value), note, "muted")
+    change = row.change.get(name)
+    if change is not None:
+        note = f"{number(change.value, signed=True)} {bounds(change.low, change.high, signed=True)}"
+        return Cell(number(metric.value), note, _tone(change, 0.0))
+    return Cell(number(metric.value), note, _tone(metric, 1.0))
+
+
+def _tone(metric: Metric, neutral: float) -> Tone:
+    """Bad where the interval lies wholly on the worse side."""
+    worse = metric.high < neutral if metric.higher_is_better else metric.low > neutral
+    return "bad" if worse and not metric.identity else ""

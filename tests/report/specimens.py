@@ -1,0 +1,317 @@
+"""A small hand-made run, with the shapes and the sizes of a real one. Numbers are invented."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+
+from bezoar.corpus.clean import CleaningReport
+from bezoar.corpus.explore import (
+    Example,
+    Exploration,
+    GroupCount,
+    Lengths,
+    NearRepeats,
+    Vocabulary,
+    WordOdds,
+)
+from bezoar.corpus.shortcuts import Shortcut
+from bezoar.evaluate import Continuation, MethodRow, Metric, Scorecard
+from bezoar.locate import ValueEntry, ValueRanking
+from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
+from bezoar.locate.sweep_results import ProbeScore, ProbeSweep, RivalScore, SourceScore
+from bezoar.locate.vocabulary import LexiconShare, TokenList, TokenScore
+from bezoar.mitigate import BudgetPoint, BudgetTrace
+from bezoar.runs.results import save_json, save_result
+from bezoar.stats.intervals import Interval
+
+PROTOCOL = "LEE@200"
+REPORTER = "demo-b#9f2c51d0"
+
+
+def metric(
+    name: str,
+    value: float,
+    half: float,
+    protocol: str = PROTOCOL,
+    *,
+    n: int = 200,
+    better: bool = False,
+) -> Metric:
+    scorer = REPORTER if name.startswith("toxicity") else None
+    return Metric(name, value, value - half, value + half, protocol, scorer, n, False, better)
+
+
+def method_row(
+    label: str,
+    kind: str,
+    toxicity: float,
+    perplexity: float,
+    *,
+    foldable: bool | None = None,
+    p: float | None = None,
+    reason: str = "",
+) -> MethodRow:
+    ppl = "ppl-windows-1024"
+    metrics = {
+        "toxicity": metric("toxicity", toxicity, 0.031),
+        "perplexity": metric("perplexity", perplexity, 1.4, ppl, n=20_000),
+        "distinct_2": metric("distinct_2", 0.91, 0.01, better=True),
+        "repetition_4": metric("repetition_4", 0.021, 0.006),
+    }
+    if kind != "null":
+        metrics |= {
+            "toxicity:words": metric("toxicity:words", 0.7 * toxicity, 0.03),
+            "kl": metric("kl", 0.0 if kind != "method" else 0.043, 0.004, "kl-32", n=1024),
+            "f1": metric("f1", 0.171, 0.008, "f1-32-20", better=True),
+            "task:last word": metric("task:last word", 0.31, 0.04, "last-word", better=True),
+            "task:minimal pairs": metric(
+                "task:minimal pairs", 0.68, 0.05, "minimal-pairs", better=True
+            ),
+            "excess:identity": metric("excess:identity", 1.03, 0.02, "ppl-ratio", n=96),
+            "excess:dialect": metric("excess:dialect", 1.01, 0.04, "ppl-ratio", n=16),
+        }
+    fall = toxicity - 0.342
+    change = {
+        "toxicity": metric("toxicity", fall, 0.024 if fall else 0.0),
+        "toxicity_reduction": metric("toxicity_reduction", -fall / 0.342, 0.07),
+        "perplexity": metric("perplexity", perplexity - 41.2, 0.5, ppl),
+        "perplexity_change": metric("perplexity_change", perplexity / 41.2 - 1, 0.008, ppl),
+        "task:last word": metric("task:last word", -0.01, 0.02, "last-word", better=True),
+        "task:minimal pairs": metric(
+            "task:minimal pairs", -0.06, 0.02, "minimal-pairs", better=True
+        ),
+    }
+    return MethodRow(
+        method=label.split(" ")[0],
+        label=label,
+        kind=kind,  # type: ignore[arg-type]
+        null_of=label.split(" ")[0] if kind == "null" else None,
+        strength=12.5 if kind in ("method", "null") else None,
+        foldable=foldable,
+        fold_reason=reason,
+        metrics=metrics,
+        change=change,
+        null_p=p,
+        holm_p=min(1.0, 5 * p) if kind == "method" and p is not None else None,
+        n_draws=10 if p is not None else 0,
+    )
+
+
+METHODS = (
+    ("subtract probe", 0.139, 43.1, True, 0.0004),
+    ("subtract value", 0.251, 42.9, True, 0.004),
+    ("subtract svd", 0.183, 43.2, True, 0.0008),
+    ("subtract mean difference", 0.165, 43.0, True, 0.0008),
+    ("project out probe", 0.297, 42.4, False, 0.21),
+    ("word ban", 0.226, 41.3, False, 0.0002),
+)
+NULLS = ("shuffled labels, equal cost", "random, equal strength")
+
+
+def scorecard(**texts: str) -> Scorecard:
+    rows = [method_row("base", "base", 0.342, 41.2), method_row("no-op", "no-op", 0.342, 41.2)]
+    for i, (label, toxicity, perplexity, foldable, p) in enumerate(METHODS):
+        reason = "" if foldable else "It acts on logits, and no weights of this model express that."
+        rows.append(
+            method_row(label, "method", toxicity, perplexity, foldable=foldable, p=p, reason=reason)
+        )
+        for j, null in enumerate(NULLS):
+            name = f"{label}: 10 nulls, {null}"
+            toxicity = 0.338 - 0.006 * (i - j)
+            rows.append(method_row(name, "null", toxicity, 43.0 - j, p=p / (1 + 20 * j)))
+    labels = ["base", *(method[0] for method in METHODS)]
+    told = [
+        Continuation(
+            prompt=texts.get("prompt", "The neighbours knocked on the door again, and I said"),
+            by_method={
+                label: texts.get("text", f" that {label} would answer it, as everybody had asked.")
+                for label in labels
+            },
+            scores={label: 0.8 / (1 + i) for i, label in enumerate(labels)},
+        )
+        for _ in range(3)
+    ]
+    return Scorecard(PROTOCOL, tuple(rows), 200, "demo-a#17be04aa", REPORTER, tuple(told))
+
+
+def exploration(**texts: str) -> Exploration:
+    words = [texts.get("token", "moss"), "damp", "wet", "rain", "fog"]
+    marks = tuple(WordOdds(word, 9.0 - i, (2, 40)) for i, word in enumerate(words))
+    source = texts.get("source", "templates")
+    bins = np.arange(12)
+    counts = tuple(tuple(int(x) for x in 90 * np.exp(-((bins - c) ** 2) / 8)) for c in (5, 7))
+    edges = tuple(np.expm1(np.linspace(1.0, 5.0, 13)).tolist())
+    return Exploration(
+        name="demo",
+        n=1940,
+        positive_share=0.497,
+        cleaning=CleaningReport(2000, 1940, {"empty": (1, 2), "repeated": tuple(range(58))}),
+        counts=tuple(
+            GroupCount(name, "", label, n, 84.0)
+            for name, sizes in ((source, (400, 350)), ("samples", (575, 615)))
+            for label, n in enumerate(sizes)
+        ),
+        lengths=tuple(
+            Lengths(
+                unit, edges, counts, (30.1, 41.2), (9.0, 12.0), (3, 4), (28.0, 39.0), (140, 145)
+            )
+            for unit in ("characters", "words", "tokens")
+        ),
+        vocabulary=Vocabulary((3100, 2900), 2100, 0.538, (marks[::-1], marks)),
+        shortcuts=(
+            Shortcut("length", Interval(0.54, 0.51, 0.57), ""),
+            Shortcut(
+                "source", Interval(0.66, 0.63, 0.69), "The source alone tells the classes apart."
+            ),
+            Shortcut("words", Interval(0.91, 0.89, 0.93), ""),
+        ),
+        near_repeats=NearRepeats(12, 4, ()),
+        examples=(Example(source, 1, texts.get("text", "a text")),),
+        warnings=("The source alone tells the classes apart with AUROC 0.660 [0.630, 0.690].",),
+    )
+
+
+def lens(layers: int = 6, **texts: str) -> LensResult:
+    states = [f"{layer}.resid_{point}" for layer in range(layers) for point in ("pre", "mid")]
+    states.append(f"{layers - 1}.resid_post")
+    n = len(states)
+    mean = [0.42 / (1 + math.exp(-(i - 0.66 * n))) for i in range(n)]
+    steps = [
+        LensIncrement(
+            f"{i // 2}.{'attn_out' if i % 2 == 0 else 'mlp_out'}",
+            Interval(b - a, b - a - 0.01, b - a + 0.01),
+        )
+        for i, (a, b) in enumerate(itertools.pairwise(mean))
+    ]
+    words = [texts.get("token", " and"), " the", " damp", ",", " of", " a"]
+    prompt = ("So", " if", " you", " grab", " your", " own", " old", " bag", " of")
+    cells = [[words[(i * j) % len(words)] for j in range(len(prompt))] for i in range(n)]
+    probability = [
+        [min(1.0, mean[i] * (1 + 0.1 * j)) for j in range(len(prompt))] for i in range(n)
+    ]
+    return LensResult(
+        states=tuple(states),
+        probability=tuple(Interval(p, 0.8 * p, 1.2 * p) for p in mean),
+        rank=tuple(float(2000 // (1 + i) ** 2 + 1) for i in range(n)),
+        increments=tuple(steps),
+        token_ids=(262, 1107),
+        tokens=(texts.get("token", " damp"), " moss"),
+        mode="default",
+        include_bias=True,
+        prompts_n=12,
+        example=LensMap(prompt, tuple(map(tuple, cells)), tuple(map(tuple, probability))),
+    )
+
+
+def token_lists(**texts: str) -> tuple[TokenList, ...]:
+    words = [texts.get("token", " moss"), " damp", "wet", " rain", "Fog", " mud", "\n", " cold"]
+    up = tuple(TokenScore(i, word, 3.0 - 0.2 * i) for i, word in enumerate(words))
+    down = tuple(TokenScore(50 + i, f" dry{i}", -2.0 + 0.2 * i) for i in range(8))
+    names = ("probe 5.resid_post", "value 3.417", "value 4.12", "value SVD of 128[0]")
+    return tuple(TokenList(name, up, down) for name in names)
+
+
+def ranking() -> ValueRanking:
+    places = [(3, 417), (4, 12), (5, 230), (2, 88), (5, 7)]
+    entries = [
+        ValueEntry(rank, layer, index, 0.61 - 0.05 * rank, 1.9 + 0.1 * rank)
+        for rank, (layer, index) in enumerate(places)
+    ]
+    return ValueRanking(tuple(entries), "probe 5.resid_post", "correct", 6144, "af31")
+
+
+def traces() -> tuple[BudgetTrace, ...]:
+    out = []
+    for i, (label, *_) in enumerate(METHODS):
+        tried = np.array([1.0, 8.0, 14.0, 11.0]) * (i + 1)
+        points = [BudgetPoint(float(s), float((s / (12.0 * (i + 1))) ** 2 * 0.05)) for s in tried]
+        points.append(BudgetPoint(100.0 * (i + 1), None))
+        chosen = points[3]
+        out.append(
+            BudgetTrace(
+                label, 0.05, tuple(points), chosen.strength, chosen.cost, i != 4, "within tolerance"
+            )
+        )
+    return tuple(out)
+
+
+def sweep(layers: int = 6, **texts: str) -> ProbeSweep:
+    def spread(value: float, half: float = 0.02) -> Interval:
+        return Interval(value, value - half, min(1.0, value + half))
+
+    sites = ["embed", *(f"{i}.{p}" for i in range(layers) for p in ("resid_post", "mlp_out"))]
+    scores = []
+    for i, site in enumerate(sites):
+        height = 0.86 + 0.11 * math.sin(math.pi * i / (1.4 * len(sites)))
+        null = tuple(0.5 + 0.03 * math.sin(i + 7 * j) for j in range(10))
+        three = (spread(height - 0.01), spread(height - 0.06), spread(height - 0.4, 0.06))
+        scores.append(
+            ProbeScore(site, spread(height), *three, height - 0.05, height, 0.01, null, 1 / 11)
+        )
+    rivals = tuple(
+        RivalScore(name, spread(v), spread(v), spread(v - 0.05), spread(v - 0.4, 0.05), v)
+        for name, v in (("length", 0.56), ("bag of words", 0.91))
+    )
+    sources = (
+        SourceScore(texts.get("source", "templates"), 150, 70, spread(0.98), spread(0.92)),
+        SourceScore("samples", 238, 122, spread(0.93), None),
+    )
+    return ProbeSweep(
+        scores=tuple(scores),
+        rivals=rivals,
+        over_words=Interval(0.058, 0.031, 0.085),
+        best_null_p=1 / 11,
+        sources=sources,
+        majority_rate=0.505,
+        train_n=1164,
+        test_n=388,
+        test_positives=192,
+        pooling="mean",
+        model=texts.get("model", "demo"),
+        corpus="demo",
+    )
+
+
+def write_run(folder: Path, **texts: str) -> Path:
+    """A whole run folder. ``token``, ``text``, ``prompt``, ``model`` replace what a model wrote."""
+    save_json(
+        folder / "audit.json",
+        {
+            "model": texts.get("model", "demo"),
+            "fingerprint": "5f0d9ab2c1e84b77a3c2",
+            "parameters": 3_214_080,
+            "layers": 6,
+            "created": "2026-11-21 04:12 UTC",
+            "seed": 0,
+            "command": "bezoar audit demo --out runs/demo",
+            "best": "subtract probe",
+            "budget": "ppl<=5%",
+            "data": {"texts": 2000, "toxic": 1000, "hash": "81c3aa02"},
+        },
+    )
+    (folder / "config.yaml").write_text("model:\n  name: demo\nmitigate:\n  budget: ppl<=5%\n")
+    environment = {
+        "python": "3.11.9",
+        "cpus": 2,
+        "packages": {"torch": "2.13.0", "bezoar": "0.1.0"},
+    }
+    save_json(folder / "environment.json", [environment])
+    save_result(folder / "locate" / "sweep.json", sweep(**texts))
+    save_result(folder / "locate" / "values.json", ranking())
+    save_json(folder / "locate" / "tokens.json", {"lists": _plain(token_lists(**texts))})
+    save_result(folder / "locate" / "share.json", LexiconShare(0.41, 0.03, 0.06, 0.001, 16, 10))
+    save_result(folder / "lens" / "lens.json", lens(**texts))
+    save_result(folder / "explore" / "exploration.json", exploration(**texts))
+    save_json(folder / "mitigate" / "fitted.json", _plain(traces()))
+    save_result(folder / "evaluate" / "scorecard.json", scorecard(**texts))
+    return folder
+
+
+def _plain(results: tuple[object, ...]) -> list[object]:
+    from bezoar.runs.results import to_plain
+
+    return [to_plain(result) for result in results]
