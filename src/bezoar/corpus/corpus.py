@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Shaped
 
 from bezoar.errors import CorruptArtefact, DataError
 from bezoar.runs.results import Result, atomic_write
@@ -96,7 +96,7 @@ class Rows:
             header = json.loads(table.schema.metadata[_METADATA])
             kind, digest = header.pop("kind"), header.pop("hash")
             header["origin"] = Origin(**header["origin"] | {"notes": (*header["origin"]["notes"],)})
-            columns = {name: tuple(table[name].to_pylist()) for name in table.column_names}
+            columns = {name: _column(table[name]) for name in table.column_names}
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise CorruptArtefact(f"{path} cannot be read as {cls.__name__}: {error}.") from error
         if kind != cls.__name__:
@@ -138,6 +138,12 @@ class Rows:
         check_texts(self.texts)
 
 
+def _column(cells: pa.ChunkedArray) -> np.ndarray | tuple[str, ...]:
+    if pa.types.is_string(cells.type) or pa.types.is_null(cells.type):
+        return tuple(cells.to_pylist())
+    return np.asarray(cells.to_numpy())
+
+
 def check_texts(texts: Sequence[str]) -> None:
     """Refuse what is no text, or is text that no file and no tokenizer can hold.
 
@@ -164,7 +170,7 @@ class Corpus(Rows):
 
     Attributes:
         texts: the texts, never empty of meaning after ``clean``.
-        labels: 1 where the behaviour is present, else 0.
+        labels: 1 where the behaviour is present, else 0; kept as int8.
         source: where each text came from ("" if unknown); results are also given by source.
         category: a finer kind of behaviour ("" if none).
         split: train, select or report, if the corpus brings its own split.
@@ -174,7 +180,7 @@ class Corpus(Rows):
     """
 
     texts: tuple[str, ...]
-    labels: Int8[np.ndarray, " text"]
+    labels: Shaped[np.ndarray, " text"]
     source: tuple[str, ...] | None = None
     category: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None

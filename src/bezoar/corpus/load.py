@@ -183,6 +183,8 @@ def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only
     if not verbatim:
         raise DataError(f"{found.table.place} has no rows.")
     keep = np.array(columns.pop("keep", np.ones(len(verbatim))), dtype=bool)
+    columns |= {k: tuple(v) for k, v in columns.items() if isinstance(v, list)}
+    columns |= {k: np.array(columns[k]) for k in ("labels", "toxicity") if k in columns}
     notes = list(found.notes)
     texts, note = repair(verbatim)
     notes += [note] if note else []
