@@ -64,8 +64,9 @@ class WeightEdit(Edit):
     @contextmanager
     def _entered(self, lm: LanguageModel, applied: Applied) -> Iterator[None]:
         values = self.new_values(lm)  # all of them before the first swap: a misfit changes nothing
+        # What was known of these weights is known again afterwards, and what was learnt of the new
+        # ones is forgotten with them: their addresses, by which it is remembered, will be reused.
         known = lm._fingerprint
-        lm._fingerprint = None  # a freed address may be reused: it must not vouch for new weights
         with ExitStack() as stack:
             stack.callback(setattr, lm, "_fingerprint", known)
             for name, value in values.items():
