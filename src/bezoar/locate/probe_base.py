@@ -121,7 +121,8 @@ class Probe(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """The likelier class of each row."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+        positive = self.decision_function(X) > 0
+        return self.classes_[positive.astype(int)]
 
     def flag(self, X: ArrayLike) -> Bool[np.ndarray, " n"]:
         """Rows above ``threshold_``: the detector whose false positive rate was chosen."""
