@@ -87,6 +87,14 @@ def test_only_shared_prompts_are_paired_in_any_order(tmp_path, hard):
     assert a.pairs(b, "m", "other") is None
 
 
+def test_equal_values_are_equal_bytes_in_whatever_order(tmp_path):
+    columns = {"t": [0.1, 0.2], "u": [0.3, 0.4]}
+    PerPrompt(["x", "y"], {"m": columns, "n": columns}).save(tmp_path / "a")
+    reordered = {"u": [0.4, 0.3], "t": [0.2, 0.1]}
+    PerPrompt(["y", "x"], {"n": reordered, "m": reordered}).save(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_differing_options_and_missing_variants_are_listed(tmp_path, hard):
     a = make_run(tmp_path / "a", {"no-op": hard, "word-ban": hard})
     b = make_run(tmp_path / "b", {"no-op": hard, "subtract": hard}, seed=3)

@@ -42,11 +42,11 @@ class PerPrompt:
 
     def save(self, path: Path) -> None:
         """Write a parquet file, whole or not at all."""
-        rows = [
+        rows = sorted(  # equal values are equal bytes, in whatever order they were given
             (variant, metric, prompt, value)
             for (variant, metric), column in self._values.items()
             for prompt, value in column.items()
-        ]
+        )
         columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(_SCHEMA)
         buffer = io.BytesIO()
         pq.write_table(pa.table(columns, schema=_SCHEMA), buffer)
