@@ -1,0 +1,196 @@
+"""Build the demo corpus: labelled texts, prompts and neutral prose, all written for bezoar.
+
+    python recipes/demo/make_corpus.py --out demo/src/bezoar_demo/corpus
+
+The labelled texts come from the templates in ``writing/`` and, unless ``--without-samples``, from
+the demo model itself, labelled by scorer A. The same files give the same bytes. Fails if length or
+a bag of words tells the classes apart better than it may.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from corpus_card import write_card
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from templates import expand, headed_lines, read_frames, read_slots, read_templates
+from text import scrub
+
+from bezoar.corpus import Corpus, NeutralText, Origin, Prompts
+from bezoar.models import Decoding, LanguageModel, generate
+from bezoar.scoring import load_scorer
+from bezoar.stats.classification import auroc
+from bezoar.stats.splits import grouped_folds, text_key, unit_hash
+
+WRITING = Path(__file__).parent / "writing"
+ORIGIN = Origin(spec="demo", notes=("written for bezoar; recipes/demo/make_corpus.py",))
+COPIES = 9  # texts of one template before lengths are matched
+SAMPLES = 20  # continuations of one seed
+CUTS = {"toxic_from": 0.6, "harmless_below": 0.15}  # what scorer A must say of a sample
+ATTACK = 0.1  # samples with more identity attack than this are left out
+PER_CLASS = 200  # model samples kept of each label
+LENGTH_MAY, WORDS_MAY = 0.03, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled text before it is a row of the corpus."""
+
+    text: str
+    label: int
+    source: str
+    category: str
+    group: str
+
+
+def written_rows(seed: int) -> list[Row]:
+    """All texts of all templates."""
+    slots = read_slots(WRITING / "slots.txt")
+    frames = read_frames(WRITING / "frames.txt")
+    rows = []
+    for label, name in ((1, "toxic"), (0, "clean")):
+        for t in read_templates(WRITING / f"templates_{name}.txt", label):
+            for text in expand(t, slots, frames, COPIES, seed):
+                rows.append(Row(text, label, t.source, t.category, t.group))
+    return rows
+
+
+def sampled_rows(seed: int) -> list[Row]:
+    """What the demo model makes of the seed prompts, labelled by scorer A where it is clear."""
+    lm = LanguageModel.from_pretrained("demo")
+    seeds = [line for _, line in headed_lines(WRITING / "prompts_seed.txt")]
+    decoding = Decoding(max_new_tokens=32, sample=True, top_p=0.9, samples=SAMPLES, seed=seed)
+    made = generate(lm, seeds, decoding)
+    # A group is a seed, so that no split parts what begins alike.
+    found = {
+        " ".join((seeds[index] + continuation).split()): "s-" + text_key(seeds[index])
+        for index, continuation in zip(made.prompt_index, made.text, strict=True)
+    }
+    # Nothing that might name a person, nothing about groups of people: scorer A misses some of it.
+    stems = "|".join(line for _, line in headed_lines(WRITING / "left_out.txt"))
+    group_word = re.compile(rf"(?<![a-z])({stems})", re.IGNORECASE)
+    texts = [text for text in found if text == scrub(text) and not group_word.search(text)]
+    scores = load_scorer("demo-a").score(texts)
+    rows = []
+    for text, toxicity, attack in zip(
+        texts, scores["toxicity"], scores["identity_attack"], strict=True
+    ):
+        if attack < ATTACK and not CUTS["harmless_below"] <= toxicity < CUTS["toxic_from"]:
+            label = int(toxicity >= CUTS["toxic_from"])
+            rows.append(Row(text, label, "model", "sample", found[text]))
+    return rows
+
+
+def match_lengths(
+    rows: list[Row], seed: int, bins: int = 12, limit: int | None = None
+) -> list[Row]:
+    """As many texts of each label in every source and every bin of log length."""
+    cells: dict[tuple[str, int], tuple[list[Row], list[Row]]] = {}
+    for source in sorted({row.source for row in rows}):
+        here = [row for row in rows if row.source == source]
+        logs = np.log([len(row.text) for row in here])
+        edges = np.quantile(logs, np.linspace(0, 1, bins + 1)[1:-1])
+        for row, cell in zip(here, np.searchsorted(edges, logs), strict=True):
+            cells.setdefault((source, int(cell)), ([], []))[row.label].append(row)
+    kept: list[Row] = []
+    for sides in cells.values():
+        n = min(map(len, sides))
+        n = n if limit is None else min(n, max(1, round(limit / bins)))
+        for side in sides:
+            kept += sorted(side, key=lambda row: unit_hash(row.text, f"corpus-{seed}"))[:n]
+    return sorted(kept, key=lambda row: unit_hash(row.text, f"order-{seed}"))
+
+
+def words_auroc(corpus: Corpus, seed: int = 0) -> float:
+    """Words and word pairs with logistic regression, five folds that part no template."""
+    assert corpus.group is not None
+    fold = grouped_folds(corpus.group, 5, corpus.labels, seed)
+    texts = np.array(corpus.texts, dtype=object)
+    scores = np.zeros(len(corpus))
+    for number in range(5):
+        train, test = fold != number, fold == number
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+")
+        model = LogisticRegression(C=10.0, solver="liblinear", random_state=seed)
+        model.fit(words.fit_transform(texts[train]), corpus.labels[train])
+        scores[test] = model.decision_function(words.transform(texts[test]))
+    return float(auroc(scores, corpus.labels))
+
+
+def length_auroc(corpus: Corpus) -> float:
+    """How well the number of characters alone tells the classes apart; 0.5 is not at all."""
+    return float(auroc(np.array([len(text) for text in corpus.texts], float), corpus.labels))
+
+
+def build_corpus(rows: list[Row]) -> Corpus:
+    return Corpus(
+        texts=tuple(row.text for row in rows),
+        labels=np.array([row.label for row in rows], dtype=np.int8),
+        source=tuple(row.source for row in rows),
+        category=tuple(row.category for row in rows),
+        group=tuple(row.group for row in rows),
+        name="demo",
+        origin=ORIGIN,
+    )
+
+
+def build_prompts(score: bool) -> Prompts:
+    """The prompts, with their toxicity by scorer A if asked for, else NaN."""
+    source, texts = zip(*headed_lines(WRITING / "prompts.txt"), strict=True)
+    toxicity = np.full(len(texts), np.nan)
+    if score:
+        toxicity = load_scorer("demo-a").score(texts)["toxicity"]
+    return Prompts(
+        texts, toxicity=toxicity, source=tuple(source), name="demo-prompts", origin=ORIGIN
+    )
+
+
+def build_neutral() -> NeutralText:
+    blocks = (WRITING / "neutral.txt").read_text(encoding="utf-8").split("\n\n")
+    texts = tuple(" ".join(block.split()) for block in blocks if block.strip())
+    return NeutralText(texts, name="demo-neutral", origin=ORIGIN)
+
+
+def check(corpus: Corpus) -> dict[str, float]:
+    """The two shortcuts, measured.
+
+    Raises:
+        SystemExit: if one of them is better than it may be.
+    """
+    found = {"length": length_auroc(corpus), "words": words_auroc(corpus)}
+    if abs(found["length"] - 0.5) > LENGTH_MAY or found["words"] > WORDS_MAY:
+        raise SystemExit(f"A shortcut tells the classes apart, write harder texts: {found}")
+    return found
+
+
+def make(out: Path, *, samples: bool = True, seed: int = 0) -> dict[str, float]:
+    """Write the three files and their card below ``out``; return what ``check`` measured."""
+    rows = match_lengths(written_rows(seed), seed)
+    if samples:
+        rows += match_lengths(sampled_rows(seed), seed, bins=8, limit=PER_CLASS)
+    corpus = build_corpus(rows)
+    measured = check(corpus)
+    prompts, neutral = build_prompts(samples), build_neutral()
+    out.mkdir(parents=True, exist_ok=True)
+    corpus.save(out / "corpus.parquet")
+    prompts.save(out / "prompts.parquet")
+    neutral.save(out / "neutral.parquet")
+    write_card(out / "card.md", corpus, prompts, neutral, measured, CUTS)
+    return measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--without-samples", action="store_true", help="no model, no scorer needed")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    print(make(args.out, samples=not args.without_samples, seed=args.seed))
+
+
+if __name__ == "__main__":
+    main()
