@@ -235,8 +235,9 @@ def read_hub(spec: str) -> Table:
             )
         loaded = datasets.load_dataset(name, config or None, split=split or splits[0])
     except (OSError, ValueError, RuntimeError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise DataError(
-            f"hub:{spec} cannot be read: {str(error).splitlines()[0] if str(error) else error!r}",
+            f"hub:{spec} cannot be read: {said}.",
             hint="Check the id, the network and HF_HUB_OFFLINE.",
         ) from error
     flat = loaded.flatten()
