@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bezoar.activations import plan_batches, tokenise
@@ -11,6 +11,7 @@ from bezoar.errors import ConfigError, DataError
 lengths = st.lists(st.integers(1, 300), min_size=1, max_size=200)
 
 
+@settings(max_examples=40, deadline=None)
 @given(lengths, st.integers(1, 600), st.integers(1, 50), st.none() | st.integers(1, 9))
 def test_a_plan_is_a_permutation_within_its_budget(lengths, budget, window, max_rows):
     plan = plan_batches(lengths, budget, window=window, max_rows=max_rows)
@@ -31,6 +32,7 @@ def test_a_plan_is_a_permutation_within_its_budget(lengths, budget, window, max_
     np.testing.assert_array_equal(plan.sizes, again.sizes)
 
 
+@settings(max_examples=40, deadline=None)
 @given(lengths, st.integers(1, 600), st.integers(0, 20))
 def test_halving_cuts_the_rest_in_two_and_keeps_the_order(lengths, budget, first):
     plan = plan_batches(lengths, budget)
@@ -44,8 +46,21 @@ def test_halving_cuts_the_rest_in_two_and_keeps_the_order(lengths, budget, first
 
 
 def test_the_longest_of_all_runs_first():
-    plan = plan_batches([3, 9, 1, 12, 5], 12)
-    assert [texts.tolist() for texts in plan] == [[3], [1], [4, 0], [2]]
+    plan = plan_batches([3, 9, 1, 12, 5, 5], 12)
+    assert [texts.tolist() for texts in plan] == [[3], [1], [4, 5], [0], [2]]
+
+
+def test_few_texts_of_very_different_lengths_are_not_padded_together():
+    plan = plan_batches([700, 400, 100, 20, 19, 18, 17], 4096)
+    assert [texts.tolist() for texts in plan] == [[0], [1], [2, 3], [4, 5, 6]]
+    assert plan.useful_share > 0.8
+
+
+@settings(max_examples=40, deadline=None)
+@given(lengths, st.integers(16, 600))
+def test_padding_takes_at_most_a_thirty_second_of_the_budget(lengths, budget):
+    plan = plan_batches(lengths, budget)
+    assert (plan.padded_tokens - plan.tokens).max() <= budget / 32
 
 
 def test_real_lengths_leave_little_padding():

@@ -13,7 +13,7 @@ from tests.activations.corpora import texts
 from tests.activations.test_pooling import REFERENCE
 
 POINTS = ("resid_pre", "attn_out", "mlp_out", "mlp_post", "resid_post", "resid_delta", "z")
-TEXTS = texts(25)
+TEXTS = texts(16)
 MORE = texts(60)
 
 
@@ -191,4 +191,4 @@ def test_a_store_says_what_it_lacks(gpt2):
     with pytest.raises(StoreError, match="pooled by 'mean', not 'last'"):
         store.require(pooling="last")
     assert isinstance(store, ActivationStore)
-    assert "25 rows of 2 sites" in repr(store)
+    assert "16 rows of 2 sites" in repr(store)

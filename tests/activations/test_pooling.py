@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bezoar.activations import pool
@@ -18,6 +18,7 @@ REFERENCE = {
 }
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.booleans(), st.integers(0, 3))
 def test_padding_never_counts_on_either_side(lengths, left, more):
     torch.manual_seed(0)

@@ -159,7 +159,7 @@ def test_the_ways_to_run_out_of_memory(error):
 def test_too_little_memory_halves_what_is_left(gpt2, tmp_path, monkeypatch):
     plain = run(gpt2, tmp_path / "plain")
     with monkeypatch.context() as patch:
-        out_of_memory_over(patch, 12, torch.cuda.OutOfMemoryError("CUDA out of memory."))
+        out_of_memory_over(patch, 4, torch.cuda.OutOfMemoryError("CUDA out of memory."))
         store = run(gpt2, tmp_path / "halved")
         in_memory = harvest(gpt2, TEXTS, SITES, pooling="mean", budget_tokens=64)
     assert store.manifest.halved_at
@@ -172,7 +172,7 @@ def test_too_little_memory_halves_what_is_left(gpt2, tmp_path, monkeypatch):
 
 def test_a_halved_harvest_resumes_under_the_halved_plan(gpt2, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        out_of_memory_over(patch, 12, MemoryError())
+        out_of_memory_over(patch, 4, MemoryError())
         run(gpt2, tmp_path / "whole")
         out = tmp_path / "interrupted"
         for _ in range(5):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -27,6 +27,7 @@ rows = st.lists(
 ).filter(lambda r: 0 < sum(label for _, label in r) < len(r))
 
 
+@settings(max_examples=40, deadline=None)
 @given(rows)
 def test_equal_to_sklearn_with_ties(rows):
     scores, labels = np.array([s for s, _ in rows]), np.array([y for _, y in rows])
@@ -42,6 +43,7 @@ def test_equal_to_sklearn_with_ties(rows):
         assert tpr_at_fpr(scores, labels, allowed) == pytest.approx(tpr[fpr <= allowed].max())
 
 
+@settings(max_examples=40, deadline=None)
 @given(rows)
 def test_auroc_of_negated_scores_is_the_complement(rows):
     scores, labels = np.array([s for s, _ in rows]), np.array([y for _, y in rows])

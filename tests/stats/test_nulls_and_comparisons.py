@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,6 +25,7 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.5, 0.6]), [1.0, 1.0])
 
 
+@settings(max_examples=40, deadline=None)
 @given(pvalues)
 def test_adjusted_p_values_keep_order_and_never_shrink(p):
     p = np.array(p)

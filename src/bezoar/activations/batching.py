@@ -2,8 +2,8 @@
 
 A batch costs rows × its longest row. Texts are sorted by length within windows of consecutive
 rows, longest first, so that rows of a batch are of nearly one length and hardly anything is
-computed on padding; a batch takes as many rows as the budget permits. The longest batch comes
-first, where too little memory shows at once.
+computed on padding; a batch takes as many rows as the budget permits, unless they would be much
+shorter. The longest batch comes first, where too little memory shows at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from bezoar.errors import ConfigError, DataError
 
 WINDOW = 16_384
 """Texts that are sorted together. Larger wins nothing more; smaller keeps rows nearer to order."""
+PADDING = 1 / 32
+"""Share of the budget that padding may take before a batch is closed: few texts differ much."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,10 +116,14 @@ def plan_batches(
 
 
 def _greedy(falling: np.ndarray, budget: int, max_rows: int) -> list[int]:
+    sums = np.concatenate([[0], np.cumsum(falling)])
     sizes: list[int] = []
     at = 0
     while at < len(falling):
-        rows = max(1, min(budget // int(falling[at]), max_rows, len(falling) - at))
+        width = int(falling[at])
+        most = max(1, min(budget // width, max_rows, len(falling) - at))
+        padding = width * np.arange(1, most + 1) - (sums[at + 1 : at + most + 1] - sums[at])
+        rows = int(np.searchsorted(padding, budget * PADDING, side="right"))
         sizes.append(rows)
         at += rows
     return sizes

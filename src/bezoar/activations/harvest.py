@@ -174,8 +174,9 @@ def _begin(
 ) -> tuple[Manifest, BatchPlan]:
     """What is already there, if it is a harvest of the same; else a new beginning."""
     out.mkdir(parents=True, exist_ok=True)
-    for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
-        leftover.unlink()
+    for pattern in (".manifest.json.*.tmp", ".*.safetensors.*.tmp"):
+        for leftover in out.glob(pattern):  # of a process that was killed while it wrote
+            leftover.unlink()
     if not resume:
         _remove(out)
     if not (out / MANIFEST).exists():

@@ -98,12 +98,14 @@ class Shards:
         if len(self._ends) == 1:
             # mode: "raise" would read through a buffer; the caller has checked the range.
             return np.take(self.read(0)[column], stored, axis=0, out=out, mode="clip")
-        shard = np.searchsorted(self._ends, stored, side="right")
+        # 16 bits are sorted by counting, in linear time.
+        shard = np.searchsorted(self._ends, stored, side="right").astype(np.uint16)
         order = np.argsort(shard, kind="stable")
-        numbers, first = np.unique(shard[order], return_index=True)
-        for number, places in zip(numbers.tolist(), np.split(order, first[1:]), strict=True):
+        ends = np.cumsum(np.bincount(shard, minlength=len(self._ends)))
+        for number in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
+            places = order[ends[number - 1] if number else 0 : ends[number]]
             start = self._ends[number] - self._manifest.shards[number].rows
-            out[places] = self.read(number)[column][stored[places] - start]
+            out[places] = np.take(self.read(number)[column], stored[places] - start, axis=0)
         return out
 
     def gather_float32(self, column: str, stored: np.ndarray) -> np.ndarray:

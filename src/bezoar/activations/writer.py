@@ -23,7 +23,7 @@ from bezoar.activations.shards import map_shard
 from bezoar.errors import CorruptArtefact, ModelError, StoreError
 from bezoar.models import Site
 
-SHARD_BYTES = 2**27
+SHARD_BYTES = 2**29
 """Rows of a shard, before it is written. Also what a batch of one-token texts may hold."""
 SHARD_TOKENS = 2**16
 """Padded tokens after which a shard is written anyway: what a ``kill -9`` can cost at most."""
