@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import jaxtyping
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -25,14 +24,6 @@ def noisy(n: int = 1500, d: int = 12, seed: int = 0, offset: float = 5.0):
     x = rng.standard_normal((n, d)) * np.logspace(0, 2, d) + offset
     logit = ((x - offset) / np.logspace(0, 2, d)) @ np.linspace(-1, 1, d)
     return x, (rng.random(n) < expit(logit)).astype(int)
-
-
-@pytest.fixture
-def _unhooked():
-    """Annotations unchecked, as outside of tests: scikit-learn passes -1 for everything."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("_unhooked")
