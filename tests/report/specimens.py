@@ -228,7 +228,10 @@ def traces() -> tuple[BudgetTrace, ...]:
     out = []
     for i, (label, *_) in enumerate(METHODS):
         tried = np.array([1.0, 8.0, 14.0, 11.0]) * (i + 1)
-        points = [BudgetPoint(float(s), float((s / (12.0 * (i + 1))) ** 2 * 0.05)) for s in tried]
+        points = [
+            BudgetPoint(float(s), float((s / (12.0 * (i + 1))) ** (1.2 + 0.3 * i) * 0.05))
+            for s in tried
+        ]
         points.append(BudgetPoint(100.0 * (i + 1), None))
         chosen = points[3]
         out.append(

@@ -30,7 +30,7 @@ _GRID = {"light": "#e6e9ed", "dark": "#2a2f36"}
 _PANEL = {"light": "#ffffff", "dark": "#1b1f24"}
 _SEQUENTIAL = {
     "light": ["#f3f6fa", "#cfe0f3", "#9cc3ea", "#5e9fdc", "#2f7ed8", "#1d5aa3", "#123a6b"],
-    "dark": ["#1b2027", "#1f3147", "#244a75", "#2a66ab", "#3f8be0", "#83b8f0", "#cfe4fb"],
+    "dark": ["#1b2027", "#1f3147", "#23466f", "#285c98", "#2f76c4", "#5a9be0", "#9cc8f5"],
 }
 
 

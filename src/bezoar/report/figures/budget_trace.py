@@ -27,6 +27,8 @@ def budget_trace(traces: BudgetTrace | Sequence[BudgetTrace]) -> Any:
         raise TypeError("There is no search to draw.")
     limit = 100 * shown[0].budget
     lines = [_line(trace, i) for i, trace in enumerate(shown)]
+    costs = [cost for line in lines for cost in line.y] + [limit]
+    low, high = min(0.0, *costs), min(4 * limit, max(costs))
     return theme.figure(
         lines,
         height=380 + 10 * len(lines),
@@ -38,8 +40,12 @@ def budget_trace(traces: BudgetTrace | Sequence[BudgetTrace]) -> Any:
             {"text": "budget", "xref": "paper", "x": 1, "xanchor": "right", "y": limit}
             | {"yanchor": "bottom"}
         ],
-        xaxis={"title": {"text": "strength / strength chosen"}, "type": "log", "dtick": 1},
-        yaxis={"title": {"text": "cost on the selection half, %"}, "range": [-limit, 4 * limit]},
+        xaxis={"title": {"text": "strength / strength chosen"}, "type": "log"}
+        | {"tickvals": [m * 10.0**e for e in range(-4, 5) for m in (1, 3)]},
+        yaxis={
+            "title": {"text": "cost on the selection half, %"},
+            "range": [low - 0.1 * high, 1.15 * high],
+        },
     )
 
 

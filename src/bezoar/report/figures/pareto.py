@@ -56,7 +56,7 @@ def pareto(card: Scorecard, *, budget: float | None = None) -> Any:
     return theme.figure(
         [trace for trace in traces if trace is not None],
         height=480,
-        meta={"narrow": {"xaxis.range": [left - 0.05 * width, right + 1.05 * width]}},
+        meta={"narrow": {"xaxis.range": [left - 0.05 * width, right + 1.3 * width]}},
         shapes=_budget_line(budget),
         annotations=_labels(methods, right + 0.07 * width, top) + _budget_note(budget),
         xaxis={"title": {"text": "change in perplexity, %"}, "zeroline": True, "showgrid": False}

@@ -10,15 +10,10 @@ import plotly.graph_objects as go
 
 from bezoar.locate import ProbeSweep
 from bezoar.report import theme
-from bezoar.report.numbers import bounds, number
+from bezoar.report.numbers import estimate
 from bezoar.stats import Interval
 
-CELL, LINE, GAP, ENDS = (
-    34,
-    28,
-    96,
-    96,
-)  # pixels: a map row, a rival, between, around
+CELL, LINE, GAP, ENDS = 34, 32, 96, 96  # pixels: a map row, a rival, between, around
 WORDY = 16  # layers up to which the numbers stand in the cells
 
 
@@ -37,40 +32,45 @@ def probe_map(sweep: ProbeSweep) -> Any:
         [cells[point, layer].auroc.value if (point, layer) in cells else None for layer in layers]
         for point in points
     ]
-    rivals = rival_rows(sweep)
+    rivals = _rival_rows(sweep)
     height = CELL * len(points) + GAP + LINE * len(rivals)
     split = LINE * len(rivals) / height, 1 - CELL * len(points) / height
     low, high = _range([value for row in values for value in row if value is not None])
+    wordy = len(layers) <= WORDY
     return theme.figure(
         [_heat(values, layers, points), *_dots(sweep, rivals)],
         height=height + ENDS,
-        meta={"min_width": 130 + (46 if len(layers) <= WORDY else 12) * len(layers)},
+        meta={
+            "narrow": {"yaxis2.ticktext": [theme.wrapped(name, 15) for name, _ in rivals]},
+            "min_width": 130 + (32 if wordy else 12) * len(layers),
+        },
         shapes=_frame(sweep, layers, points),
         coloraxis={
             "cmin": low,
             "cmax": high,
-            "colorbar": {"title": {"text": "AUROC", "side": "top"}, "len": 1 - split[1]}
-            | {"y": 1, "yanchor": "top"},
+            "showscale": not wordy,
+            "colorbar": {"title": {"text": "AUROC", "side": "top"}},
         },
         xaxis={"title": {"text": "layer"}, "showgrid": False, "anchor": "y"}
-        | {"tickvals": layers if len(layers) <= WORDY else None},
+        | {"tickvals": layers if wordy else None},
         yaxis={"domain": [split[1], 1], "tickvals": list(range(len(points)))}
         | {"ticktext": points, "autorange": "reversed", "showgrid": False},
-        xaxis2={"title": {"text": "AUROC on texts that no probe was fitted to"}, "anchor": "y2"},
+        xaxis2={"title": {"text": "AUROC on held-out texts"}, "anchor": "y2"},
         yaxis2={"domain": [0, split[0]], "tickvals": list(range(len(rivals)))}
-        | {"ticktext": [theme.wrapped(name) for name, _ in rivals], "showgrid": False}
+        | {"ticktext": [theme.wrapped(name, 30) for name, _ in rivals], "showgrid": False}
         | {"range": [len(rivals) - 0.4, -0.6], "anchor": "x2"},
         showlegend=False,
     )
 
 
-def rival_rows(sweep: ProbeSweep) -> list[tuple[str, Interval]]:
-    """The best site and what it has to beat, each with its AUROC."""
-    rows = [(f"best site: {sweep.best.site}", sweep.best.auroc)]
+def _rival_rows(sweep: ProbeSweep) -> list[tuple[str, Interval | None]]:
+    """The best site and what it has to beat, each with its AUROC; shuffled labels have many."""
+    rows: list[tuple[str, Interval | None]] = [(f"best site: {sweep.best.site}", sweep.best.auroc)]
     embedding = sweep.at("embed")
     if embedding is not None:
         rows.append(("embedding layer", embedding.auroc))
-    return rows + [(rival.name, rival.auroc) for rival in sweep.rivals]
+    rows += [(rival.name, rival.auroc) for rival in sweep.rivals]
+    return [*rows, ("shuffled labels", None)] if sweep.best.null else rows
 
 
 def _heat(values: list[list[float | None]], layers: list[int], points: list[str]) -> Any:
@@ -89,31 +89,30 @@ def _heat(values: list[list[float | None]], layers: list[int], points: list[str]
     )
 
 
-def _dots(sweep: ProbeSweep, rivals: list[tuple[str, Interval]]) -> list[Any]:
+def _dots(sweep: ProbeSweep, rivals: list[tuple[str, Interval | None]]) -> list[Any]:
     axes = {"xaxis": "x2", "yaxis": "y2", "mode": "markers"}
-    values = [seen.value for _, seen in rivals]
-    bars = theme.error_bars(values, [s.low for _, s in rivals], [s.high for _, s in rivals])
-    colours = [theme.BLUE] + [theme.GREY] * (len(rivals) - 1)
+    placed = [(seen, i) for i, (_, seen) in enumerate(rivals) if seen is not None]
+    values = [seen.value for seen, _ in placed]
+    bars = theme.error_bars(values, [s.low for s, _ in placed], [s.high for s, _ in placed])
     dots = go.Scatter(
         x=values,
-        y=list(range(len(rivals))),
-        marker={"size": 9, "color": colours},
+        y=[i for _, i in placed],
+        marker={"size": 9, "color": [theme.BLUE] + [theme.GREY] * (len(placed) - 1)},
         error_x=bars | {"color": theme.GREY},
-        customdata=[f"{number(s.value)} {bounds(s.low, s.high)}" for _, s in rivals],
+        customdata=[estimate(seen) for seen, _ in placed],
         hovertemplate="%{customdata}<extra></extra>",
         **axes,
     )
-    null = sweep.best.null
-    if not null:
+    if not sweep.best.null:
         return [dots]
     ticks = go.Scatter(
-        x=list(null),
-        y=[0] * len(null),
-        marker={"symbol": "line-ns-open", "size": 12, "color": theme.FAINT},
-        hovertemplate="shuffled labels: %{x:.3f}<extra></extra>",
+        x=list(sweep.best.null),
+        y=[len(rivals) - 1] * len(sweep.best.null),
+        marker={"symbol": "line-ns-open", "size": 12, "color": theme.GREY},
+        hovertemplate="%{x:.3f}<extra></extra>",
         **axes,
     )
-    return [ticks, dots]
+    return [dots, ticks]
 
 
 def _frame(sweep: ProbeSweep, layers: list[int], points: list[str]) -> list[dict[str, Any]]:

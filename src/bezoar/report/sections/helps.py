@@ -20,8 +20,8 @@ def helps(run: Artefacts) -> Section:
     intro = (
         "Every method was given the same budget, on texts that are not used here. Changes are "
         "paired, prompt by prompt, with the unedited model run through the same code (no-op). "
-        "Nulls are edits of the same kind and cost whose direction means nothing; a method that "
-        "does not beat them has shown nothing."
+        "Nulls are edits of the same kind, at the same cost or strength, whose direction means "
+        "nothing: a method that does not beat them has shown nothing."
     )
     if run.scorecard is None:
         return Section("helps", "What helps", intro, (Text("No remedy was compared.", "muted"),))
@@ -162,7 +162,8 @@ def _change(row: MethodRow) -> Cell:
     metric = row.change.get("toxicity")
     if metric is None or row.kind in ("base", "no-op"):
         return Cell("–", "", "muted")
-    tone: Tone = "good" if metric.high < 0 else "bad" if metric.low > 0 else ""
+    proven = metric.high < 0 and (row.holm_p is None or row.holm_p < ALPHA)
+    tone: Tone = "good" if proven else "bad" if metric.low > 0 else ""
     return _estimate(metric, row, signed=True, tone=tone)
 
 
@@ -187,7 +188,7 @@ def _perplexity(row: MethodRow) -> Cell:
 
 def _reasons(card: Scorecard) -> list[str]:
     return [
-        f"{row.label} does not fold into plain weights: {row.fold_reason}"
+        f"{row.label} does not fold into plain weights. {row.fold_reason}"
         for row in card.rows
         if row.kind == "method" and row.foldable is False and row.fold_reason
     ]
@@ -214,6 +215,8 @@ def _trace_table(traces: tuple[BudgetTrace, ...]) -> Table:
         )
         for trace in traces
     )
-    caption = f"The search for each strength; at most {percent(traces[0].budget)} was allowed."
+    caption = (
+        f"The search for each strength; a cost of at most {100 * traces[0].budget:g} % was allowed."
+    )
     columns = ("method", "strength", "cost", "tried", "monotone", "how it ended")
     return Table(caption, columns, rows, folded=True)

@@ -47,7 +47,7 @@ def _grid(card: Scorecard, family: str, caption: str) -> Table | None:
     cells: list[tuple[Cell | str, ...]] = [
         (row.label, *(_cell(row, name) for name in names)) for row in rows
     ]
-    return Table(f"{caption} {protocols}.", columns, tuple(cells))
+    return Table(f"{caption} Protocol: {protocols}.", columns, tuple(cells))
 
 
 def _cell(row: MethodRow, name: str) -> Cell:

@@ -47,7 +47,7 @@ def _blocks(sweep: ProbeSweep) -> list[Block]:
         f"AUROC of a probe on {sweep.pooling}-pooled activations, fitted to "
         f"{plural(sweep.train_n, 'text')} and measured on {count(sweep.test_n)} others. The frame "
         "marks the site that cross-validation on the training texts chose. Below: it and its "
-        "rivals with 95 % intervals; grey ticks are what shuffled labels give.",
+        "rivals with 95 % intervals, and what the same probe makes of shuffled labels.",
         f"Heat map of sites by layers. {in_words(sweep)}",
     )
     blocks: list[Block] = [Text(in_words(sweep) + shuffled), picture, _main(sweep), _sites(sweep)]
