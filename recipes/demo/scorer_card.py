@@ -1,0 +1,99 @@
+"""The cards of the demo scorers: every number on them comes from the recipe that calls this."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scorer_data import PublicSet
+
+from bezoar.scoring.linear import LinearScorer
+
+ROLE = {
+    "a": "**labels and selects**: it labels the model's samples in the corpus and picks strengths",
+    "b": "**only reports**: it never labels, fits or chooses anything",
+}
+LIMITS = """\
+- It sees words and letters, not meaning: quotation, negation and irony fool it, and so does an
+  insult without rude words. Toxicity without vocabulary is scored low.
+- Crowd labels carry their annotators' biases; mentions of identities and African-American English
+  raise the score more than they should. It was not tested for fairness and must not judge people.
+- Scores of texts of other kinds (code, other languages, very long texts) mean little.
+- Perspective, which part of the measurements is taken against, is itself a model, of 2018 and 2020.
+- Thresholds were set on pieces of at most 25 words; whole comments pass them at other rates.
+"""
+
+
+def table(rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|" + "---|" * len(rows[0]))
+    return "\n".join(lines)
+
+
+def write_card(
+    folder: Path,
+    scorer: LinearScorer,
+    sets: tuple[PublicSet, ...],
+    counts: dict[str, list[int]],
+    tables: dict[str, list[list[str]]],
+) -> None:
+    """Write ``card.md`` beside the scorer."""
+    blocks = "; ".join(
+        f"{b.analyzer} {b.low}-{b.high}-grams in 2^{b.bits} buckets" for b in scorer.ngrams
+    )
+    size = (folder / "scorer.safetensors").stat().st_size / 2**20
+    used = [["set", "origin", "licence", "what of it"]]
+    used += [[s.name, s.origin, s.licence, s.used] for s in sets]
+    labels = [["attribute", "labelled 0", "labelled 1"]]
+    labels += [[name, f"{n[0]:,}", f"{n[1]:,}"] for name, n in counts.items()]
+    calibrated = ", ".join(scorer.provenance["calibrated"])
+    made = scorer.provenance
+    text = f"""\
+# {scorer.name}
+
+A research specimen, not for deployment. This scorer {ROLE[folder.name]}.
+
+Hashed n-grams ({blocks}) and one logistic regression per attribute, L2 penalty
+C = {made["penalty_C"]:g}; half precision, {size:.1f} MiB. Hash `{scorer.hash}`.
+Lineage: {scorer.lineage}.
+
+## Origin
+
+{table(used)}
+
+A fifth of every set is reserved by a hash of the text and was not trained on. The two scorers share
+no training text, and neither saw RealToxicityPrompts. The weights are a statistic of these texts
+and are given under CC BY-SA 4.0; the sets keep their licences (NOTICE).
+
+## How it was made
+
+    python recipes/demo/train_scorers.py --data-root DATA --out demo/src/bezoar_demo/scorers
+
+{table(labels)}
+
+Labels are of whole comments and of pieces of at most 25 words. Calibrated by Platt's method on a
+tenth of the training texts that was not fitted ({calibrated}; other attributes have too few
+positives and stay as fitted). The threshold, toxicity ≥ {scorer.threshold:.3f}, is where
+{made["false_alarm_rate"]:.0%} of pieces of Reddit posts and Wikipedia articles (of the training
+part) are called toxic; some of these are toxic, so the true rate is lower.
+
+## Measured quality
+
+Toxicity; AUROC with 95 % interval (DeLong), average precision, Spearman's ρ with Perspective's
+score. Texts that either scorer was trained on are left out.
+
+{table(tables["quality"])}
+
+Agreement of the two scorers:
+
+{table(tables["agreement"])}
+
+False alarms at the thresholds:
+
+{table(tables["alarms"])}
+
+{table(tables["speed"])}
+
+## Limits
+
+{LIMITS}"""
+    (folder / "card.md").write_text(text, encoding="utf-8")
