@@ -107,6 +107,12 @@ def test_no_strength_at_all_is_an_error_that_keeps_the_trace():
         search(lambda s: math.nan)
 
 
+def test_a_good_start_saves_evaluations():
+    cold = search(lambda s: (s / 3000) ** 1.3).trace
+    warm = search(lambda s: (s / 3000) ** 1.3, start=280.0).trace
+    assert len(warm.points) == 1 < len(cold.points)
+
+
 def test_the_edit_has_the_strength_that_was_found():
     fitted = search(lambda s: s / 100)
     assert fitted.edit.provenance["strength"] == fitted.strength == fitted.trace.strength
@@ -118,7 +124,7 @@ def test_one_evaluation_is_enough_for_an_answer_or_an_error():
     assert search(lambda s: 0.01, max_evaluations=1).trace.strength == 1.0
     with pytest.raises(BudgetError):
         search(lambda s: 1.0, max_evaluations=1)
-    for wrong in ({"budget": 0.0}, {"max_evaluations": 0}):
+    for wrong in ({"budget": 0.0}, {"max_evaluations": 0}, {"start": 0.0}, {"start": math.inf}):
         with pytest.raises(ConfigError):
             search(lambda s: 0.0, **wrong)
 

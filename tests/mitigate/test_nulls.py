@@ -119,6 +119,13 @@ def test_nulls_are_brought_to_the_cost_of_the_method(lm):
         assert null.trace.outcome == "within tolerance"
 
 
+def test_a_method_that_costs_nothing_still_has_nulls(gpt2):
+    given = inputs(gpt2)
+    method = ProjectOut(fraction=1.0)
+    (null,) = nulls_at_cost(gpt2, method, given, lambda edit: -0.002, -0.002, n=1, seed=0)
+    assert (null.strength, null.trace.outcome) == (1.0, "at the largest strength")
+
+
 def test_what_a_null_needs_is_said(lm):
     given = dataclasses.replace(inputs(lm), rows=None)
     with pytest.raises(ConfigError, match="'rows'"):

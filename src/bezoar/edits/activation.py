@@ -105,7 +105,8 @@ class ActivationEdit(Edit):
     def _entered(self, lm: LanguageModel, applied: Applied) -> Iterator[None]:
         ops = self.resolved(lm)
         with ExitStack() as stack:
-            last = stack.enter_context(_last_tokens(lm)) if _needs_last(ops) else None
+            needs_last = any(at.positions == "last" for at in ops)
+            last = stack.enter_context(_last_tokens(lm)) if needs_last else None
             for at in ops:
                 stack.enter_context(_hooked(lm, at, applied, last))
             yield
@@ -161,10 +162,6 @@ def _last_tokens(lm: LanguageModel) -> Iterator[_LastTokens]:
         handle.remove()
 
 
-def _needs_last(ops: Iterable[At]) -> bool:
-    return any(at.positions == "last" for at in ops)
-
-
 @contextmanager
 def _hooked(
     lm: LanguageModel, at: At, applied: Applied, last: _LastTokens | None
@@ -172,12 +169,13 @@ def _hooked(
     where = str(at.site)
     point = lm.anatomy.hook_point(at.site)
     op = at.op
+    placed: tuple[torch.device, torch.dtype] | None = None
 
     def change(x: Tensor) -> Tensor:
-        nonlocal op
+        nonlocal op, placed
         applied.calls[where] += 1
-        # Moved once, at the first call: only then is the device known under a device map.
-        op = op.to(x.device, x.dtype)
+        if placed != (x.device, x.dtype):  # only now is the device known, under a device map
+            op, placed = at.op.to(x.device, x.dtype), (x.device, x.dtype)
         return last.change(x, op) if last and at.positions == "last" else op.apply(x)
 
     if point.where == "input":

@@ -89,6 +89,7 @@ def fit_to_budget(
     max_evaluations: int = 8,
     strength_max: float | None = None,
     tolerance: float = 0.1,
+    start: float | None = None,
 ) -> Fitted:
     """The strongest edit that costs at most ``budget``, in a few evaluations of the cost.
 
@@ -107,24 +108,26 @@ def fit_to_budget(
         max_evaluations: of ``cost``.
         strength_max: overrides the method's own.
         tolerance: a cost above ``(1 − tolerance) · budget`` is near enough.
+        start: the first strength to try; the method's own ``strength_start`` if None.
 
     Raises:
         BudgetError: if no strength that was tried met the budget; its ``trace`` holds them all.
     """
-    if not (budget > 0 and max_evaluations >= 1):
-        raise ConfigError(
-            f"A budget of {budget:g} in {max_evaluations} evaluations cannot be searched.",
-            hint="Both must be positive.",
-        )
     limit = method.strength_max if strength_max is None else strength_max
+    strength = min(method.strength_start if start is None else start, limit)
+    if not (budget > 0 and max_evaluations >= 1 and 0 < strength < math.inf):
+        raise ConfigError(
+            f"A budget of {budget:g} in {max_evaluations} evaluations from strength {strength:g} "
+            "cannot be searched.",
+            hint="All three must be positive, and the strength finite.",
+        )
     search = _Search(lm, method, inputs, cost, budget, tolerance)
-    strength = min(method.strength_start, limit)
     while len(search.points) < max_evaluations:
         search.evaluate(strength)
         if search.done(limit):
             break
         strength = search.next(limit)
-    return search.result(limit, max_evaluations)
+    return search.result(limit)
 
 
 class _Search:
@@ -149,17 +152,17 @@ class _Search:
         return point.cost is not None and point.cost <= self.budget
 
     def bracket(self) -> tuple[BudgetPoint | None, BudgetPoint | None]:
-        """The strongest point before the weakest that breaks the budget, and that one."""
-        above = min(
-            (p for p in self.points if not self.meets(p)), key=lambda p: p.strength, default=None
+        """The strongest point that meets the budget and the weakest that breaks it.
+
+        The first is always below the second: each new strength lies between the two, or beyond
+        the only one there is.
+        """
+        below = [p for p in self.points if self.meets(p)]
+        above = [p for p in self.points if not self.meets(p)]
+        return (
+            max(below, key=lambda p: p.strength, default=None),
+            min(above, key=lambda p: p.strength, default=None),
         )
-        edge = math.inf if above is None else above.strength
-        below = max(
-            (p for p in self.points if self.meets(p) and p.strength < edge),
-            key=lambda p: p.strength,
-            default=None,
-        )
-        return below, above
 
     def done(self, limit: float) -> bool:
         below, _ = self.bracket()
@@ -208,7 +211,7 @@ class _Search:
             share = min(max((aim - math.log(below.cost)) / rise, 0.1), 0.9)
         return math.exp(low + share * (high - low))
 
-    def result(self, limit: float, max_evaluations: int) -> Fitted:
+    def result(self, limit: float) -> Fitted:
         chosen, _ = self.bracket()
         if chosen is None or chosen.cost is None:
             outcome: Outcome = "evaluations spent"

@@ -25,6 +25,7 @@ from bezoar.mitigate.method import FitInputs, Method
 from bezoar.models import LanguageModel, Site
 from bezoar.stats import random_directions, shuffled_labels
 
+_LEAST_COST = 0.001
 _NEAR = 20  # words to draw from, nearest in frequency
 
 
@@ -63,17 +64,26 @@ def nulls_at_cost(
     kind: str | None = None,
     max_evaluations: int = 8,
 ) -> Iterator[Fitted]:
-    """``n`` null edits, each as strong as its own search finds it to cost ``target``.
+    """``n`` null edits, each searched from the method's own strength until it costs ``target``.
 
     Args:
         lm, method, inputs: what the nulls are of.
         cost: as in `fit_to_budget`.
-        target: what the method's own edit costs.
+        target: what the method's own edit costs. One below 0.1 % is taken for 0.1 %, which noise
+            alone may cost: a null may then spend more than the method, and never less.
         n, seed, kind: as in `null_inputs`; the method's main kind if None.
         max_evaluations: of the cost, for each null.
     """
     for drawn in null_inputs(kind or method.null_kinds[0], lm, inputs, n, seed):
-        yield fit_to_budget(lm, method, drawn, cost, target, max_evaluations=max_evaluations)
+        yield fit_to_budget(
+            lm,
+            method,
+            drawn,
+            cost,
+            max(target, _LEAST_COST),
+            max_evaluations=max_evaluations,
+            start=method.strength,
+        )
 
 
 def _random_direction(
