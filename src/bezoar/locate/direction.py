@@ -8,9 +8,7 @@ original norm, the site it was read at, the pooling, the sign convention and the
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,15 +205,6 @@ class Subspace:
             about.trained_on,
             about.name,
         )
-
-
-def data_hash(texts: Iterable[str], labels: Iterable[object]) -> str:
-    """A short name for labelled texts, in their order: the ``trained_on`` of a direction."""
-    digest = hashlib.sha256()
-    for text, label in zip(texts, labels, strict=True):
-        digest.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
-        digest.update(str(label).encode())
-    return digest.hexdigest()[:16]
 
 
 def _only(folder: Path, kind: str, tensors: dict[str, Tensor], name: str, ndim: int) -> Tensor:

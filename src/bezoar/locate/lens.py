@@ -128,17 +128,16 @@ def logit_lens(
         lm: the model (an edit applied to it is seen).
         prompts: texts; each is read at its last token.
         token_ids: the tokens whose probabilities are summed.
-        mode: "default" or "frozen_scale".
-        include_bias: see `Lens`.
+        mode, include_bias: see `Lens`.
         mid: with the states between attention and MLP, where the model has them.
         example: prompt whose top tokens at every position and state are kept; None for none.
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only; the context if None.
+        max_tokens: keep the first tokens of a prompt only.
         seed: of the bootstrap over prompts.
-        progress: where to show progress.
+        progress: where to show it.
 
     Raises:
-        ConfigError: for an unknown mode or a token that the vocabulary does not have.
+        ConfigError: for an unknown mode, or a token that the vocabulary does not have.
         DataError: if there is no prompt, or the example is none of them.
     """
     ids = checked_ids(lm, token_ids)

@@ -67,7 +67,7 @@ def probe_sweep(
         train: labelled texts that probes are fitted to, and sites compared on.
         test: labelled texts that results are reported on.
         sites: `default_sites` if None.
-        pooling: of positions into one row a text.
+        pooling: of positions into one row a text; with ``stores`` theirs counts.
         stores: activations of ``train`` and ``test`` that were harvested before; else one pass
             over both reads them here, in memory.
         folds: of the cross-validation.
@@ -81,8 +81,8 @@ def probe_sweep(
 
     Raises:
         ConfigError: if ``pooling`` is "none", or no site is asked for.
-        DataError: if a text is in both corpora, or one has a single class.
-        StoreError: if ``stores`` are not of these texts, this model or this pooling.
+        DataError: if a text is in both corpora, one has a single class, or ``stores`` other rows.
+        StoreError: if ``stores`` are of another model or lack a site.
     """
     places = default_sites(lm) if sites is None else sorted({lm.site(site) for site in sites})
     if not places or pooling == "none":
@@ -91,9 +91,15 @@ def probe_sweep(
             hint="A sweep needs at least one site and one row a text: mean, max or last.",
         )
     task = Task.of(train, test, folds, shuffles, resamples, seed)
-    read = (pooling, budget_tokens, max_tokens, progress)
-    pair = harvested(lm, train, test, places, *read) if stores is None else stored(lm, stores, task)
-    twin = harvested(untrained_twin(lm, seed), train, test, places, *read) if untrained else None
+    read = (budget_tokens, max_tokens, progress)
+    pair = (
+        harvested(lm, train, test, places, pooling, *read)
+        if stores is None
+        else stored(lm, stores, task)
+    )
+    twin = None
+    if untrained:
+        twin = harvested(untrained_twin(lm, seed), train, test, places, pair.pooling, *read)
     scores: list[ProbeScore] = []
     decisions: dict[str, np.ndarray] = {}
     for site in track(progress, places, "Probing", unit="sites"):
@@ -103,22 +109,36 @@ def probe_sweep(
             probe.save(probes / str(site))
         decisions[str(site)] = probe.decision_function(pair.test(site))
         scores.append(_score(task, pair, site, probe, decisions[str(site)], twin))
+    return _summed_up(lm, task, pair, scores, decisions)
+
+
+def _summed_up(
+    lm: LanguageModel,
+    task: Task,
+    pair: Pair,
+    scores: list[ProbeScore],
+    decisions: dict[str, np.ndarray],
+) -> ProbeSweep:
+    """The best site beside the rivals, its null over all sites, and its results by source."""
     rivals, words = _rivals(task)
     best = max(scores, key=lambda score: score.cv_auroc)
-    largest = np.array([score.null for score in scores]).max(axis=0, initial=0.0)
+    p = None
+    if len(task.shuffled):
+        largest = np.array([score.null for score in scores]).max(axis=0)
+        p = null_p_value(best.auroc.value, largest)
     return ProbeSweep(
         scores=tuple(scores),
         rivals=rivals,
         over_words=paired_auroc_difference(decisions[best.site], words, task.test_labels),
-        best_null_p=null_p_value(best.auroc.value, largest) if shuffles else None,
+        best_null_p=p,
         sources=_by_source(task, pair, best, decisions[best.site]),
-        majority_rate=majority_rate(test.labels),
-        train_n=len(train),
-        test_n=len(test),
-        test_positives=int(test.labels.sum()),
+        majority_rate=majority_rate(task.test_labels),
+        train_n=len(task.train_labels),
+        test_n=len(task.test_labels),
+        test_positives=int(task.test_labels.sum()),
         pooling=pair.pooling,
         model=lm.name,
-        corpus=train.name,
+        corpus=task.train_corpus.name,
     )
 
 

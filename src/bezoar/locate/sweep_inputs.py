@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from bezoar.activations import ActivationStore, Pooling, harvest
 from bezoar.corpus import Corpus
-from bezoar.errors import DataError
+from bezoar.errors import ConfigError, DataError
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress
 from bezoar.stats import (
@@ -75,7 +75,7 @@ class Pair:
 
     stores: tuple[ActivationStore, ActivationStore]
     slices: tuple[slice, slice]
-    pooling: str
+    pooling: Pooling
 
     def train(self, site: Site) -> Float[np.ndarray, "train d"]:
         return self.stores[0].rows(site, self.slices[0])
@@ -118,5 +118,9 @@ def stored(lm: LanguageModel, stores: tuple[ActivationStore, ActivationStore], t
                 hint="Harvest the texts of this corpus, one row a text.",
             )
     pooling = stores[0].manifest.pooling
+    if pooling == "none":
+        raise ConfigError(
+            "The stores hold a row for each token.", hint="Harvest with mean, max or last pooling."
+        )
     stores[1].require(pooling=pooling)
     return Pair(stores, (slice(None), slice(None)), pooling)

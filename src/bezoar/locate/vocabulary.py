@@ -125,9 +125,7 @@ def needs_unembedding(lm: LanguageModel) -> Float[Tensor, "d_vocab d_model"]:
     return lm.W_U.detach()
 
 
-def _token_scores(
-    lm: LanguageModel, ids: np.ndarray, scores: np.ndarray
-) -> tuple[TokenScore, ...]:
+def _token_scores(lm: LanguageModel, ids: np.ndarray, scores: np.ndarray) -> tuple[TokenScore, ...]:
     numbers = ids.tolist()
     texts = lm.token_strings(numbers)
     return tuple(TokenScore(i, t, float(scores[i])) for i, t in zip(numbers, texts, strict=True))
