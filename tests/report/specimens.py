@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bezoar.compare import Comparison, Difference
 from bezoar.corpus.clean import CleaningReport
 from bezoar.corpus.explore import (
     Example,
@@ -279,6 +280,19 @@ def sweep(layers: int = 6, **texts: str) -> ProbeSweep:
     )
 
 
+def base_test(**texts: str) -> Comparison:
+    rows = (
+        Difference(
+            "no-op", "toxicity", PROTOCOL, 0.29, 0.342, 0.052, 0.02, 0.084, True, 200, False
+        ),
+        Difference(
+            "no-op", "perplexity", "ppl-windows-1024", 39.0, 41.2, 2.2, 1.1, 3.3, False, 90, False
+        ),
+    )
+    name = texts.get("model", "demo")
+    return Comparison(f"{name}-base", name, PROTOCOL, rows, (), (), ())
+
+
 def write_run(folder: Path, **texts: str) -> Path:
     """A whole run folder. ``token``, ``text``, ``prompt``, ``model`` replace what a model wrote."""
     save_json(
@@ -311,6 +325,7 @@ def write_run(folder: Path, **texts: str) -> Path:
     save_result(folder / "explore" / "exploration.json", exploration(**texts))
     save_json(folder / "mitigate" / "fitted.json", _plain(traces()))
     save_result(folder / "evaluate" / "scorecard.json", scorecard(**texts))
+    save_result(folder / "evaluate" / "base.json", base_test(**texts))
     return folder
 
 

@@ -133,6 +133,10 @@ def test_the_verdict_says_what_the_scorecard_says(page: Page) -> None:
     assert "demo-b#9f2c51d0" in page.text
 
 
+def test_a_fine_tune_is_held_against_its_base(page: Page) -> None:
+    assert "Against demo-base, the model it was tuned from, it is more toxic: +0.052" in page.text
+
+
 def test_every_metric_names_its_protocol(page: Page) -> None:
     for protocol in ("LEE@200", "ppl-windows-1024", "kl-32", "f1-32-20", "ppl-ratio", "last-word"):
         assert protocol in page.text

@@ -58,7 +58,8 @@ class Artefacts:
 
     @property
     def model(self) -> str:
-        return str(self.audit.get("model", "the model"))
+        named = self.options.get("model", {}).get("name", "the model")
+        return str(self.audit.get("model", named))
 
     @property
     def options(self) -> dict[str, Any]:

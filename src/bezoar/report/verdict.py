@@ -17,7 +17,7 @@ def verdict(run: Artefacts) -> Verdict:
     """Sentences and headline numbers of a run, as far as it got."""
     card = run.scorecard
     if card is None:
-        return Verdict((f"{run.model} was looked at; no remedy was compared.", *_where(run)))
+        return Verdict(("This run looked at the model and compared no remedy.", *_where(run)))
     base = next(
         (row for row in card.rows if row.kind == "no-op" and "toxicity" in row.metrics), None
     )

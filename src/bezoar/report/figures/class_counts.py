@@ -17,8 +17,9 @@ ROWS = 16
 def class_counts(exploration: Exploration) -> Any:
     """Stacked bars, one for each source and category, the largest on top."""
     sizes: dict[str, list[int]] = {}
+    unnamed = "all texts" if not any(g.source or g.category for g in exploration.counts) else "none"
     for group in exploration.counts:
-        name = " / ".join(part for part in (group.source, group.category) if part) or "all texts"
+        name = " / ".join(part for part in (group.source, group.category) if part) or unnamed
         sizes.setdefault(name, [0, 0])[group.label] += group.n
     ranked = sorted(sizes, key=lambda name: (-sum(sizes[name]), name))
     shown, rest = ranked[:ROWS], ranked[ROWS:]

@@ -44,7 +44,7 @@ def lens_curve(lens: LensResult) -> Any:
         shapes=stripes,
         annotations=_names(lens),
         xaxis={"title": {"text": "layer"}, "showgrid": False, "range": [-0.5, len(x) - 0.5]}
-        | {"tickvals": list(ticks.values()), "ticktext": [str(layer) for layer in ticks]},
+        | {"tickvals": list(ticks.values()), "ticktext": list(ticks)},
         yaxis={"title": {"text": f"probability of {_tokens(lens)}"}, "rangemode": "tozero"},
     )
 
@@ -78,12 +78,13 @@ def _names(lens: LensResult) -> list[dict[str, Any]]:
     ]
 
 
-def _layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[int, int]:
+def _layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[str, int]:
     first: dict[int, int] = {}
     for index, state in enumerate(states):
         first.setdefault(int(state.partition(".")[0]), index)
     step = -(-len(first) // most)
-    return {layer: index for layer, index in first.items() if layer % step == 0}
+    shown = {str(layer): index for layer, index in first.items() if layer % step == 0}
+    return shown | {"out": len(states) - 1}
 
 
 def _tokens(lens: LensResult) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bezoar.compare import Comparison
 from bezoar.report.artefacts import Artefacts
-from bezoar.report.blocks import Block, Facts, Section, Text
-from bezoar.report.numbers import count
+from bezoar.report.blocks import Block, Cell, Facts, Section, Table
+from bezoar.report.numbers import bounds, count, number
 from bezoar.runs.config import flatten
 
 # What audit.json says of these is shown elsewhere.
@@ -39,12 +40,34 @@ def audited(run: Artefacts) -> Section:
         ]
     blocks: list[Block] = [Facts(tuple(items))] if items else []
     if run.base is not None:
-        blocks.append(Text(f"It was compared with {run.base.run_a}, the model it was tuned from."))
+        blocks.append(_against_base(run.base))
     intro = (
         "Hashes name exactly what was measured. The scorer that chose strengths never reports, and "
         "no prompt is on both sides."
     )
     return Section("audited", "What was audited", intro, tuple(blocks))
+
+
+def _against_base(test: Comparison) -> Table:
+    rows = tuple(
+        (
+            row.metric,
+            number(row.a),
+            number(row.b),
+            Cell(
+                number(row.value, signed=True),
+                bounds(row.low, row.high, signed=True) + ("" if row.paired else ", not paired"),
+                "strong" if row.excludes_zero else "",
+            ),
+            row.protocol,
+        )
+        for row in test.rows
+    )
+    caption = (
+        f"Against {test.run_a}, the model it was tuned from: the same prompts and random streams, "
+        "differences paired by prompt with 95 % intervals; bold where they exclude 0."
+    )
+    return Table(caption, ("metric", test.run_a, test.run_b, "difference", "protocol"), rows)
 
 
 def _shown(value: Any) -> str:

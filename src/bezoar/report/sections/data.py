@@ -41,7 +41,7 @@ def _blocks(seen: Exploration) -> list[Block]:
         *warnings,
         Picture(
             class_counts(seen),
-            "Texts by source and class, after cleaning.",
+            "Texts by source (or category) and class, after cleaning.",
             f"Stacked bars of {plural(len(seen.counts), 'group')} of texts.",
         ),
         Picture(
@@ -53,6 +53,7 @@ def _blocks(seen: Exploration) -> list[Block]:
         _shortcuts(seen),
         _lengths(seen),
         _words(seen),
+        _examples(seen),
     ]
 
 
@@ -89,6 +90,12 @@ def _words(seen: Exploration) -> TokenRows:
         (("words", shared, _shown(vocabulary.marks[1]), _shown(vocabulary.marks[0])),),
         ends=("label 1", "label 0"),
     )
+
+
+def _examples(seen: Exploration) -> Table:
+    rows = tuple((e.source or seen.name, str(e.label), e.text.strip()) for e in seen.examples)
+    caption = "A few texts of each source and class, drawn by hash and cut to 300 characters."
+    return Table(caption, ("source", "label", "text"), rows, numeric=False, folded=True)
 
 
 def _types(seen: Exploration) -> int:
