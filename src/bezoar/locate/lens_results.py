@@ -31,8 +31,8 @@ class LensMap(Result):
 
     Attributes:
         prompt: the prompt's tokens, one a position (raw text: mask it before showing).
-        tokens: [state][position] the likeliest next token there.
-        probability: [state][position] its probability.
+        tokens: `[state][position]` the likeliest next token there.
+        probability: `[state][position]` its probability.
     """
 
     prompt: tuple[str, ...]
