@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,24 +15,32 @@ from tests.docs.pages import ROOT, blocks
 DOCS = ROOT / "docs"
 
 
-def run(page: Path, names: dict[str, object]) -> dict[str, object]:
-    for number, code in enumerate(blocks(page, "python")):
-        exec(compile(code, f"{page.name}, block {number + 1}", "exec"), names)
-    return names
+@pytest.fixture
+def run(monkeypatch):
+    """Run a page's Python blocks as one module; gives its names."""
+
+    def run_page(page: Path) -> dict[str, object]:
+        module = ModuleType(page.stem.replace("-", "_"))
+        monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look there
+        for number, code in enumerate(blocks(page, "python")):
+            exec(compile(code, f"{page.name}, block {number + 1}", "exec"), vars(module))
+        return vars(module)
+
+    return run_page
 
 
-def test_the_tutorial_runs(tmp_path, monkeypatch):
+def test_the_tutorial_runs(run, tmp_path, monkeypatch):
     pytest.importorskip("bezoar_demo")
     monkeypatch.chdir(tmp_path)
-    run(DOCS / "tutorial.md", {})
+    run(DOCS / "tutorial.md")
     assert (tmp_path / "quieter").is_dir()
 
 
-def test_the_method_of_the_how_to_is_a_method(gpt2, monkeypatch):
+def test_the_method_of_the_how_to_is_a_method(run, gpt2, monkeypatch):
     from bezoar.mitigate import method
 
     monkeypatch.setattr(method, "_METHODS", dict(method._METHODS))
-    names = run(DOCS / "how-to" / "add-a-method.md", {"__name__": "shrink"})
+    names = run(DOCS / "how-to" / "add-a-method.md")
     assert method.get_method("shrink") is names["Shrink"]
     batch = gpt2.batch(gpt2.encode(["the fool is lovely"]))
     plain = gpt2.logits(batch)
