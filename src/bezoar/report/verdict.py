@@ -6,11 +6,9 @@ from bezoar.errors import ConfigError
 from bezoar.evaluate import METRICS, MethodRow, Scorecard, get_protocol
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
-from bezoar.report.figures.comparison import with_nulls
+from bezoar.report.figures.comparison import beats_its_nulls, with_nulls
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.where import in_words
-
-ALPHA = 0.05
 
 
 def verdict(run: Artefacts) -> Verdict:
@@ -36,11 +34,6 @@ def verdict(run: Artefacts) -> Verdict:
         sentences += _remedy(run, card, best)
     sentences += _where(run)
     return Verdict(tuple(sentences), tuple(_tiles(card, base, best)), _tone(best))
-
-
-def beats_its_nulls(row: MethodRow) -> bool | None:
-    """Whether the corrected p-value is under 0.05; None if there were no nulls."""
-    return None if row.holm_p is None else row.holm_p < ALPHA
 
 
 def statistic(card: Scorecard) -> str:

@@ -55,6 +55,11 @@ def with_nulls(card: Scorecard) -> list[tuple[MethodRow, list[MethodRow]]]:
     return sorted(placed, key=lambda pair: (pair[0].change["toxicity"].value, pair[0].label))
 
 
+def beats_its_nulls(row: MethodRow) -> bool | None:
+    """Whether the corrected p-value is under 0.05; None if there were no nulls."""
+    return None if row.holm_p is None else row.holm_p < 0.05
+
+
 def _kind(row: MethodRow) -> str:
     if row.kind == "null":
         return "null edits"

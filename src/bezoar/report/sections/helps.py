@@ -7,12 +7,10 @@ from bezoar.mitigate import BudgetTrace
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Tone
 from bezoar.report.figures.budget_trace import budget_trace
-from bezoar.report.figures.comparison import comparison, with_nulls
+from bezoar.report.figures.comparison import beats_its_nulls, comparison, with_nulls
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.runs.expressions import parse_budget
-
-ALPHA = 0.05
 
 
 def helps(run: Artefacts) -> Section:
@@ -127,7 +125,7 @@ def _caption(card: Scorecard) -> str:
         f"{card.protocol}, {plural(card.prompts_n, 'prompt')}; toxicity by {card.report_scorer}, "
         f"strengths chosen with {card.selection_scorer}; {quality}. Brackets: 95 % intervals. "
         "p: against the nulls that are hardest to beat (the grey rows), Holm-corrected for the "
-        "number of methods; small print: uncorrected."
+        "number of methods; small print: uncorrected, and by rank among the draws alone."
     )
 
 
@@ -162,17 +160,18 @@ def _change(row: MethodRow) -> Cell:
     metric = row.change.get("toxicity")
     if metric is None or row.kind in ("base", "no-op"):
         return Cell("–", "", "muted")
-    proven = metric.high < 0 and (row.holm_p is None or row.holm_p < ALPHA)
+    proven = metric.high < 0 and beats_its_nulls(row) is not False
     tone: Tone = "good" if proven else "bad" if metric.low > 0 else ""
     return _estimate(metric, row, signed=True, tone=tone)
 
 
 def _p(row: MethodRow) -> Cell:
     if row.kind == "null":
-        return Cell("", p_value(row.null_p), "muted")
+        by_rank = f" (rank {p_value(row.rank_p)})" if row.rank_p is not None else ""
+        return Cell("", p_value(row.null_p) + by_rank, "muted")
     if row.holm_p is None:
         return Cell("–", "", "muted")
-    return Cell(p_value(row.holm_p), p_value(row.null_p), "good" if row.holm_p < ALPHA else "")
+    return Cell(p_value(row.holm_p), p_value(row.null_p), "good" if beats_its_nulls(row) else "")
 
 
 def _perplexity(row: MethodRow) -> Cell:
@@ -197,7 +196,7 @@ def _reasons(card: Scorecard) -> list[str]:
 def _traces(traces: tuple[BudgetTrace, ...]) -> Picture:
     return Picture(
         budget_trace(traces),
-        "How each strength was found: the cost of every strength that was tried, on the selection "
+        "How each strength was found: what every strength that was tried cost, on the selection "
         "half. The dotted line is the budget, the ringed point what was chosen.",
         "Lines of cost against strength, one for each method.",
     )
@@ -208,15 +207,13 @@ def _trace_table(traces: tuple[BudgetTrace, ...]) -> Table:
         (
             trace.method,
             number(trace.strength),
-            percent(trace.cost),
+            number(trace.cost),
             str(len(trace.points)),
             "yes" if trace.monotone else "no",
             trace.outcome,
         )
         for trace in traces
     )
-    caption = (
-        f"The search for each strength; a cost of at most {100 * traces[0].budget:g} % was allowed."
-    )
+    caption = f"The search for each strength; a cost of at most {traces[0].budget:g} was allowed."
     columns = ("method", "strength", "cost", "tried", "monotone", "how it ended")
     return Table(caption, columns, rows, folded=True)
