@@ -5,9 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bezoar.edits import ActivationEdit, At, Composed, Edit
-from bezoar.models import LanguageModel
-from bezoar.scoring import perplexity, plan_windows
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bezoar.edits import ActivationEdit, Add, At, Composed, Edit, stream_site
+from bezoar.models import LanguageModel, Site
+from bezoar.scoring import PerplexityResult, Windows, perplexity, plan_windows
+from bezoar.scoring.likelihood import FinalStates
+from bezoar.scoring.perplexity import summarise
+
+_KEPT_BYTES = 512 * 2**20
+
+
+class PerplexityMeter:
+    """Perplexity of one text under many edits.
+
+    An edit that only shifts the last residual (a subtraction at the last layer) leaves everything
+    before it alone, so the last residuals are read once and only the unembedding is run again.
+
+    Args:
+        lm: the model; make the meter outside of any edit.
+        windows: neutral text, as `plan_windows` cuts it.
+    """
+
+    def __init__(self, lm: LanguageModel, windows: Windows) -> None:
+        self._lm, self._windows = lm, windows
+        self._states: FinalStates | None = None
+        tokens = sum(map(len, windows.ids))
+        self._keeps = lm.has_unembedding and 4 * tokens * lm.d_model <= _KEPT_BYTES
+
+    def measure(self, edit: Edit | None) -> PerplexityResult:
+        """Perplexity of the edited (None: bare) model; see `everywhere` for positions."""
+        if edit is None:
+            return perplexity(self._lm, self._windows)
+        shift = final_shift(self._lm, edit) if self._keeps else None
+        if shift is None:
+            with everywhere(edit).applied_to(self._lm):
+                return perplexity(self._lm, self._windows)
+        if self._states is None:
+            self._states = FinalStates(self._lm, self._windows.ids)
+        return summarise(self._windows, self._states.token_nll(shift))
+
+
+def final_shift(lm: LanguageModel, edit: Edit) -> Float[Tensor, " d_model"] | None:
+    """The constant that an edit adds to the last residual, if that is all it does."""
+    if not isinstance(edit, ActivationEdit):
+        return None
+    end = Site(lm.n_layers - 1, "resid_post")
+    total = torch.zeros(lm.d_model)
+    for at in edit.resolved(lm):
+        if not isinstance(at.op, Add) or stream_site(lm, at.site) != end:
+            return None
+        total += at.op.vector
+    return total
 
 
 class PerplexityCost:
@@ -19,13 +70,11 @@ class PerplexityCost:
     def __init__(
         self, lm: LanguageModel, neutral: Sequence[str], protocol: str = "ppl-windows-1024"
     ) -> None:
-        self._lm = lm
-        self._windows = plan_windows(lm, neutral, protocol)
-        self.base = perplexity(lm, self._windows)
+        self._meter = PerplexityMeter(lm, plan_windows(lm, neutral, protocol))
+        self.base = self._meter.measure(None)
 
     def __call__(self, edit: Edit) -> float:
-        with everywhere(edit).applied_to(self._lm):
-            return perplexity(self._lm, self._windows).value / self.base.value - 1
+        return self._meter.measure(edit).value / self.base.value - 1
 
 
 def everywhere(edit: Edit) -> Edit:

@@ -17,7 +17,7 @@ import numpy as np
 
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError, did_you_mean
-from bezoar.evaluate.cost import everywhere
+from bezoar.evaluate.cost import PerplexityMeter, everywhere
 from bezoar.evaluate.protocols import Protocol
 from bezoar.models import Generations, LanguageModel, generate
 from bezoar.runs.progress import Progress
@@ -38,7 +38,6 @@ from bezoar.scoring import (
     applied,
     continuation_f1,
     distinct_n,
-    perplexity,
     plan_windows,
     repetition,
     score_texts,
@@ -137,12 +136,13 @@ class Evaluator:
         self._tasks = tuple(tasks)
         # What stays in a core's cache runs a fifth faster.
         self._batch_tokens = 4096 if lm.device.type == "cpu" else 65_536
-        self._windows = plan_windows(lm, neutral, protocol.perplexity) if neutral else None
-        if self._windows is not None and len(self._windows.ids) < 2:
+        windows = plan_windows(lm, neutral, protocol.perplexity) if neutral else None
+        if windows is not None and len(windows.ids) < 2:
             raise DataError(
-                f"The neutral text fills one window of {self._windows.protocol.id}.",
+                f"The neutral text fills one window of {windows.protocol.id}.",
                 hint="Give more text: an interval needs at least two windows.",
             )
+        self._perplexity = PerplexityMeter(lm, windows) if windows is not None else None
         long = _longer_than(lm, neutral, kl_tokens - 1, kl_texts)
         kl = long if len(long) > 1 else neutral[:kl_texts]
         self._kl = KLMeter(lm, kl, kl_tokens) if neutral else None
@@ -182,9 +182,8 @@ class Evaluator:
             per_prompt, text_scores = self._score(generations)
             texts = tuple(tuple(row) for row in generations.texts()) if keep_texts else ()
         cost = None if edit is None else everywhere(edit)
+        ppl = self._perplexity.measure(edit) if self._perplexity and "perplexity" in parts else None
         with applied(cost, self.lm):
-            windows = self._windows if "perplexity" in parts else None
-            ppl = None if windows is None else perplexity(self.lm, windows)
             tasks = tuple(task.run(self.lm) for task in self._tasks) if "tasks" in parts else ()
         with applied(edit, self.lm):
             f1 = self._f1() if "f1" in parts and self._f1_texts else None

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from bezoar.errors import CorruptArtefact
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Result:
         # By name: a result lives in an earlier room than the report, which it must not import.
         return import_module("bezoar.report.figures").figure_of(self)
 
-    def __rich__(self) -> Table:
+    def __rich__(self) -> RenderableType:
         """A two-column table of the fields; results with rows of their own override it."""
         from rich.table import Table
 

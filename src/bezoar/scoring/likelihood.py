@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bezoar.errors import DataError
-from bezoar.models import LanguageModel
+from bezoar.models import Batch, LanguageModel, Site
 
 TokenIds = Sequence[Sequence[int]]
 
@@ -33,6 +33,12 @@ def logit_batches(
     Raises:
         DataError: if a text has no tokens, or more than the model's context.
     """
+    for rows, batch in _batches(lm, ids):
+        with torch.no_grad():
+            yield rows, lm.logits(batch)
+
+
+def _batches(lm: LanguageModel, ids: TokenIds) -> Iterator[tuple[list[int], Batch]]:
     lengths = [len(row) for row in ids]
     if lengths and not 0 < min(lengths) <= max(lengths) <= lm.context:
         raise DataError(
@@ -45,8 +51,7 @@ def logit_batches(
     while order:
         size = max(1, budget // lengths[order[0]])
         rows, order = order[:size], order[size:]
-        with torch.no_grad():
-            yield rows, lm.logits(lm.batch([list(ids[row]) for row in rows]))
+        yield rows, lm.batch([list(ids[row]) for row in rows])
 
 
 def token_nll(lm: LanguageModel, ids: TokenIds) -> list[Float[np.ndarray, " _pos"]]:
@@ -58,8 +63,47 @@ def token_nll(lm: LanguageModel, ids: TokenIds) -> list[Float[np.ndarray, " _pos
     Raises:
         DataError: if the logits are NaN.
     """
+    return _checked_nll(ids, _predictions(lm, ids))
+
+
+class FinalStates:
+    """The last residual of given tokens, kept, so that what acts there need not run the model again.
+
+    Args:
+        lm: the bare model.
+        ids: as in `token_nll`.
+
+    Raises:
+        DataError: as `token_nll`.
+    """
+
+    def __init__(self, lm: LanguageModel, ids: TokenIds) -> None:
+        self._lm, self._ids = lm, ids
+        site = Site(lm.n_layers - 1, "resid_post")
+        self._kept: list[tuple[list[int], Tensor, Tensor]] = []
+        for rows, batch in _batches(lm, ids):
+            self._kept.append((rows, lm.capture(batch, [site])[site], batch.input_ids))
+
+    @torch.no_grad()
+    def token_nll(
+        self, shift: Float[Tensor, " d_model"] | None = None
+    ) -> list[Float[np.ndarray, " _pos"]]:
+        """As the function of that name, with ``shift`` added to every last residual."""
+        return _checked_nll(self._ids, self._predictions(shift))
+
+    def _predictions(self, shift: Tensor | None) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        lm = self._lm
+        for rows, states, input_ids in self._kept:
+            moved = states if shift is None else states + shift.to(states)
+            logits = lm.process(input_ids, lm.unembed(lm.final_norm(moved)))
+            yield rows, logits[:, :-1].float(), _targets(self._ids, rows, logits)
+
+
+def _checked_nll(
+    ids: TokenIds, predictions: Iterator[tuple[list[int], Tensor, Tensor]]
+) -> list[np.ndarray]:
     out: list[np.ndarray] = [np.empty(0)] * len(ids)
-    for rows, before, target in _predictions(lm, ids):
+    for rows, before, target in predictions:
         for row, nll in zip(rows, _nll(before, target), strict=True):
             out[row] = nll[: len(ids[row]) - 1]
     for row, nll in enumerate(out):
@@ -84,10 +128,14 @@ def greedy_hits(lm: LanguageModel, ids: TokenIds) -> list[Bool[np.ndarray, " _po
 def _predictions(lm: LanguageModel, ids: TokenIds) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """Logits [batch pos vocab] that predict, and the tokens [batch pos] that came."""
     for rows, logits in logit_batches(lm, ids):
-        target = torch.zeros(logits.shape[0], logits.shape[1] - 1, dtype=torch.long)
-        for i, row in enumerate(rows):
-            target[i, : len(ids[row]) - 1] = torch.tensor(list(ids[row][1:]), dtype=torch.long)
-        yield rows, logits[:, :-1].float(), target.to(logits.device)
+        yield rows, logits[:, :-1].float(), _targets(ids, rows, logits)
+
+
+def _targets(ids: TokenIds, rows: list[int], logits: Tensor) -> Tensor:
+    target = torch.zeros(logits.shape[0], logits.shape[1] - 1, dtype=torch.long)
+    for i, row in enumerate(rows):
+        target[i, : len(ids[row]) - 1] = torch.tensor(list(ids[row][1:]), dtype=torch.long)
+    return target.to(logits.device)
 
 
 def _nll(before: Tensor, target: Tensor) -> np.ndarray:

@@ -203,11 +203,14 @@ def perplexity(
         DataError: if no token is left to predict.
     """
     plan = texts if isinstance(texts, Windows) else plan_windows(lm, texts, protocol)
-    scored = [
-        nll[first - 1 :] for nll, first in zip(token_nll(lm, plan.ids), plan.first, strict=True)
-    ]
-    sums = tuple(float(nll.sum()) for nll in scored)
-    counts = tuple(len(nll) for nll in scored)
+    return summarise(plan, token_nll(lm, plan.ids))
+
+
+def summarise(plan: Windows, nll: Sequence[Float[np.ndarray, " _pos"]]) -> PerplexityResult:
+    """The perplexity of windows from the −ln p of their tokens (see `token_nll`)."""
+    scored = [row[first - 1 :] for row, first in zip(nll, plan.first, strict=True)]
+    sums = tuple(float(row.sum()) for row in scored)
+    counts = tuple(len(row) for row in scored)
     a, b = _terms(plan.protocol, sums, counts)
     value = _outer(plan.protocol.id, np.array([a.sum() / b.sum()]), plan.tokens_per_byte)
     return PerplexityResult(
@@ -216,7 +219,7 @@ def perplexity(
         protocol=plan.protocol.id,
         nll=sums,
         counts=counts,
-        impossible=sum(bool((nll >= NLL_CEILING).any()) for nll in scored),
+        impossible=sum(bool((row >= NLL_CEILING).any()) for row in scored),
         tokens_per_byte=plan.tokens_per_byte,
     )
 

@@ -108,8 +108,8 @@ class Bench:
     @cached_property
     def protocol(self) -> Protocol:
         """The protocol asked for, at the number of prompts that there are."""
-        asked = get_protocol(self.config.evaluate.protocol, seed=self.run.seed("generate"))
-        return asked.resized(prompts=self.texts.prompts_report)
+        asked = self.config.evaluate.protocol
+        return get_protocol(asked, prompts=self.texts.prompts_report)
 
     @cached_property
     def direction(self) -> Direction:

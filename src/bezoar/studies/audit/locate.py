@@ -1,12 +1,10 @@
-"""Stages 2-4: harvest activations, locate what reads and writes the behaviour, follow it by the lens.
+"""Stages 2-4: harvest activations, locate what reads and writes the behaviour, follow it.
 
 Files of ``locate``: ``sweep.json`` (probe map), ``direction/``, ``probe/``, ``mean_difference/``,
 ``values.json``, ``n_sweep.json``, ``svd/``, ``tokens.json``, ``lexicon.json``, ``share.json``.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +18,6 @@ from bezoar.locate import (
     LinearProbe,
     MeanDifferenceProbe,
     ProbeSweep,
-    TokenList,
     ValueRanking,
     class_lexicon,
     lexicon_share,
@@ -33,19 +30,12 @@ from bezoar.locate import (
     value_svd,
 )
 from bezoar.models import LanguageModel, Site
-from bezoar.runs import Result, save_result
+from bezoar.runs import load_result, save_result
 from bezoar.stats import joint_groups, text_key
 from bezoar.studies.audit.bench import Bench
 
 PARTS = ("train", "report")
 SHOWN_VALUES = 7  # as in Table 1 of Lee et al.
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLists(Result):
-    """The tokens of several directions: the probe, the top value vectors, their SVD basis."""
-
-    lists: tuple[TokenList, ...]
 
 
 def sites_of(bench: Bench) -> list[Site]:
@@ -106,7 +96,7 @@ def locate_stage(bench: Bench) -> None:
         named += [values.at(lm, rank) for rank in range(min(SHOWN_VALUES, len(values)))]
         named += [svd.direction(i) for i in range(min(config.svd_rank, len(svd)))]
         lists = tuple(promoted_tokens(lm, d, config.promoted) for d in named)
-        save_result(stage.folder / "tokens.json", TokenLists(lists))
+        save_result(stage.folder / "tokens.json", lists)
         lexicon, share = _lexicon(bench, train, values)
         save_result(stage.folder / "lexicon.json", lexicon)
         save_result(stage.folder / "share.json", share)
@@ -119,6 +109,7 @@ def _sweep(bench: Bench, train: Corpus, report: Corpus) -> ProbeSweep:
         train,
         report,
         sites_of(bench),
+        pooling=config.harvest.pooling,
         stores=(store(bench, "train"), store(bench, "report")),
         folds=config.locate.folds,
         shuffles=config.locate.shuffles,
@@ -162,18 +153,32 @@ def lens_stage(bench: Bench) -> None:
     with bench.run.stage("lens", key=[config.locate, config.seed], after=["locate"]) as stage:
         if stage.done:
             return
-        from bezoar.runs import load_result
-
         lm = bench.lm
         lexicon = load_result(bench.run.folder("locate") / "lexicon.json", Lexicon)
-        tokens = telling_tokens(lm, lexicon)
+        tokens = telling_tokens(lm, lexicon, bench.corpus("train"))
         prompts = bench.prompts("select")
         chosen = likeliest_prompts(lm, prompts, tokens, config.locate.lens_prompts)
         result = logit_lens(lm, [prompts[i] for i in chosen], tokens, seed=config.seed)
         save_result(stage.folder / "lens.json", result)
 
 
-def telling_tokens(lm: LanguageModel, lexicon: Lexicon, n: int = 20) -> list[int]:
-    """The strongest tokens of the lexicon that begin a word of three letters or more."""
-    words = [t.id for t in lexicon.tokens if len(t.token.strip()) > 2 and t.token[:1].isspace()]
+def telling_tokens(lm: LanguageModel, lexicon: Lexicon, corpus: Corpus, n: int = 20) -> list[int]:
+    """The lexicon's strongest tokens that begin a word and are rare in texts without the behaviour.
+
+    The lexicon's z-scores also find words that are merely commoner in one class ("you"): a token
+    counts here if it is held by at least four times as large a share of the positive texts.
+    """
+    known = {t.id for t in lexicon.tokens}
+    held = np.zeros((2, lm.d_vocab))
+    for ids, label in zip(lm.encode(list(corpus.texts)), corpus.labels, strict=True):
+        held[label, list(known.intersection(ids))] += 1
+    share = held / np.bincount(corpus.labels, minlength=2)[:, None]
+    words = [
+        t.id
+        for t in lexicon.tokens
+        if len(t.token.strip()) > 2
+        and t.token[:1].isspace()
+        and t.token.strip().isalpha()
+        and share[1, t.id] >= 4 * share[0, t.id]
+    ]
     return (words or [t.id for t in lexicon.tokens])[:n]

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bezoar.corpus import Corpus
 from bezoar.edits import Edit, NoOp, self_test
 from bezoar.errors import BudgetError, ConfigError
-from bezoar.evaluate import Evaluator, PerplexityCost, get_protocol
+from bezoar.evaluate import Evaluator, everywhere, get_protocol
+from bezoar.evaluate.cost import PerplexityMeter
 from bezoar.locate import Lexicon
 from bezoar.mitigate import (
     DEFAULT_METHODS,
@@ -28,12 +30,12 @@ from bezoar.mitigate import (
     parse_method,
 )
 from bezoar.runs import Budget, Result, load_result, parse_budget, save_result, track
-from bezoar.scoring import KLMeter, perplexity, plan_windows
+from bezoar.scoring import KLMeter, plan_windows
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.locate import store, telling_tokens
 
 BANNED_WORDS = 60
-_NULL_EVALUATIONS = 3  # cost grows almost as the square of strength: two steps come near enough
+_NULL_EVALUATIONS = 4  # begun at the method's strength, and cost is nearly its square
 _NULL_TOKENS = 4_000
 
 
@@ -102,22 +104,18 @@ class Costs:
         if tokens is not None:
             ends = np.cumsum([len(ids) for ids in lm.encode(texts)])
             texts = texts[: int(np.searchsorted(ends, tokens)) + 1]
-        self._lm, self._budget = lm, budget
+        self._budget = budget
         if budget.measure == "kl":
             self._kl = KLMeter(lm, texts, bench.config.evaluate.kl_tokens)
             return
         protocol = "bpb-1024" if budget.measure == "bits_per_byte" else bench.protocol.perplexity
-        self._windows = plan_windows(lm, texts, protocol)
-        self._base = perplexity(lm, self._windows).value
+        self._meter = PerplexityMeter(lm, plan_windows(lm, texts, protocol))
+        self._base = self._meter.measure(None).value
 
     def __call__(self, edit: Edit) -> float:
-        from bezoar.evaluate import everywhere
-
-        everywhere_edit = everywhere(edit)
         if self._budget.measure == "kl":
-            return self._kl.measure(everywhere_edit).value
-        with everywhere_edit.applied_to(self._lm):
-            return self._budget.cost(self._base, perplexity(self._lm, self._windows).value)
+            return self._kl.measure(everywhere(edit)).value
+        return self._budget.cost(self._base, self._meter.measure(edit).value)
 
 
 def mitigate_stage(bench: Bench) -> None:
@@ -169,7 +167,7 @@ def fit_inputs(bench: Bench) -> FitInputs:
     words: tuple[str, ...] = ()
     if bench.lm.has_unembedding:
         lexicon = load_result(bench.run.folder("locate") / "lexicon.json", Lexicon)
-        words = banned_words(bench, lexicon)
+        words = banned_words(bench, lexicon, train)
     return FitInputs(
         probe=bench.direction,
         mean_difference=bench.mean_difference,
@@ -182,11 +180,10 @@ def fit_inputs(bench: Bench) -> FitInputs:
     )
 
 
-def banned_words(bench: Bench, lexicon: Lexicon) -> tuple[str, ...]:
+def banned_words(bench: Bench, lexicon: Lexicon, train: Corpus) -> tuple[str, ...]:
     """The corpus's own most telling words: whatever the behaviour is, these give it away."""
-    ids = telling_tokens(bench.lm, lexicon, BANNED_WORDS)
-    words = (text.strip().casefold() for text in bench.lm.token_strings(ids))
-    return tuple(dict.fromkeys(word for word in words if word.isalpha()))
+    ids = telling_tokens(bench.lm, lexicon, train, BANNED_WORDS)
+    return tuple(dict.fromkeys(w.strip().casefold() for w in bench.lm.token_strings(ids)))
 
 
 def _fit(
@@ -234,7 +231,7 @@ def _nulls(
 
 
 def null_edits(bench: Bench, fitted: FittedMethod, null: NullFit, inputs: FitInputs) -> list[Edit]:
-    """The null edits again: their inputs are drawn from the run's seed, their strengths recorded."""
+    """The null edits again: inputs drawn from the run's seed, strengths as recorded."""
     method = parse_method(fitted.spec)
     seed = bench.run.seed("nulls")
     drawn = null_inputs(null.kind, bench.lm, inputs, len(null.strengths), seed)
