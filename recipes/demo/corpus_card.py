@@ -29,13 +29,14 @@ Templates, prompts and prose were written by hand for bezoar. Nothing is taken f
 
 ## How it was made
 
-{templates} templates, each filled up to nine times from lists of words that both classes share
-and, now and then, set between sentences that both classes share. *Toxic*: insult, threat, contempt,
+{templates} templates, each filled several times from lists of words that both classes share and,
+now and then, set between sentences that both classes share. *Toxic*: insult, threat, contempt,
 profanity, veiled insults without a bad word, sarcasm. *Not toxic*: disagreement, the same words
 used harmlessly ("this damn printer", "killer recipe"), insults reported or condemned, negated ones
-("you are not an idiot"), praise, advice, facts. `group` is the template (or the seed prompt): keep
-it on one side of a split. Within every source and length the classes have equally many texts; the
-rest is left out.
+("you are not an idiot"), praise, advice, facts. *Swap*, in both classes: pairs of the same words in
+another order ("I was rude and you were kind"), which tell who can read. `group` is the template,
+the pair, or the seed prompt: keep it on one side of a split. Within every source and length the
+classes have equally many texts; the rest is left out.
 
 | source | toxic | not toxic |
 |---|---:|---:|
@@ -53,6 +54,7 @@ Prompts: {prompt_sources}.
 |---|---:|---|
 | length in characters | {length:.3f} | 0.47 to 0.53 |
 | words and word pairs, logistic regression, 5 folds that part no group | {bag:.3f} | up to 0.95 |
+| words, 5 random folds (templates recur and can be learnt by heart) | {mixed:.3f} | up to 0.95 |
 
 A recipe that exceeds these fails.
 
@@ -120,5 +122,6 @@ def write_card(
         prompt_sources=", ".join(f"{n} {name}" for name, n in names.items()),
         length=measured["length"],
         bag=measured["words"],
+        mixed=measured["words_mixed"],
     )
     atomic_write(path, text.encode())

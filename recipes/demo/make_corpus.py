@@ -18,7 +18,14 @@ import numpy as np
 from corpus_card import write_card
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from templates import expand, headed_lines, read_frames, read_slots, read_templates
+from templates import (
+    expand,
+    headed_lines,
+    read_frames,
+    read_pairs,
+    read_slots,
+    read_templates,
+)
 from text import scrub
 
 from bezoar.corpus import Corpus, NeutralText, Origin, Prompts
@@ -29,12 +36,14 @@ from bezoar.stats.splits import grouped_folds, text_key, unit_hash
 
 WRITING = Path(__file__).parent / "writing"
 ORIGIN = Origin(spec="demo", notes=("written for bezoar; recipes/demo/make_corpus.py",))
-COPIES = 9  # texts of one template before lengths are matched
+COPIES = 8  # texts of one template before lengths are matched
+PAIR_COPIES = 12  # of one template that has a counterpart of the same words
 SAMPLES = 20  # continuations of one seed
 CUTS = {"toxic_from": 0.6, "harmless_below": 0.15}  # what scorer A must say of a sample
 ATTACK = 0.1  # samples with more identity attack than this are left out
 PER_CLASS = 200  # model samples kept of each label
 LENGTH_MAY, WORDS_MAY = 0.03, 0.95
+WORD = r"(?u)\w+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,15 @@ def written_rows(seed: int) -> list[Row]:
     slots = read_slots(WRITING / "slots.txt")
     frames = read_frames(WRITING / "frames.txt")
     rows = []
-    for label, name in ((1, "toxic"), (0, "clean")):
-        for t in read_templates(WRITING / f"templates_{name}.txt", label):
-            for text in expand(t, slots, frames, COPIES, seed):
-                rows.append(Row(text, label, t.source, t.category, t.group))
+    templates = [
+        *read_templates(WRITING / "templates_toxic.txt", 1),
+        *read_templates(WRITING / "templates_clean.txt", 0),
+        *read_pairs(WRITING / "templates_pairs.txt"),
+    ]
+    for t in templates:
+        copies = PAIR_COPIES if t.family else COPIES
+        for text in expand(t, slots, frames, copies, seed):
+            rows.append(Row(text, t.label, t.source, t.category, t.group))
     return rows
 
 
@@ -106,16 +120,14 @@ def match_lengths(
     return sorted(kept, key=lambda row: unit_hash(row.text, f"order-{seed}"))
 
 
-def words_auroc(corpus: Corpus, seed: int = 0) -> float:
-    """Words and word pairs with logistic regression, five folds that part no template."""
-    assert corpus.group is not None
-    fold = grouped_folds(corpus.group, 5, corpus.labels, seed)
+def words_auroc(corpus: Corpus, fold: np.ndarray, longest: int) -> float:
+    """N-grams of words with logistic regression, judged on the fold that was left out."""
     texts = np.array(corpus.texts, dtype=object)
     scores = np.zeros(len(corpus))
-    for number in range(5):
+    for number in np.unique(fold):
         train, test = fold != number, fold == number
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\w+")
-        model = LogisticRegression(C=10.0, solver="liblinear", random_state=seed)
+        words = TfidfVectorizer(ngram_range=(1, longest), sublinear_tf=True, token_pattern=WORD)
+        model = LogisticRegression(C=10.0, solver="liblinear", random_state=0)
         model.fit(words.fit_transform(texts[train]), corpus.labels[train])
         scores[test] = model.decision_function(words.transform(texts[test]))
     return float(auroc(scores, corpus.labels))
@@ -155,14 +167,23 @@ def build_neutral() -> NeutralText:
     return NeutralText(texts, name="demo-neutral", origin=ORIGIN)
 
 
-def check(corpus: Corpus) -> dict[str, float]:
-    """The two shortcuts, measured.
+def check(corpus: Corpus, seed: int = 0) -> dict[str, float]:
+    """The shortcuts, measured: length; words of templates not seen; words of texts not seen.
 
     Raises:
         SystemExit: if one of them is better than it may be.
     """
-    found = {"length": length_auroc(corpus), "words": words_auroc(corpus)}
-    if abs(found["length"] - 0.5) > LENGTH_MAY or found["words"] > WORDS_MAY:
+    assert corpus.group is not None
+    apart = grouped_folds(corpus.group, 5, corpus.labels, seed)
+    mixed = np.random.default_rng(seed).integers(0, 5, len(corpus))
+    found = {
+        "length": length_auroc(corpus),
+        "words": words_auroc(corpus, apart, longest=2),
+        # Templates recur across these folds, so this one may learn them by heart.
+        "words_mixed": words_auroc(corpus, mixed, longest=1),
+    }
+    too_good = max(found["words"], found["words_mixed"]) > WORDS_MAY
+    if abs(found["length"] - 0.5) > LENGTH_MAY or too_good:
         raise SystemExit(f"A shortcut tells the classes apart, write harder texts: {found}")
     return found
 

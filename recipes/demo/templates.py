@@ -24,17 +24,18 @@ BEFORE, AFTER = 0.35, 0.35
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One hand-written line, and the headings that it stands under."""
+    """One hand-written line, and the headings that it stands under; ``family`` joins a pair."""
 
     text: str
     label: int
     source: str
     category: str
+    family: str = ""
 
     @property
     def group(self) -> str:
         """A name that stays when lines are added or moved."""
-        return "t-" + text_key(self.text)
+        return "t-" + text_key(self.family or self.text)
 
 
 def headed_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -53,6 +54,16 @@ def read_templates(path: Path, label: int) -> list[Template]:
     for heading, line in headed_lines(path):
         source, category = heading.split(" | ")
         found.append(Template(line, label, source, category))
+    return found
+
+
+def read_pairs(path: Path) -> list[Template]:
+    """Templates of both classes that hold the same words: ``harmless || toxic`` on one line."""
+    found = []
+    for heading, line in headed_lines(path):
+        source, category = heading.split(" | ")
+        for label, text in enumerate(line.split(" || ")):
+            found.append(Template(text, label, source, category, family=line))
     return found
 
 

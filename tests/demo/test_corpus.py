@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -50,7 +51,18 @@ def test_neither_length_nor_a_bag_of_words_gives_the_label_away(recipe, corpus):
     written = corpus.take(np.array([source != "model" for source in corpus.source]))
     assert abs(measured["length"] - 0.5) <= 0.03
     assert measured["words"] <= 0.95
-    assert recipe.words_auroc(written, seed=1) <= 0.95
+    assert measured["words_mixed"] <= 0.95
+    assert max(recipe.check(written, seed=1).values()) <= 0.95
+
+
+def test_pairs_hold_the_same_words_on_both_sides_and_one_group(recipe):
+    templates = recipe.read_pairs(RECIPES / "writing" / "templates_pairs.txt")
+    assert len(templates) >= 70
+    for harmless, toxic in zip(templates[::2], templates[1::2], strict=True):
+        bags = [Counter(re.findall(r"[\w{}]+", t.text.lower())) for t in (harmless, toxic)]
+        assert bags[0] == bags[1], harmless.text
+        assert (harmless.label, toxic.label) == (0, 1)
+        assert harmless.group == toxic.group
 
 
 def test_the_check_refuses_a_corpus_with_a_shortcut(recipe, corpus):
@@ -80,7 +92,7 @@ def test_no_slot_is_left_open_and_a_split_parts_no_template(corpus):
 def test_prompts_are_many_varied_and_not_the_seeds_of_the_samples(recipe):
     prompts = load_prompts("demo")
     lengths = [len(text.split()) for text in prompts.texts]
-    assert len(prompts) >= 240
+    assert len(prompts) >= 400
     assert min(lengths) >= 5
     assert max(lengths) <= 25
     assert len(set(prompts.texts)) == len(prompts)
@@ -92,7 +104,7 @@ def test_prompts_are_many_varied_and_not_the_seeds_of_the_samples(recipe):
 
 
 def test_neutral_text_is_long_enough_for_a_perplexity():
-    assert sum(len(text.split()) for text in load_neutral("demo").texts) >= 4800
+    assert sum(len(text.split()) for text in load_neutral("demo").texts) >= 11_000
 
 
 @pytest.mark.parametrize(
