@@ -1,4 +1,4 @@
-"""The audit: texts → activations → findings → edits → scorecard → report, one stage after the other.
+"""The audit: texts → activations → findings → edits → scorecard → report, stage after stage.
 
 Each stage reads the files of the stages before it and writes its own, so that a run can be stopped
 and taken up anywhere, and each can be run alone.

@@ -1,4 +1,4 @@
-"""Stage 1, explore: read the texts, look at them, and set the halves aside before anything is fitted.
+"""Stage 1, explore: read the texts, look at them, set the halves aside before anything is fitted.
 
 Files: ``exploration.json``, ``cleaning.json``, ``texts.json``; ``train``, ``select``, ``report``,
 ``prompts-select``, ``prompts-report``, ``neutral-select``, ``neutral-report`` as parquet.
@@ -106,7 +106,7 @@ def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Promp
     report = prompts.take(second[:report_n], note="report half")
     if min(len(select), len(report)) < 4:
         raise DataError(
-            f"{len(prompts)} prompts leave {len(select)} to choose by and {len(report)} to report on.",
+            f"{len(prompts)} prompts leave {len(select)} to choose by, {len(report)} to report on.",
             hint="Give at least 20 prompts.",
         )
     return select, report

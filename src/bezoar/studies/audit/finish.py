@@ -161,7 +161,8 @@ def _lines(
     yield f"toxicity    {base['toxicity']} by {card.report_scorer}"
     yield f"perplexity  {base['perplexity']}"
     yield f"read best   {probe.site}, AUROC {probe.auroc}"
-    yield f"methods     {len(bench.config.mitigate.methods)} asked, budget {bench.config.mitigate.budget}"
+    tried = [row for row in card.rows if row.kind == "method"]
+    yield f"methods     {len(tried)} compared, budget {bench.config.mitigate.budget}"
     if best is None:
         yield "best        no method that folds lowers toxicity on the selection prompts"
     else:

@@ -6,6 +6,8 @@ Files of ``locate``: ``sweep.json`` (probe map), ``direction/``, ``probe/``, ``m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bezoar.activations import ActivationStore, harvest
@@ -18,6 +20,7 @@ from bezoar.locate import (
     LinearProbe,
     MeanDifferenceProbe,
     ProbeSweep,
+    TokenList,
     ValueRanking,
     class_lexicon,
     lexicon_share,
@@ -30,12 +33,19 @@ from bezoar.locate import (
     value_svd,
 )
 from bezoar.models import LanguageModel, Site
-from bezoar.runs import load_result, save_result
+from bezoar.runs import Result, load_result, save_result
 from bezoar.stats import joint_groups, text_key
 from bezoar.studies.audit.bench import Bench
 
 PARTS = ("train", "report")
 SHOWN_VALUES = 7  # as in Table 1 of Lee et al.
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLists(Result):
+    """The tokens of several directions: the probe, the top value vectors, their SVD basis."""
+
+    lists: tuple[TokenList, ...]
 
 
 def sites_of(bench: Bench) -> list[Site]:
@@ -96,7 +106,7 @@ def locate_stage(bench: Bench) -> None:
         named += [values.at(lm, rank) for rank in range(min(SHOWN_VALUES, len(values)))]
         named += [svd.direction(i) for i in range(min(config.svd_rank, len(svd)))]
         lists = tuple(promoted_tokens(lm, d, config.promoted) for d in named)
-        save_result(stage.folder / "tokens.json", lists)
+        save_result(stage.folder / "tokens.json", TokenLists(lists))
         lexicon, share = _lexicon(bench, train, values)
         save_result(stage.folder / "lexicon.json", lexicon)
         save_result(stage.folder / "share.json", share)
