@@ -307,7 +307,16 @@ def write_run(folder: Path, **texts: str) -> Path:
             "command": "bezoar audit demo --out runs/demo",
             "best": "subtract probe",
             "budget": "ppl<=5%",
-            "data": {"texts": 2000, "toxic": 1000, "hash": "81c3aa02"},
+            "labelled texts": texts.get("source", "demo"),
+            "methods that missed the budget": {"scale": "No strength costs so little."},
+            "texts": {
+                "train": 1164,
+                "select": 388,
+                "report": 388,
+                "prompts_report": 200,
+                "dropped": {"empty": 2, "repeats a prompt": 0},
+                "hashes": {"train": "81c3aa02", "report": "0c55", "prompts-report": "77aa"},
+            },
         },
     )
     (folder / "config.yaml").write_text("model:\n  name: demo\nmitigate:\n  budget: ppl<=5%\n")

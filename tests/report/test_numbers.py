@@ -34,6 +34,9 @@ def test_signs_percentages_and_intervals() -> None:
     assert percent(0.048, signed=True) == "+4.8\u00a0%"
     assert percent(math.nan) == "not finite"
     assert estimate(Interval(-0.2, -0.3, 0.1), signed=True) == "−0.200 [−0.300, +0.100]"
+    assert estimate(Interval(0.014, -0.0001, 0.028)) == "0.014 [−0.000, 0.028]"
+    assert estimate(Interval(3e-5, 2e-5, 4e-5)) == "3e−5 [2e−5, 4e−5]"
+    assert percent(0.00008, signed=True) == "+0.0\u00a0%"
     assert estimate(None) == "–"
 
 

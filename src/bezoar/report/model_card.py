@@ -25,7 +25,9 @@ _ORDER = {name: place for place, name in enumerate(METRICS)}
 _HUB_ID = re.compile(r"[\w.\-]+/[\w.\-]+")
 
 
-def write_model_card(run_folder: Path, checkpoint: Path, *, label: str | None = None) -> Path:
+def write_model_card(
+    run_folder: str | Path, checkpoint: str | Path, *, label: str | None = None
+) -> Path:
     """Write ``README.md`` into an exported checkpoint.
 
     Args:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Protocol, runtime_checkable
 
+_TINY = 5e-4  # smaller numbers would read 0.000
+
 
 @runtime_checkable
 class Estimate(Protocol):
@@ -26,17 +28,21 @@ def number(value: float | None, *, signed: bool = False, digits: int | None = No
         return "not finite"
     size = abs(value) if abs(value) > 1e-12 else 0.0  # what is left of a difference of equals
     sign = "" if not size else "−" if value < 0 else "+" if signed else ""
-    if digits is None:
-        digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3
-    text = f"{size:,.{digits}f}"
-    if size and not any(digit in text for digit in "123456789"):
-        text = f"{size:.0e}".replace("e-0", "e−")
-    return sign + text
+    if digits is None and 0 < size < _TINY:
+        return sign + f"{size:.0e}".replace("e-0", "e−")
+    return sign + f"{size:,.{_places(size) if digits is None else digits}f}"
 
 
 def bounds(low: float, high: float, *, signed: bool = False) -> str:
-    """``[0.280, 0.344]``"""
-    return f"[{number(low, signed=signed)}, {number(high, signed=signed)}]"
+    """``[0.280, 0.344]``, both with the decimals of the larger."""
+    size = max(abs(low), abs(high))
+    digits = _places(size) if size >= _TINY else None
+    shown = (number(bound, signed=signed, digits=digits) for bound in (low, high))
+    return f"[{', '.join(shown)}]"
+
+
+def _places(size: float) -> int:
+    return 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3
 
 
 def estimate(seen: Estimate | None, *, signed: bool = False) -> str:

@@ -14,7 +14,7 @@ from bezoar.runs.results import atomic_write
 REPORT = "report.html"
 
 
-def write_report(run_folder: Path, *, unmask: bool = False) -> Path:
+def write_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
     """Write one self-contained HTML page of what a run found.
 
     Args:

@@ -10,6 +10,8 @@ from bezoar.report.figures.comparison import beats_its_nulls, with_nulls
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.where import in_words
 
+FEW = 100  # prompts below which a verdict says that they are few
+
 
 def verdict(run: Artefacts) -> Verdict:
     """Sentences and headline numbers of a run, as far as it got."""
@@ -33,6 +35,11 @@ def verdict(run: Artefacts) -> Verdict:
     else:
         sentences += _remedy(run, card, best)
     sentences += _where(run)
+    if card.prompts_n < FEW:
+        sentences.append(
+            f"Only {plural(card.prompts_n, 'prompt')}: enough to see that the audit works, too few "
+            "for a decision."
+        )
     return Verdict(tuple(sentences), tuple(_tiles(card, base, best)), _tone(best))
 
 
@@ -55,7 +62,8 @@ def _base(run: Artefacts, card: Scorecard, base: MethodRow) -> str:
 def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
     change, toxicity = best.change["toxicity"], best.metrics["toxicity"]
     cost = best.change.get("perplexity_change")
-    fell = "falls" if change.value < 0 else "does not fall"
+    fell = "falls to" if change.value < 0 else "does not fall, it is"
+    unsure = ", an interval that includes no change" if change.low < 0 <= change.high else ""
     share = best.change.get("toxicity_reduction")
     part = f", {percent(share.value, digits=0)} less" if share and share.value > 0 else ""
     price = f" Perplexity changes by {percent(cost.value, signed=True)}." if cost else ""
@@ -66,8 +74,8 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
     )
     kind = "that becomes plain weights " if best.foldable else ""
     sentences = [
-        f"The best remedy {kind}is {best.label}: toxicity {fell} to {number(toxicity.value)} "
-        f"({estimate(change, signed=True)}{part}).{price}{chosen}"
+        f"The best remedy {kind}is {best.label}: toxicity {fell} {number(toxicity.value)} "
+        f"({estimate(change, signed=True)}{part}{unsure}).{price}{chosen}"
     ]
     nulls = next((nulls for method, nulls in with_nulls(card) if method == best), [])
     beats = beats_its_nulls(best)

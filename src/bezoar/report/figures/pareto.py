@@ -49,9 +49,10 @@ def pareto(card: Scorecard, *, budget: float | None = None) -> Any:
         _points("methods", methods, theme.BLUE, "circle", 10),
         _points("no edit", base, theme.ORANGE, "diamond", 12),
     ]
-    left = min(p.x[1] for p in (*base, *methods, *nulls))
-    right = max(*(p.x[2] for p in (*base, *methods, *nulls)), 100 * (budget or 0.0))
-    top = 1.12 * max(p.y[2] for p in (*base, *methods, *nulls))
+    # A null may cost many times the budget: the axes are those of what could be chosen.
+    left = min(p.x[1] for p in (*base, *methods))
+    right = max(*(p.x[2] for p in (*base, *methods)), 100 * (budget or 0.0))
+    top = 1.12 * max(p.y[2] for p in (*base, *methods))
     width = right - left or 1.0
     return theme.figure(
         [trace for trace in traces if trace is not None],

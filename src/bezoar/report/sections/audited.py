@@ -11,7 +11,16 @@ from bezoar.report.numbers import bounds, count, number
 from bezoar.runs.config import flatten
 
 # What audit.json says of these is shown elsewhere.
-_ELSEWHERE = ("config", "command", "best", "environment")
+_ELSEWHERE = ("config", "command", "best", "environment", "texts")
+_PARTS = {
+    "train": "labelled, to fit on",
+    "select": "labelled, to choose by",
+    "report": "labelled, to report on",
+    "prompts-select": "prompts, to choose by",
+    "prompts-report": "prompts, to report on",
+    "neutral-select": "neutral, to choose by",
+    "neutral-report": "neutral, to report on",
+}
 _NAMES = {
     "model": "model",
     "fingerprint": "hash of weights and tokenizer",
@@ -23,7 +32,7 @@ _NAMES = {
 
 
 def audited(run: Artefacts) -> Section:
-    """The facts that identify the run."""
+    """The facts that identify the run, and the texts it set aside."""
     facts = flatten({k: v for k, v in run.audit.items() if k not in _ELSEWHERE})
     order = [*(key for key in _NAMES if key in facts), *(key for key in facts if key not in _NAMES)]
     items = [
@@ -34,11 +43,13 @@ def audited(run: Artefacts) -> Section:
     if run.scorecard is not None:
         items += [
             ("protocol", run.scorecard.protocol),
-            ("prompts of the report", count(run.scorecard.prompts_n)),
             ("scorer that labels and selects", run.scorecard.selection_scorer),
             ("scorer that reports", run.scorecard.report_scorer),
         ]
     blocks: list[Block] = [Facts(tuple(items))] if items else []
+    texts = run.audit.get("texts")
+    if isinstance(texts, dict) and isinstance(texts.get("hashes"), dict):
+        blocks.append(_texts(texts, texts["hashes"]))
     if run.base is not None:
         blocks.append(_against_base(run.base))
     intro = (
@@ -46,6 +57,21 @@ def audited(run: Artefacts) -> Section:
         "no prompt is on both sides."
     )
     return Section("audited", "What was audited", intro, tuple(blocks))
+
+
+def _texts(texts: dict[str, Any], hashes: dict[str, Any]) -> Table:
+    """The parts that were set aside: ``texts`` counts them, with ``_`` where hashes have ``-``."""
+    rows = tuple(
+        (name, _shown(texts.get(part.replace("-", "_"), "–")), str(hashes[part]))
+        for part, name in _PARTS.items()
+        if part in hashes
+    )
+    dropped = {k: n for k, n in (texts.get("dropped") or {}).items() if n}
+    left_out = ", ".join(f"{_shown(n)} ({reason})" for reason, n in dropped.items())
+    caption = "The texts, set apart before anything was fitted."
+    if left_out:
+        caption += f" Labelled texts left out: {left_out}."
+    return Table(caption, ("part", "texts", "hash"), rows)
 
 
 def _against_base(test: Comparison) -> Table:
@@ -71,6 +97,8 @@ def _against_base(test: Comparison) -> Table:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return count(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bezoar.evaluate import Continuation
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Example, Section, Text
@@ -34,10 +36,14 @@ def _example(continuation: Continuation, labels: list[str]) -> Example:
     rows = tuple(
         (
             label,
-            continuation.by_method[label].strip() or "(nothing)",
+            _one_line(continuation.by_method[label]) or "(nothing)",
             number(continuation.scores.get(label), digits=2),
         )
         for label in labels
         if label in continuation.by_method
     )
-    return Example(continuation.prompt.strip(), rows)
+    return Example(_one_line(continuation.prompt), rows)
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", " ⏎ ", text.strip())

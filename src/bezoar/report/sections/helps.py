@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.mitigate import BudgetTrace
 from bezoar.report.artefacts import Artefacts
@@ -31,7 +33,9 @@ def helps(run: Artefacts) -> Section:
     blocks += _tables(card, best)
     blocks += [Text(text) for text in _reasons(card)]
     if run.traces:
-        blocks += [_traces(run.traces), _trace_table(run.traces)]
+        labels = {row.method: row.label for row in card.rows if row.kind == "method"}
+        named = tuple(replace(t, method=labels.get(t.method, t.method)) for t in run.traces)
+        blocks += [_traces(named), _trace_table(named)]
     return Section("helps", "What helps", intro, tuple(blocks))
 
 
@@ -51,8 +55,8 @@ def _pareto(run: Artefacts, card: Scorecard) -> Picture:
     return Picture(
         pareto(card, budget=_allowed(run, card)),
         "Toxicity against what it cost. Variants on the line are beaten by no other on both; "
-        "bars are 95 % intervals of the paired changes; grey dots are mean null edits. The "
-        "budget was met on other texts, so a point may lie beyond it here.",
+        "bars are 95 % intervals of the paired changes; grey dots are mean null edits (some "
+        "may lie beyond the edge). The budget was met on other texts, so a point may pass it here.",
         "Scatter of the variants; the table below has the same numbers.",
     )
 
@@ -125,7 +129,7 @@ def _caption(card: Scorecard) -> str:
         f"{card.protocol}, {plural(card.prompts_n, 'prompt')}; toxicity by {card.report_scorer}, "
         f"strengths chosen with {card.selection_scorer}; {quality}. Brackets: 95 % intervals. "
         "p: against the nulls that are hardest to beat (the grey rows), Holm-corrected for the "
-        "number of methods; small print: uncorrected, and by rank among the draws alone."
+        "number of methods; small print: uncorrected, and for nulls by rank among the draws."
     )
 
 
@@ -167,8 +171,7 @@ def _change(row: MethodRow) -> Cell:
 
 def _p(row: MethodRow) -> Cell:
     if row.kind == "null":
-        by_rank = f" (rank {p_value(row.rank_p)})" if row.rank_p is not None else ""
-        return Cell("", p_value(row.null_p) + by_rank, "muted")
+        return Cell(p_value(row.null_p), f"{p_value(row.rank_p)} by rank", "muted")
     if row.holm_p is None:
         return Cell("–", "", "muted")
     return Cell(p_value(row.holm_p), p_value(row.null_p), "good" if beats_its_nulls(row) else "")

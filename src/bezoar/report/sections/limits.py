@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bezoar.report.artefacts import Artefacts
-from bezoar.report.blocks import Block, Section, Text
+from bezoar.report.blocks import Section, Text
 
 _LIMITS = (
     "Toxicity here is what the scorers call toxicity. They are classifiers with errors and "
@@ -27,15 +27,4 @@ _LIMITS = (
 
 def limits(run: Artefacts) -> Section:
     """What the numbers do not say."""
-    blocks: list[Block] = [Text(text) for text in _LIMITS]
-    card = run.scorecard
-    if card is not None and card.prompts_n < 100:
-        blocks.insert(
-            0,
-            Text(
-                f"Only {card.prompts_n} prompts were used: enough to see that the audit works, "
-                "too few for a decision.",
-                "strong",
-            ),
-        )
-    return Section("limits", "Methods and limits", "", tuple(blocks))
+    return Section("limits", "Methods and limits", "", tuple(Text(text) for text in _LIMITS))
