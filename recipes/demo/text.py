@@ -1,8 +1,8 @@
 """The training text of the demo assets: which public sets, scrubbed, with a fifth reserved by hash.
 
-The sets are found below ``--data-root`` by the names in ``SOURCES`` (parquet files). The
-reserve is cut first, ``bezoar.stats.splits.is_reserved`` deciding by the text alone; what remains is
-scrubbed of e-mail addresses, phone numbers, links and user handles before it is tokenised.
+The sets are found below ``--data-root`` by the names in ``SOURCES`` (parquet files). The reserve is
+cut first, ``bezoar.stats.splits.is_reserved`` deciding by the text alone; what remains is scrubbed
+of e-mail addresses, phone numbers, links and user handles before it is tokenised.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _wikitext(table: dict[str, list[str | None]]) -> Iterator[tuple[str, int]]:
 
 
 def rows(source: Source, root: Path) -> Iterator[tuple[str, int]]:
-    """Yield ``(text, toxic)`` of one set, verbatim, in file order. Toxic is 0 where not labelled."""
+    """Yield ``(text, toxic)`` of a set, verbatim, in file order; toxic is 0 where unlabelled."""
     table = pq.read_table(root / source.file).to_pydict()
     if source.name.startswith("reddit"):
         pairs = _reddit(table)

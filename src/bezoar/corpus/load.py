@@ -54,7 +54,8 @@ def load_corpus(
         threshold: for score columns: 1 from this score on.
         source: column for results by source. So are ``category``, ``split`` and ``group``.
         data_root: where relative paths start, and what recorded paths are relative to.
-        reserved_only: keep the fifth of the texts that no demo asset was trained on.
+        reserved_only: keep the fifth of the texts that no demo asset was trained on (of "demo",
+            which is not training text, everything).
         limit: keep this many texts, drawn by ``seed``, as many of each label as there are.
 
     Raises:
