@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import time
 from pathlib import Path
@@ -171,7 +170,7 @@ def save_checkpoint(path: Path, model, optims, step: int, curve: list, seconds: 
         "seconds": seconds,
     }
     torch.save(state, path.with_suffix(".tmp"))
-    os.replace(path.with_suffix(".tmp"), path)
+    path.with_suffix(".tmp").replace(path)
 
 
 def train(tokens: np.ndarray, vocab: int, steps: int, work: Path, seed: int):
@@ -215,9 +214,7 @@ def train(tokens: np.ndarray, vocab: int, steps: int, work: Path, seed: int):
             rate = (step + 1) * BATCH * CONTEXT / seconds
             print(f"step {step + 1}/{steps} loss {loss.item():.3f} {rate:.0f} tok/s", flush=True)
         if time.monotonic() - saved_at > 300:
-            save_checkpoint(
-                checkpoint, model, optims, step + 1, curve, time.process_time() - began
-            )
+            save_checkpoint(checkpoint, model, optims, step + 1, curve, time.process_time() - began)
             saved_at = time.monotonic()
     return model, curve, time.process_time() - began
 

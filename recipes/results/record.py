@@ -1,0 +1,88 @@
+"""Record an audit: its configuration, its summary, and its tables as Markdown.
+
+    python recipes/results/record.py RUN docs/results/NAME
+
+Texts are left out; paths are as the run's configuration has them, relative to its data root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Row = dict[str, Any]
+
+
+def shown(metric: Row | None, digits: int = 3, *, percent: bool = False) -> str:
+    if metric is None:
+        return "–"
+    scale, unit = (100, " %") if percent else (1, "")
+    value, low, high = (f"{scale * metric[k]:.{digits}f}" for k in ("value", "low", "high"))
+    return f"{value}{unit} [{low}, {high}]"
+
+
+def comparison(card: Row) -> list[str]:
+    """One line a variant; of a method's nulls the hardest to beat, which stands first."""
+    lines = ["| variant | strength | toxicity | less by | perplexity | p (nulls, Holm) | folds |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    previous = ""
+    for row in card["rows"]:
+        if row["kind"] == "null" and previous == "null":
+            continue
+        previous = row["kind"]
+        strength = (
+            "–" if row["strength"] is None or previous == "null" else f"{row['strength']:.3g}"
+        )
+        p = "–" if row["holm_p"] is None else f"{row['holm_p']:.3f} ({row['n_draws']} draws)"
+        folds = {True: "yes", False: "no", None: "–"}[row["foldable"]]
+        fixed = previous in ("base", "no-op")
+        less = None if fixed else row["change"].get("toxicity_reduction")
+        cells = (
+            row["label"],
+            strength,
+            shown(row["metrics"]["toxicity"]),
+            shown(less, 0, percent=True),
+            shown(row["metrics"].get("perplexity"), 2),
+            p,
+            folds,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def other_metrics(card: Row) -> list[str]:
+    """Second scorer, divergence, text checks, tasks and side effects of every method."""
+    rows = [row for row in card["rows"] if row["kind"] in ("no-op", "method")]
+    shown_first = {"toxicity", "perplexity", "mean_score", "toxic_share", "empty", "length"}
+    names = [name for name in rows[0]["metrics"] if name not in shown_first]
+    lines = ["| variant | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for row in rows:
+        cells = [shown(row["metrics"].get(name)) for name in names]
+        lines.append(f"| {row['label']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    config = yaml.safe_load((args.run / "config.yaml").read_text())
+    config["data"]["root"] = None
+    config.pop("out", None)
+    (args.out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    shutil.copyfile(args.run / "summary.json", args.out / "summary.json")
+    shutil.copyfile(args.run / "environment.json", args.out / "environment.json")
+    card = json.loads((args.run / "summary.json").read_text())["scorecard"]
+    (args.out / "comparison.md").write_text("\n".join(comparison(card)) + "\n")
+    (args.out / "other.md").write_text("\n".join(other_metrics(card)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
