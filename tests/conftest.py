@@ -24,7 +24,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session", params=FAMILIES)
 def lm(request: pytest.FixtureRequest):
-    """A tiny random LanguageModel of each family the spine is proven on. Do not change its weights."""
+    """A tiny random model of each family the spine is proven on. Do not change its weights."""
     return tiny_model(request.param)
 
 

@@ -13,10 +13,10 @@ from transformers import (
 )
 
 FAMILIES = ("gpt2", "llama", "gpt_neox")
-WORDS = (
-    "the a of and you are is was it I to not this that fool idiot stupid rotten lovely kind good bad "
-    "house tree river day night man woman people think know said will would very so but or as in on"
-).split()
+WORDS = """
+the a of and you are is was it I to not this that fool idiot stupid rotten lovely kind good bad
+house tree river day night man woman people think know said will would very so but or as in on
+""".split()  # noqa: SIM905 (a list of words reads better as text)
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:

@@ -51,7 +51,7 @@ class DataConfig(Section):
     label: str | None = Field(None, description="Column of 0/1 labels; found when empty.")
     source: str | None = Field(None, description="Column naming where each text came from.")
     limit: int = Field(2_000, ge=20, description="Labelled texts at most, balanced by label.")
-    neutral_tokens: int = Field(20_000, ge=256, description="Tokens of neutral text per half.")
+    neutral_tokens: int = Field(8_000, ge=256, description="Tokens of neutral text per half.")
 
 
 class HarvestConfig(Section):
@@ -69,7 +69,7 @@ class LocateConfig(Section):
 
     site: str = Field("-1.resid_post", description="Whose probe gives the direction.")
     folds: int = Field(5, ge=2, description="Of the cross-validation that picks the penalty.")
-    shuffles: int = Field(10, ge=0, description="Shuffled-label probes that form the null.")
+    shuffles: int = Field(39, ge=0, description="Shuffled-label probes that form the null.")
     top_values: int = Field(128, ge=1, description="MLP value vectors kept, by cosine.")
     svd_rank: int = Field(3, ge=1, description="Singular directions of those value vectors.")
     promoted: int = Field(20, ge=1, description="Tokens shown for a direction.")
@@ -84,7 +84,7 @@ class MitigateConfig(Section):
     budget: str = Field("ppl<=5%", description="The cost each method may spend, and spends.")
     max_evaluations: int = Field(8, ge=1, description="Strengths tried for one method.")
     select_prompts: int = Field(100, ge=4, description="Prompts used to choose; never reported.")
-    null_draws: int = Field(10, ge=1, description="Null edits per method, at the same cost.")
+    null_draws: int = Field(6, ge=1, description="Null edits per method and kind of null.")
 
     @field_validator("budget")
     @classmethod
@@ -138,7 +138,7 @@ class AuditConfig(Section):
 
 QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
-    "locate": {"folds": 3, "shuffles": 3, "top_values": 32, "lens_prompts": 4, "resamples": 500},
+    "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8},
     "report": {"continuations": 6},

@@ -67,7 +67,7 @@ def token_nll(lm: LanguageModel, ids: TokenIds) -> list[Float[np.ndarray, " _pos
 
 
 class FinalStates:
-    """The last residual of given tokens, kept, so that what acts there need not run the model again.
+    """The last residual of given tokens, kept: what acts there need not run the model again.
 
     Args:
         lm: the bare model.
