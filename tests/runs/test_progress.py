@@ -7,7 +7,6 @@ import io
 import pytest
 from rich.console import Console
 
-from bezoar.runs import progress as module
 from bezoar.runs.progress import Progress, track
 
 
@@ -35,14 +34,13 @@ def test_a_terminal_sees_the_label_the_count_and_the_rate():
     assert "texts/s" in shown
 
 
-def test_a_log_gets_a_line_for_a_long_loop_and_none_for_a_short_one(monkeypatch):
+def test_a_log_gets_a_line_when_a_loop_begins_and_none_for_loops_within():
     made, file = console(terminal=False)
     with Progress(console=made) as bars:
-        list(bars.track([1], "Short"))
-        monkeypatch.setattr(module, "LONG", 0.0)
-        list(bars.track([1], "Long"))
+        for _ in bars.track([1, 2], "Fitting"):
+            list(bars.track([1], "Generating"))
         bars.note("[bold]as it is")
-    assert file.getvalue() == "Long: 0 s\n[bold]as it is\n"
+    assert file.getvalue() == "Fitting …\n[bold]as it is\n"
 
 
 def test_quiet_is_silent():

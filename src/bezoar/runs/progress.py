@@ -1,4 +1,4 @@
-"""Bars with rate and remaining time on a terminal; elsewhere a line for each long loop.
+"""Bars with rate and remaining time on a terminal; elsewhere a line when a loop begins.
 
 Long loops take `progress: Progress | None` and call `track`, which accepts `None`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
 T = TypeVar("T")
-
-LONG = 5.0
-"""Seconds from which on a loop is worth a line in a log."""
 
 Advance = Callable[[int], None]
 
@@ -64,14 +60,14 @@ class Progress:
         if self._bars is None:
             yield _ignore
             return
-        bars, start = self._bars, monotonic()
+        bars = self._bars
+        if bars.disable and not bars.tasks:  # a log need not know of loops within loops
+            self.note(f"{label} …")
         task = bars.add_task(label, total=total, unit=unit)
         try:
             yield lambda n: bars.advance(task, n)
         finally:
             bars.remove_task(task)
-            if bars.disable and monotonic() - start > LONG:
-                self.note(f"{label}: {monotonic() - start:.0f} s")
 
     def track(
         self, items: Iterable[T], label: str, total: int | None = None, unit: str = "items"
