@@ -22,7 +22,7 @@ audit: install
 
 # One thread a worker: two workers of two threads each would wait for one another.
 test: dev
-	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	$(OFFLINE) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: dev
 	$(BIN)/ruff check .
