@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from bezoar.corpus import Exploration
 from bezoar.errors import ConfigError, did_you_mean
@@ -21,6 +22,7 @@ from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.explore import explore_stage
 from bezoar.studies.audit.finish import AuditSummary, report_stage, summarise
+from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage
 from bezoar.studies.audit.mitigate import Fits, check_methods, mitigate_stage
 
@@ -43,16 +45,31 @@ _RESULTS: dict[str, tuple[str, type[Any]]] = {
     "evaluate": ("evaluate/scorecard.json", Scorecard),
 }
 
-__all__ = ["STAGES", "AuditSummary", "Bench", "run_audit", "run_stages"]
+__all__ = [
+    "STAGES",
+    "AuditForecast",
+    "AuditSummary",
+    "Bench",
+    "forecast_audit",
+    "run_audit",
+    "run_stages",
+]
 
 
-def run_stages(config: AuditConfig, upto: str, *, progress: Progress | None = None) -> Any:
+def run_stages(
+    config: AuditConfig,
+    upto: str,
+    *,
+    progress: Progress | None = None,
+    console: Console | None = None,
+) -> Any:
     """Bring a run up to a stage; finished stages are not repeated.
 
     Args:
         config: what is asked; ``config.out`` is the run folder.
         upto: the last stage, one of `STAGES`.
         progress: where to show it.
+        console: where to say what the job will take, before it begins.
 
     Returns:
         The result of that stage.
@@ -72,6 +89,8 @@ def run_stages(config: AuditConfig, upto: str, *, progress: Progress | None = No
             stage(bench)
             if name == upto:
                 break
+            if name == "explore" and console is not None and "evaluate" not in run.finished():
+                console.print(str(forecast_audit(bench)))
         if upto == "report":
             return summarise(bench)
         if upto == "harvest":
@@ -83,12 +102,12 @@ def run_stages(config: AuditConfig, upto: str, *, progress: Progress | None = No
 
 
 def run_audit(
-    config: AuditConfig, *, progress: Progress | None = None, console: object = None
+    config: AuditConfig, *, progress: Progress | None = None, console: Console | None = None
 ) -> AuditSummary:
     """Run every stage; returns what was found in a few numbers.
 
     Raises:
         BezoarError: of the stage that could not be done; what came before it is kept.
     """
-    summary: AuditSummary = run_stages(config, "report", progress=progress)
+    summary: AuditSummary = run_stages(config, "report", progress=progress, console=console)
     return summary

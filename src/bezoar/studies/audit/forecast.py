@@ -1,0 +1,79 @@
+"""What an audit will take, said before the work begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bezoar.activations import forecast
+from bezoar.mitigate import DEFAULT_METHODS, parse_method
+from bezoar.runs import Result
+from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.locate import PARTS, sites_of
+
+_NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
+_NULL_EVALUATIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AuditForecast(Result):
+    """An estimate of a whole audit; the fits may end early, so it is an upper one.
+
+    Attributes:
+        variants: edits that will be measured, null edits included.
+        tokens: read or written in all, in units of tokens read.
+        seconds: of harvest, fits and measurements, from the time of a small batch.
+        bytes: of activations on disk.
+        peak_memory: bytes, while harvesting.
+    """
+
+    variants: int
+    tokens: int
+    seconds: float
+    bytes: int
+    peak_memory: int
+
+    def __str__(self) -> str:
+        return (
+            f"To do: {self.variants} variants to measure, {self.tokens / 1e6:.1f} million tokens, "
+            f"at most about {self.seconds / 60:.0f} min; {self.bytes / 1e6:.0f} MB on disk, about "
+            f"{self.peak_memory / 1e9:.1f} GB of memory."
+        )
+
+
+def forecast_audit(bench: Bench) -> AuditForecast:
+    """Count what the stages after ``explore`` will read and write, and time a small batch."""
+    config, lm = bench.config, bench.lm
+    texts = [text for part in PARTS for text in bench.corpus(part).texts]
+    harvested = forecast(
+        lm,
+        texts,
+        sites_of(bench),
+        pooling=config.harvest.pooling,
+        dtype=config.harvest.dtype,
+        budget_tokens=config.harvest.budget_tokens,
+        max_tokens=config.harvest.max_tokens,
+    )
+    methods = [
+        parse_method(spec)
+        for name in config.mitigate.methods
+        for spec in (DEFAULT_METHODS if name == "default" else (name,))
+    ]
+    draws = config.mitigate.null_draws
+    nulls = sum((1 + len(method.null_kinds)) * draws for method in methods)
+    variants = 2 + len(methods) + nulls
+    decoding = bench.protocol.decoding
+    prompt = (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
+    written = prompt * decoding.samples * bench.texts.prompts_report
+    chosen = prompt * decoding.samples * bench.texts.prompts_select * len(methods)
+    neutral = config.data.neutral_tokens
+    fits = len(methods) * config.mitigate.max_evaluations * neutral
+    searches = nulls * _NULL_EVALUATIONS * min(neutral, 4_000)
+    measured = variants * (written + bench.texts.neutral_tokens)
+    tokens = int(harvested.tokens + chosen + fits + searches + measured)
+    return AuditForecast(
+        variants=variants,
+        tokens=tokens,
+        seconds=tokens / harvested.tokens_per_second,
+        bytes=harvested.bytes,
+        peak_memory=harvested.peak_memory,
+    )
