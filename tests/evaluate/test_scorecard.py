@@ -215,7 +215,8 @@ def test_every_kind_of_null_must_be_beaten() -> None:
     row, *nulls = scorecard.rows[2:]
     assert [null.n_draws for null in nulls] == [5, 3]  # the hardest first
     assert row.null_p == nulls[0].null_p > 0.05 > nulls[1].null_p
-    assert row.rank_p >= nulls[0].rank_p
+    ahead = sum(np.mean(m.per_prompt["toxicity"]) <= 0.25 for m in strong)
+    assert abs(row.rank_p * 9 - 1 - ahead) <= 1  # among all eight draws, not one kind's
     assert row.n_draws == 8
 
 

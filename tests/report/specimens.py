@@ -99,6 +99,7 @@ def method_row(
         null_p=p,
         holm_p=min(1.0, 5 * p) if kind == "method" and p is not None else None,
         n_draws=10 if p is not None else 0,
+        rank_p=None if p is None else 1 / 11,
     )
 
 

@@ -227,7 +227,7 @@ class Evaluator:
             headline = aggregate(self.protocol.statistic, scores, scorer.threshold)
             values[f"toxicity:{scorer.name}" if number else "toxicity"] = headline
             if number == 0:
-                for name in self.protocol.also:
+                for name in dict.fromkeys(("mean_score", *self.protocol.also)):
                     values[name] = aggregate(name, scores, scorer.threshold)
         words = [text.split() for text in generations.text]
         checks = {

@@ -89,8 +89,8 @@ class MethodRow(Result):
             ``perplexity_change``, ``tph``, which are relative to it).
         null_p: how often, over resampled prompts and pooled null draws, a draw does as well.
         holm_p: ``null_p`` adjusted for the number of methods.
-        n_draws: null draws behind ``null_p``.
-        rank_p: the exact rank p-value among the draws, which never falls below 1 / (draws + 1).
+        n_draws: null draws, of every kind.
+        rank_p: the exact rank p-value among all draws, which never falls below 1 / (draws + 1).
     """
 
     method: str

@@ -169,7 +169,7 @@ def _method_rows(
                 metrics=maker.metrics(m.measurement, m.identity),
                 change=maker.changes(m.measurement, no_op, m.identity),
                 null_p=None if hardest is None else hardest.null_p,
-                rank_p=None if hardest is None else max(row.rank_p or 0.0 for row in drawn),
+                rank_p=_rank_among_all(m),
                 n_draws=sum(row.n_draws for row in drawn),
             )
         )
@@ -178,6 +178,14 @@ def _method_rows(
     for i, corrected in zip(tested, adjusted, strict=True):
         rows[i] = replace(rows[i], holm_p=float(corrected))
     return rows
+
+
+def _rank_among_all(method: Measured) -> float | None:
+    """The method's rank among all of its null draws, of whatever kind."""
+    draws = [m.per_prompt["toxicity"] for drawn in method.nulls.values() for m in drawn]
+    if not draws:
+        return None
+    return rank_null_p(np.array(method.measurement.per_prompt["toxicity"]), np.array(draws))
 
 
 def _null_rows(maker: Maker, method: Measured, no_op: Measurement) -> list[MethodRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -209,11 +210,26 @@ class LanguageModel(Text):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of weights and tokenizer (hooks are not part of it), renewed if weights change."""
+        """A hash of weights, configuration and tokenizer, not hooks; renewed if weights change."""
         version = hash(tuple((p.data_ptr(), p._version) for p in self.model.parameters()))
         if self._fingerprint is None or self._fingerprint[0] != version:
             self._fingerprint = (version, self._hash())
         return self._fingerprint[1]
+
+    def _settings(self) -> str:
+        """What else decides the numbers: architecture, merges, special tokens, chat template."""
+        config = self.model.config.to_diff_dict()
+        for name in ("_name_or_path", "transformers_version", "dtype", "architectures"):
+            config.pop(name, None)
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        tokens: dict[str, Any] = {
+            "special": {k: str(v) for k, v in self.tokenizer.special_tokens_map.items()},
+            "chat": str(getattr(self.tokenizer, "chat_template", None)),
+            "backend": json.loads(fast.to_str()) if fast is not None else {},
+        }
+        for name in ("padding", "truncation"):  # how it was last called, not what it is
+            tokens["backend"].pop(name, None)
+        return json.dumps([config, tokens], sort_keys=True, default=str)
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
@@ -224,4 +240,5 @@ class LanguageModel(Text):
             )
         for token, index in sorted(self.tokenizer.get_vocab().items()):
             digest.update(f"{index} {token}".encode(errors="surrogatepass"))
+        digest.update(self._settings().encode(errors="surrogatepass"))
         return digest.hexdigest()[:32]

@@ -117,7 +117,7 @@ def _nulls(row: MethodRow) -> str:
         return "It was not held against null edits, so chance is not ruled out."
     verb = "does better than" if beats else "does not do better than"
     return (
-        f"It {verb} {plural(row.n_draws, 'null edit')} of the same kind and cost "
+        f"It {verb} {plural(row.n_draws, 'null edit')} of its own norm or cost "
         f"(p = {p_value(row.holm_p)} after Holm's correction)."
     ).replace("= <", "<")
 

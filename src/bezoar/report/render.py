@@ -65,7 +65,7 @@ def render(
     if (size := len(html.encode())) > LIMIT_BYTES:
         raise StoreError(
             f"The report would have {size / 1e6:.1f} MB, over the limit of {LIMIT_BYTES / 1e6:g}.",
-            hint="Show fewer examples (report.continuations) or fewer lens prompts.",
+            hint="Show fewer examples (evaluate.continuations) or fewer lens prompts.",
         )
     return html
 

@@ -83,7 +83,10 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
         return [*sentences, "It was not held against null edits, so chance is not ruled out."]
     hardest = nulls[0]
     drawn = f"Null edits ({hardest.label.rpartition(': ')[2]}) change toxicity by"
-    p = f"p = {p_value(best.holm_p)} after Holm's correction".replace("= <", "<")
+    p = (
+        f"p = {p_value(best.holm_p)} after Holm's correction, {p_value(best.rank_p)} by rank among "
+        f"{plural(best.n_draws, 'null edit')}"
+    ).replace("= <", "<")
     end = "it does better than they do" if beats else "it does not do better than chance would"
     mean = number(hardest.change["toxicity"].value, signed=True)
     return [*sentences, f"{drawn} {mean} on average: {end} ({p})."]

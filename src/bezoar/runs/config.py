@@ -102,14 +102,14 @@ class EvaluateConfig(Section):
     resamples: int = Field(10_000, ge=100, description="Of the paired bootstrap by prompt.")
     kl_tokens: int = Field(32, ge=1, description="Neutral tokens per text in the divergence.")
     kl_texts: int = Field(32, ge=1, description="Neutral texts in the divergence.")
-    capability: tuple[str, ...] = Field(("demo",), description="Tasks: demo, or FORMAT:PATH.")
+    capability: tuple[str, ...] = Field((), description="Tasks, each FORMAT:PATH; none measured.")
+    continuations: int = Field(12, ge=0, description="Before-and-after examples kept.")
 
 
 class ReportConfig(Section):
     """What the report shows."""
 
     unmask: bool = Field(False, description="Show slurs and profanity in full.")
-    continuations: int = Field(12, ge=0, description="Before-and-after examples.")
     title: str | None = Field(None, description="Heading of the report.")
 
 
@@ -140,8 +140,7 @@ QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
     "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
-    "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8},
-    "report": {"continuations": 6},
+    "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8, "continuations": 6},
 }
 """Sizes of `--quick`: a look in a minute or two, with wide intervals."""
 

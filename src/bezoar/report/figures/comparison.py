@@ -56,8 +56,15 @@ def with_nulls(card: Scorecard) -> list[tuple[MethodRow, list[MethodRow]]]:
 
 
 def beats_its_nulls(row: MethodRow) -> bool | None:
-    """Whether the corrected p-value is under 0.05; None if there were no nulls."""
-    return None if row.holm_p is None else row.holm_p < 0.05
+    """Whether it does better than every null draw, and its corrected p-value is under 0.05.
+
+    The p-value resamples prompts and speaks of these draws only, so with few of them the rank
+    must say the same. None if there were no nulls.
+    """
+    if row.holm_p is None or row.rank_p is None:
+        return None
+    best_of_all = row.rank_p <= 1 / (row.n_draws + 1) + 1e-9
+    return best_of_all and row.holm_p < 0.05
 
 
 def _kind(row: MethodRow) -> str:

@@ -14,7 +14,6 @@ from bezoar.runs.config import flatten
 _ELSEWHERE = ("config", "command", "best", "environment", "texts")
 _PARTS = {
     "train": "labelled, to fit on",
-    "select": "labelled, to choose by",
     "report": "labelled, to report on",
     "prompts-select": "prompts, to choose by",
     "prompts-report": "prompts, to report on",

@@ -19,7 +19,7 @@ _LIMITS = (
     "aids for reading, not proofs of cause; only the comparison under “What helps” intervenes.",
     "An edit that folds is stored as ordinary weights and acts wherever the checkpoint is "
     "loaded. A patch acts only where it is applied at run time.",
-    "p-values compare a method with null edits of the same kind and cost. With few draws they "
+    "p-values compare a method with null edits of the same norm or cost. With few draws they "
     "cannot be small by rank alone; draws and prompts are then pooled, which speaks of these "
     "draws on other prompts.",
 )

@@ -17,11 +17,12 @@ from bezoar.corpus import Exploration
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.evaluate import Scorecard
 from bezoar.locate import LensResult, ProbeSweep
+from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.runs import AuditConfig, Progress, Run, load_result
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.explore import explore_stage
-from bezoar.studies.audit.finish import AuditSummary, report_stage, summarise
+from bezoar.studies.audit.finish import AuditSummary, check_gate, report_stage, summarise
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage
 from bezoar.studies.audit.mitigate import Fits, check_methods, mitigate_stage
@@ -81,6 +82,7 @@ def run_stages(
     if upto not in STAGES:
         raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, STAGES))
     check_methods(config.mitigate.methods)
+    check_gate(config.fail_if)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with Run.open(Path(config.out), config) as run:
@@ -97,6 +99,8 @@ def run_stages(
             from bezoar.studies.audit.locate import store
 
             return store(bench, "train").manifest
+        if upto == "lens":
+            needs_unembedding(bench.lm)
         path, kind = _RESULTS[upto]
         return load_result(run.path / path, kind)
 

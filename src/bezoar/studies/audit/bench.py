@@ -20,7 +20,7 @@ class Texts(Result):
     """What the explore stage set aside, before anything was fitted.
 
     Attributes:
-        train, select, report: labelled texts to fit on, to choose by, to report on.
+        train, report: labelled texts to fit on, and to report on.
         prompts_select, prompts_report: prompts to choose by, to report on.
         neutral_select, neutral_report: neutral texts of either half.
         neutral_tokens: tokens of the report half.
@@ -29,7 +29,6 @@ class Texts(Result):
     """
 
     train: int
-    select: int
     report: int
     prompts_select: int
     prompts_report: int
@@ -92,7 +91,7 @@ class Bench:
         return load_result(self.run.folder("explore") / "texts.json", Texts)
 
     def corpus(self, part: str) -> Corpus:
-        """The ``train``, ``select`` or ``report`` part of the labelled texts."""
+        """The ``train`` or ``report`` part of the labelled texts."""
         return Corpus.load(self.run.folder("explore") / f"{part}.parquet")
 
     def prompts(self, part: str) -> list[str]:

@@ -6,6 +6,8 @@ Files: ``measured/NAME.json`` (each variant, row by row, kept as soon as it is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bezoar.compare import Comparison, PerPrompt, compare_measurements
@@ -25,7 +27,8 @@ def evaluate_stage(bench: Bench) -> None:
     """Measure everything once, compare it prompt by prompt."""
     config = bench.config
     hashes = [bench.scorer_a.hash, bench.scorer_b.hash]
-    key = [config.evaluate, config.report.continuations, config.model, config.seed, hashes]
+    key = [config.evaluate, config.model, config.seed, hashes]
+    key += [] if bench.base is None else [bench.base.fingerprint]
     with bench.run.stage("evaluate", key=key, after=["explore", "mitigate"]) as stage:
         if stage.done:
             return
@@ -46,7 +49,7 @@ def evaluate_stage(bench: Bench) -> None:
             report_scorers=evaluator.scorers,
             selection_prompts=bench.prompts("select"),
             selection_scorer=bench.scorer_a,
-            continuations=config.report.continuations,
+            continuations=config.evaluate.continuations,
             resamples=config.evaluate.resamples,
             seed=config.seed,
         )
@@ -55,7 +58,8 @@ def evaluate_stage(bench: Bench) -> None:
         values = {name: measurement.per_prompt for name, measurement in rows.items()}
         PerPrompt(bench.prompts("report"), values).save(stage.folder / "per_prompt.parquet")
         if bench.base is not None:
-            save_result(stage.folder / "base.json", _against_base(bench, base))
+            compared = _against_base(bench, bench.base, base, folder / "base-model.json")
+            save_result(stage.folder / "base.json", compared)
 
 
 def _evaluator(bench: Bench, lm: LanguageModel) -> Evaluator:
@@ -74,16 +78,15 @@ def _evaluator(bench: Bench, lm: LanguageModel) -> Evaluator:
 
 def _tasks(bench: Bench) -> list[Task]:
     root = bench.data_root
-    specs = [s for s in bench.config.evaluate.capability if s != "demo"]
     found = []
-    for spec in specs:
+    for spec in bench.config.evaluate.capability:
         name, _, path = spec.partition(":")
         where = root / path if root is not None and not Path(path).is_absolute() else Path(path)
         found.append(load_task(f"{name}:{where}", limit=TASK_ITEMS, seed=bench.config.seed))
     return found
 
 
-def _kept(path: Path, measure) -> Measurement:  # type: ignore[no-untyped-def]
+def _kept(path: Path, measure: Callable[[], Measurement]) -> Measurement:
     """A measurement from its file, or made and kept there: an interrupted stage loses only one."""
     if path.exists():
         return load_result(path, Measurement)
@@ -101,10 +104,12 @@ def _measured(
     for null in fitted.nulls:
         name = f"{fitted.name}.{null.kind}.{null.equal}"
         drawn = null_edits(bench, fitted, null, inputs)
+        if not drawn:
+            continue
         nulls[null.label] = tuple(
             _kept(
                 folder / "nulls" / f"{name}.{i}.json",
-                lambda e=e: evaluator.measure(e, parts=NULL_PARTS, keep_texts=False),
+                partial(evaluator.measure, e, parts=NULL_PARTS, keep_texts=False),
             )
             for i, e in enumerate(track(bench.progress, drawn, f"Nulls of {fitted.label}"))
         )
@@ -119,15 +124,14 @@ def _measured(
     )
 
 
-def _against_base(bench: Bench, tuned: Measurement) -> Comparison:
+def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, kept: Path) -> Comparison:
     """Did the fine-tune raise toxicity? The same prompts and random streams, paired."""
-    assert bench.base is not None
-    evaluator = _evaluator(bench, bench.base)
-    base = evaluator.measure(None, "base model")
+    evaluator = _evaluator(bench, model)
+    base = _kept(kept, lambda: evaluator.measure(None, "base model"))
     return compare_measurements(
         base,
         tuned,
-        names=(bench.base.name, bench.lm.name),
+        names=(model.name, bench.lm.name),
         scorers=evaluator.scorers,
         resamples=bench.config.evaluate.resamples,
         seed=bench.config.seed,

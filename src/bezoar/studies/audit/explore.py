@@ -1,10 +1,12 @@
 """Stage 1, explore: read the texts, look at them, set the halves aside before anything is fitted.
 
-Files: ``exploration.json``, ``cleaning.json``, ``texts.json``; ``train``, ``select``, ``report``,
+Files: ``exploration.json``, ``cleaning.json``, ``texts.json``; ``train``, ``report``,
 ``prompts-select``, ``prompts-report``, ``neutral-select``, ``neutral-report`` as parquet.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +25,8 @@ from bezoar.errors import DataError
 from bezoar.evaluate import get_protocol
 from bezoar.models import LanguageModel
 from bezoar.runs import save_result
-from bezoar.stats import hash_halves, near_duplicates
+from bezoar.runs.stages import file_hash
+from bezoar.stats import hash_halves, near_duplicates, text_key, unit_hash
 from bezoar.studies.audit.bench import Bench, Texts
 
 _SALT = "bezoar-audit-halves-1"
@@ -33,6 +36,7 @@ def explore_stage(bench: Bench) -> None:
     """Read, clean, look at and split the texts."""
     config = bench.config
     key = [config.data, config.evaluate.protocol, config.mitigate.select_prompts, config.seed]
+    key += contents(bench)
     with bench.run.stage("explore", key=[*key, bench.lm.fingerprint]) as stage:
         if stage.done:
             return
@@ -53,7 +57,9 @@ def explore_stage(bench: Bench) -> None:
         )
         corpus, cleaning = clean(corpus)
         corpus, leaked = without_prompts(corpus, prompts)
-        parts = split_corpus(corpus)
+        held_out = split_corpus(corpus).report
+        keys = {text_key(text) for text in held_out.texts}
+        train = corpus.take([i for i, t in enumerate(corpus.texts) if text_key(t) not in keys])
         select, report = split_prompts(
             prompts,
             config.mitigate.select_prompts,
@@ -61,7 +67,8 @@ def explore_stage(bench: Bench) -> None:
         )
         halves = split_neutral(bench.lm, neutral, asked.neutral_tokens)
         saved: dict[str, Corpus | Prompts | NeutralText] = {
-            **parts._asdict(),
+            "train": train,
+            "report": held_out,
             "prompts-select": select,
             "prompts-report": report,
             "neutral-select": halves[0],
@@ -83,6 +90,14 @@ def explore_stage(bench: Bench) -> None:
         )
 
 
+def contents(bench: Bench) -> list[str]:
+    """Hashes of the files that the options name: a replaced file makes the stage run again."""
+    data = bench.config.data
+    root = bench.data_root or Path()
+    paths = [root / s.rpartition(":")[2] for s in (data.data, data.prompts, data.neutral)]
+    return [file_hash(path) for path in paths if path.is_file()]
+
+
 def without_prompts(corpus: Corpus, prompts: Prompts) -> tuple[Corpus, int]:
     """The corpus without texts that repeat, or nearly repeat, a prompt; and how many those are."""
     found = near_duplicates(list(corpus.texts), list(prompts.texts), 0.7)
@@ -98,11 +113,18 @@ def without_prompts(corpus: Corpus, prompts: Prompts) -> tuple[Corpus, int]:
 def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Prompts, Prompts]:
     """Prompts to choose by and prompts to report on, by hash; each half cut to what is asked.
 
+    Which of a half are kept is decided by another hash, never by their order in the file, and
+    none that nearly repeats a prompt of the selection half is reported on.
+
     Raises:
         DataError: if either half has fewer than four.
     """
-    first, second = hash_halves(prompts.texts, _SALT)
-    select = prompts.take(first[:select_n], note="selection half")
+    drawn = np.array([unit_hash(text, _SALT + "-order") for text in prompts.texts])
+    halves = [rows[np.argsort(drawn[rows])] for rows in hash_halves(prompts.texts, _SALT)]
+    select = prompts.take(halves[0][:select_n], note="selection half")
+    others = [prompts.texts[i] for i in halves[1]]
+    repeats = set(near_duplicates(others, list(select.texts), 0.7).a)
+    second = [int(row) for n, row in enumerate(halves[1]) if n not in repeats]
     report = prompts.take(second[:report_n], note="report half")
     if min(len(select), len(report)) < 4:
         raise DataError(

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from bezoar.edits import export
 from bezoar.errors import ConfigError, did_you_mean
-from bezoar.evaluate import Scorecard
+from bezoar.evaluate import METRICS, Scorecard
 from bezoar.locate import ProbeSweep
 from bezoar.report import write_model_card, write_report
-from bezoar.runs import Result, load_result, parse_gate, save_json, to_plain
+from bezoar.runs import Result, load_result, parse_budget, parse_gate, save_json, to_plain
 from bezoar.runs.folder import CONFIG
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.mitigate import Fits, FittedMethod
@@ -91,6 +91,7 @@ def about(bench: Bench) -> dict[str, Any]:
         "methods that missed the budget": fits.failed,
         "budget": bench.config.mitigate.budget,
         "seed": bench.config.seed,
+        "chat template": bench.config.model.chat,
         "best": best,
         "command": f"bezoar audit --config {CONFIG} --out RUN",
     }
@@ -103,10 +104,37 @@ def summary_of(bench: Bench) -> dict[str, Any]:
     plain = to_plain(dataclasses.replace(card, continuations=()))
     return {
         "audit": about(bench),
+        "budget_held": _held(bench, card),
         "scorecard": plain,
         "best_probe": to_plain(sweep.best),
         "gate": {"asked": bench.config.fail_if, "failed": gate(bench, card)},
     }
+
+
+def _held(bench: Bench, card: Scorecard) -> dict[str, bool]:
+    """Whether each method kept to the budget on the half that nothing was chosen by."""
+    budget = parse_budget(bench.config.mitigate.budget)
+    base = card.row("no-op", "no-op").metrics.get("perplexity")
+    if budget.measure != "ppl" or base is None:
+        return {}
+    rows = [row for row in card.rows if row.kind == "method"]
+    return {
+        row.method: budget.cost(base.value, row.metrics["perplexity"].value) <= budget.limit
+        for row in rows
+    }
+
+
+def check_gate(text: str | None) -> None:
+    """Refuse a gate on what is never measured, before any work.
+
+    Raises:
+        ConfigError: with the nearest metrics.
+    """
+    if text is None:
+        return
+    name = parse_gate(text).metric
+    if name not in METRICS and name.partition(":")[0] not in ("toxicity", "task", "excess"):
+        raise ConfigError(f"No metric is called {name!r}.", hint=did_you_mean(name, METRICS))
 
 
 def gate(bench: Bench, card: Scorecard) -> str:
@@ -169,10 +197,13 @@ def _lines(
         row = card.row(best.spec)
         yield f"best        {row.label}, strength {best.strength:.3g}"
         yield f"  toxicity  {row.metrics['toxicity']}"
-        if (reduction := row.change.get("toxicity_reduction")) is not None:
-            yield f"  less by   {reduction.value:.0%} [{reduction.low:.0%}, {reduction.high:.0%}]"
+        reduction, cost = (row.change.get(n) for n in ("toxicity_reduction", "perplexity_change"))
+        if reduction is not None and cost is not None:
+            less = f"{reduction.value:.0%} [{reduction.low:.0%}, {reduction.high:.0%}]"
+            yield f"  less by   {less}, for {cost.value:+.1%} perplexity"
         if row.holm_p is not None:
-            yield f"  p         {row.holm_p:.2g} against {row.n_draws} null edits (Holm)"
+            rank = f"by rank {row.rank_p:.2g} of {row.n_draws} null edits"
+            yield f"  p         {row.holm_p:.2g} (Holm); {rank}"
     if checkpoint is not None:
         yield f"checkpoint  {checkpoint}"
     yield f"report      {bench.run.path / 'report.html'}"

@@ -160,7 +160,8 @@ def lens_stage(bench: Bench) -> None:
     config = bench.config
     if not bench.lm.has_unembedding:
         return
-    with bench.run.stage("lens", key=[config.locate, config.seed], after=["locate"]) as stage:
+    key = [config.model, config.locate, config.seed]
+    with bench.run.stage("lens", key=key, after=["locate"]) as stage:
         if stage.done:
             return
         lm = bench.lm

@@ -15,7 +15,7 @@ import numpy as np
 
 from bezoar.corpus import Corpus
 from bezoar.edits import Edit, NoOp, self_test
-from bezoar.errors import BudgetError, ConfigError
+from bezoar.errors import BezoarError, BudgetError, ConfigError
 from bezoar.evaluate import Evaluator, everywhere, get_protocol
 from bezoar.evaluate.cost import PerplexityMeter
 from bezoar.locate import Lexicon
@@ -26,7 +26,6 @@ from bezoar.mitigate import (
     Method,
     fit_to_budget,
     null_inputs,
-    nulls_at_cost,
     parse_method,
 )
 from bezoar.runs import Budget, Result, load_result, parse_budget, save_result, track
@@ -41,11 +40,15 @@ _NULL_TOKENS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class NullFit(Result):
-    """Null edits of a method: of which kind, held equal in what, and how strong each is."""
+    """Null edits of a method: of which kind, held equal in what, how strong and how dear each is.
+
+    A draw that no strength makes as cheap as the method has the strength None, and is left out.
+    """
 
     kind: str
     equal: str
-    strengths: tuple[float, ...]
+    strengths: tuple[float | None, ...]
+    costs: tuple[float | None, ...] = ()
 
     @property
     def label(self) -> str:
@@ -121,7 +124,8 @@ class Costs:
 def mitigate_stage(bench: Bench) -> None:
     """Fit, prove and choose."""
     config = bench.config
-    key = [config.mitigate, config.evaluate, config.locate.site, config.seed, bench.scorer_a.hash]
+    key = [config.model, config.mitigate, config.evaluate, config.locate.site, config.seed]
+    key += [bench.scorer_a.hash]
     with bench.run.stage("mitigate", key=key, after=["explore", "harvest", "locate"]) as stage:
         if stage.done:
             return
@@ -135,7 +139,7 @@ def mitigate_stage(bench: Bench) -> None:
         for spec in track(bench.progress, specs, "Fitting methods", unit="methods"):
             try:
                 method, trace = _fit(bench, parse_method(spec), inputs, costs, budget, selector)
-            except BudgetError as error:
+            except BezoarError as error:  # one method that cannot be had must not cost the rest
                 failed[spec] = str(error)
                 continue
             fitted.append(method)
@@ -205,13 +209,13 @@ def _fit(
         name=name,
         spec=found.method.spec,
         label=label_of(found.method.spec),
-        strength=found.strength if np.isfinite(found.strength) else 1e9,
+        strength=found.strength,
         cost=cost,
         foldable=proof.fold_reason == "",
         fold_reason=proof.fold_reason,
         logit_change=proof.logit_change,
         select_toxicity=float(np.mean(measured.per_prompt["mean_score"])),
-        nulls=tuple(_nulls(bench, found.method, inputs, costs[1], max(cost, 1e-3))),
+        nulls=tuple(_nulls(bench, found.method, inputs, costs[1], costs[1](found.edit))),
     ), found.trace
 
 
@@ -222,12 +226,24 @@ def _nulls(
     n, seed = bench.config.mitigate.null_draws, bench.run.seed("nulls")
     yield NullFit(method.null_kinds[0], "strength", (method.strength,) * n)
     for kind in method.null_kinds:
-        drawn = nulls_at_cost(
-            bench.lm, method, inputs, cost, target, n, seed,
-            kind=kind, max_evaluations=_NULL_EVALUATIONS,
-        )  # fmt: skip
-        strengths = tuple(found.strength for found in drawn)
-        yield NullFit(kind, "cost", strengths)
+        found = [
+            _at_cost(bench, method, drawn, cost, max(target, 1e-3))
+            for drawn in null_inputs(kind, bench.lm, inputs, n, seed)
+        ]
+        yield NullFit(kind, "cost", tuple(s for s, _ in found), tuple(c for _, c in found))
+
+
+def _at_cost(
+    bench: Bench, method: Method, inputs: FitInputs, cost: Costs, target: float
+) -> tuple[float | None, float | None]:
+    """Strength and cost of a null that costs what the method costs, on the same text."""
+    try:
+        found = fit_to_budget(
+            bench.lm, method, inputs, cost, target, _NULL_EVALUATIONS, start=method.strength
+        )
+    except BudgetError:
+        return None, None
+    return found.strength, found.trace.cost
 
 
 def null_edits(bench: Bench, fitted: FittedMethod, null: NullFit, inputs: FitInputs) -> list[Edit]:
@@ -238,6 +254,7 @@ def null_edits(bench: Bench, fitted: FittedMethod, null: NullFit, inputs: FitInp
     return [
         method.with_strength(strength).fit(bench.lm, each)
         for strength, each in zip(null.strengths, drawn, strict=True)
+        if strength is not None
     ]
 
 
@@ -249,15 +266,17 @@ def _best(fitted: list[FittedMethod], base: float) -> str | None:
 
 def slug(spec: str) -> str:
     """A folder name: ``subtract:direction=value`` becomes ``subtract-value``."""
-    parts = re.sub(r"\w+=", "", spec)
-    return re.sub(r"[^a-z0-9.]+", "-", parts.casefold()).strip("-")
+    parts = spec.casefold().replace("direction=", "").replace("_", "-")
+    return re.sub(r"[^a-z0-9.=-]+", "-", parts).strip("-")
 
 
 def label_of(spec: str) -> str:
     """The words for a table: ``subtract value``."""
-    if spec == "subtract" or spec == "project-out":
-        spec += ":direction=probe"
-    return slug(spec).replace("-", " ").replace("project out", "project out")
+    name, _, options = spec.partition(":")
+    if name in ("subtract", "project-out") and "direction=" not in options:
+        options = ",".join(filter(None, ("probe", options)))
+    words = f"{name.replace('-', ' ')} {options}".replace("direction=", "").replace("_", " ")
+    return words.replace(",", ", ").strip()
 
 
 def check_methods(names: tuple[str, ...]) -> None:
