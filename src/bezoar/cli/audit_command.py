@@ -43,11 +43,13 @@ def command(
     """
     given = {name: value for name, value in locals().items() if name in opt.KEYS}
     resolved = opt.configure(given, config=config, assignments=assign, quick=quick)
-    begin(resolved, fresh=fresh, update=update)
 
     from bezoar.cli.show import console, progress, show
     from bezoar.errors import GateFailed
-    from bezoar.studies.audit import run_audit
+    from bezoar.studies.audit import check_config, run_audit
+
+    check_config(resolved)
+    begin(resolved, fresh=fresh, update=update)
 
     with progress(quiet, json) as bars:
         summary = run_audit(resolved, progress=bars, console=console(stderr=True))

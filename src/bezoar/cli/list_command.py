@@ -67,4 +67,5 @@ def _sites(model: str | None) -> dict[str, str]:
         every = dict.fromkeys((f"LAYER.{point}" for point in POINTS), "in every layer")
         return every | dict.fromkeys(GLOBAL_POINTS, "once")
     lm = LanguageModel.from_pretrained(model)
-    return {str(site): "" for site in lm.sites(POINTS)}
+    points = [point for point in POINTS if point in lm.anatomy.points()]
+    return {str(site): "" for site in lm.sites([*points, "embed"])}

@@ -39,10 +39,10 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
         quick=given["quick"],
         below=out / CONFIG,
     )
+    from bezoar.studies.audit import check_config, run_stages
+
+    check_config(config)
     begin(config, update=True)
-
-    from bezoar.studies.audit import run_stages
-
     with progress(given["quiet"], given["json"]) as bars:
         result = run_stages(config, upto=name, progress=bars)
     show(result, as_json=given["json"], unmask=config.report.unmask)

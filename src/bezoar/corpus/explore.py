@@ -195,8 +195,9 @@ def _counts(corpus: Corpus) -> tuple[GroupCount, ...]:
 
 
 def _lengths(unit: str, n: np.ndarray, labels: np.ndarray, bins: int = 40) -> Lengths:
-    edges = np.expm1(np.linspace(np.log1p(n.min()), np.log1p(n.max()), bins + 1))
-    edges[0], edges[-1] = n.min(), n.max()  # not lost to rounding
+    # Evenly wide on a log scale; whole lengths of few values would give bins of no width.
+    edges = np.expm1(np.linspace(np.log1p(n.min()), np.log1p(max(n.max(), n.min() + 1)), bins + 1))
+    edges[0], edges[-1] = n.min(), max(n.max(), n.min() + 1)  # not lost to rounding
     sides = [n[labels == label] for label in (0, 1)]
     counts = [np.histogram(side, bins=edges)[0] for side in sides]
     return Lengths(

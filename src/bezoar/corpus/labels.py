@@ -100,7 +100,8 @@ def binary_labels(
     if None in read:
         raise DataError(
             f"{where}: labels must be binary (0/1 or true/false), seen {_seen(cells)}.",
-            hint="Say which value is positive (positive=…), or from which score on (threshold=…).",
+            hint="Say which value is positive (--set data.positive=…), or from which score on "
+            "(--set data.threshold=…).",
         )
     return np.array(read, dtype=np.int8)
 

@@ -137,7 +137,7 @@ def _column_name(found: Found, asked: str | None, names: tuple[str, ...], what: 
         seen = ", ".join(repr(column) for column in there or table.columns)
         raise DataError(
             f"{table.place}: {problem} {what}: {seen}.",
-            hint=f"Name it (--{what}-column, {what}=…).",
+            hint=f"Name it (--{what} COLUMN).",
         )
     found.notes.append(f"{what} column {there[0]!r}, found by its name")
     return there[0]

@@ -49,6 +49,8 @@ class DataConfig(Section):
     reserved_only: bool = Field(False, description="Only texts that no demo asset was trained on.")
     text: str | None = Field(None, description="Column of texts; found when empty.")
     label: str | None = Field(None, description="Column of 0/1 labels; found when empty.")
+    positive: str | None = Field(None, description="The label value that means 1.")
+    threshold: float | None = Field(None, description="Of a column of scores: 1 from here on.")
     source: str | None = Field(None, description="Column naming where each text came from.")
     limit: int = Field(2_000, ge=20, description="Labelled texts at most, balanced by label.")
     neutral_tokens: int = Field(8_000, ge=256, description="Tokens of neutral text per half.")

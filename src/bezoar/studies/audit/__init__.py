@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bezoar.corpus import Exploration
 from bezoar.errors import ConfigError, did_you_mean
-from bezoar.evaluate import Scorecard
+from bezoar.evaluate import Scorecard, get_protocol
 from bezoar.locate import LensResult, ProbeSweep
 from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.runs import AuditConfig, Progress, Run, load_result
@@ -51,10 +51,22 @@ __all__ = [
     "AuditForecast",
     "AuditSummary",
     "Bench",
+    "check_config",
     "forecast_audit",
     "run_audit",
     "run_stages",
 ]
+
+
+def check_config(config: AuditConfig) -> None:
+    """Refuse names that do not exist before any work, and before a run folder is made.
+
+    Raises:
+        ConfigError: for an unknown method, protocol or gate; the nearest names are given.
+    """
+    check_methods(config.mitigate.methods)
+    check_gate(config.fail_if)
+    get_protocol(config.evaluate.protocol)
 
 
 def run_stages(
@@ -81,12 +93,13 @@ def run_stages(
     """
     if upto not in STAGES:
         raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, STAGES))
-    check_methods(config.mitigate.methods)
-    check_gate(config.fail_if)
+    check_config(config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with Run.open(Path(config.out), config) as run:
         bench = Bench(run, config, progress)
+        if upto in ("mitigate", "evaluate", "report"):
+            bench.scorer_a, bench.scorer_b  # noqa: B018 (a scorer that is not there: say so now)
         for name, stage in STAGES.items():
             stage(bench)
             if name == upto:

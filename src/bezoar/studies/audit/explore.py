@@ -45,6 +45,8 @@ def explore_stage(bench: Bench) -> None:
             asked.data,
             text=asked.text,
             label=asked.label,
+            positive=asked.positive,
+            threshold=asked.threshold,
             source=asked.source,
             data_root=bench.data_root,
             reserved_only=asked.reserved_only,
