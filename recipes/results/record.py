@@ -1,14 +1,16 @@
-"""Record an audit: its configuration, its summary, and its tables as Markdown.
+"""Record an audit: its configuration and summary, and its tables into the page that reads them.
 
     python recipes/results/record.py RUN docs/results/NAME
 
-Texts are left out; paths are as the run's configuration has them, relative to its data root.
+Texts are left out; paths are as the run's configuration has them, relative to its data root. In
+``docs/results/NAME.md`` what stands between ``<!-- NAME -->`` and ``<!-- end -->`` is replaced.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -80,8 +82,17 @@ def main() -> None:
     shutil.copyfile(args.run / "summary.json", args.out / "summary.json")
     shutil.copyfile(args.run / "environment.json", args.out / "environment.json")
     card = json.loads((args.run / "summary.json").read_text())["scorecard"]
-    (args.out / "comparison.md").write_text("\n".join(comparison(card)) + "\n")
-    (args.out / "other.md").write_text("\n".join(other_metrics(card)) + "\n")
+    page = args.out.with_suffix(".md")
+    text = page.read_text()
+    for name, lines in {"comparison": comparison(card), "other": other_metrics(card)}.items():
+        table = "\n".join(lines)
+        text = re.sub(
+            rf"(<!-- {name} -->).*?(<!-- end -->)",
+            lambda found, table=table: f"{found[1]}\n\n{table}\n\n{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    page.write_text(text)
 
 
 if __name__ == "__main__":
