@@ -82,15 +82,35 @@ def harvest(
     if not wanted:
         raise StoreError("No site was asked for.", hint="Give at least one, such as '3.mlp_out'.")
     table = texts if isinstance(texts, TokenTable) else tokenise(lm, texts, max_tokens, progress)
-    manifest = Manifest(
+    manifest = _manifest(
+        lm, table, wanted, pooling, budget_tokens, variant, None if out is None else dtype
+    )
+    if out is None:
+        return _in_memory(lm, table, wanted, manifest, progress)
+    _refuse_unnamed_edit(lm, variant)
+    with explained(Path(out)):
+        return _to_disk(lm, table, wanted, manifest, Path(out), resume, progress)
+
+
+def _manifest(
+    lm: LanguageModel,
+    table: TokenTable,
+    sites: list[Site],
+    pooling: Pooling,
+    budget_tokens: int,
+    variant: str,
+    dtype: StoreDtype | None,
+) -> Manifest:
+    """What the store will say of itself; rows kept in memory (no ``dtype``) are float32."""
+    return Manifest(
         format="bezoar-activations-1",
         model=lm.name,
-        fingerprint="" if out is None else lm.fingerprint,
+        fingerprint="" if dtype is None else lm.fingerprint,
         variant=variant,
-        sites=tuple(map(str, wanted)),
-        widths=site_widths(lm, wanted),
+        sites=tuple(map(str, sites)),
+        widths=site_widths(lm, sites),
         pooling=pooling,
-        dtype="float32" if out is None else dtype,
+        dtype=dtype or "float32",
         texts=len(table),
         tokens=len(table.ids),
         rows=len(table.ids) if pooling == "none" else len(table),
@@ -100,11 +120,6 @@ def harvest(
         budget_tokens=budget_tokens,
         plan=FileMark(0, 0, 0, ""),
     )
-    if out is None:
-        return _in_memory(lm, table, wanted, manifest, progress)
-    _refuse_unnamed_edit(lm, variant)
-    with explained(Path(out)):
-        return _to_disk(lm, table, wanted, manifest, Path(out), resume, progress)
 
 
 def site_widths(lm: LanguageModel, sites: Sequence[Site]) -> tuple[int, ...]:
