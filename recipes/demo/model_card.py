@@ -18,8 +18,8 @@ from scorer_card import table
 from text import SOURCES, reserved_rows
 
 from bezoar.corpus import load_neutral, load_prompts
+from bezoar.masking import for_display
 from bezoar.models import Decoding, LanguageModel, generate
-from bezoar.report.masking import for_display
 from bezoar.scoring import load_scorer, perplexity
 from bezoar.stats.bootstrap import mean_interval
 

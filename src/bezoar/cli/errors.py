@@ -44,7 +44,7 @@ def _known(error: Exception) -> BezoarError:
 
 
 def _show(kind: str, message: str, hint: str, as_json: bool) -> None:
-    from bezoar.report.masking import for_display
+    from bezoar.masking import for_display
 
     message, hint = (for_display(part).strip() for part in (message, hint))
     if as_json:

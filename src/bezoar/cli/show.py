@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.measure import Measurement
 from rich.segment import Segment
 
-from bezoar.report.masking import for_display, mask
+from bezoar.masking import for_display, mask
 
 if TYPE_CHECKING:
     from bezoar.runs import Progress

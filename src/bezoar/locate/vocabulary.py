@@ -8,7 +8,6 @@ lies among them more often than what random value vectors promote.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from bezoar.errors import ConfigError, DataError, UnsupportedAnatomy
 from bezoar.locate.direction import Direction
 from bezoar.locate.norm import AffineNorm
 from bezoar.locate.values import ValueRanking, check_width, random_values
+from bezoar.masking import for_display
 from bezoar.models import LanguageModel
 from bezoar.runs.results import Result
 from bezoar.stats.nulls import null_p_value
@@ -64,9 +64,7 @@ class TokenList(Result):
 
 def shown(token: str) -> str:
     """A token as it may stand on a terminal: masked, blanks visible, markup escaped."""
-    # By name, as figures are: masking lives in a later room.
-    text = import_module("bezoar.report.masking").for_display(token)
-    return text.replace("\n", "⏎").replace("[", "\\[")
+    return for_display(token).replace("\n", "⏎").replace("[", "\\[")
 
 
 @torch.no_grad()

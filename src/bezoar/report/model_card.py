@@ -12,9 +12,9 @@ import jinja2
 
 from bezoar.errors import RunError, did_you_mean
 from bezoar.evaluate import METRICS, MethodRow, Metric
+from bezoar.masking import for_display
 from bezoar.report.artefacts import Artefacts, load_artefacts
 from bezoar.report.figures.comparison import beats_its_nulls
-from bezoar.report.masking import for_display
 from bezoar.report.numbers import estimate, p_value, plural
 from bezoar.report.render import template_file
 from bezoar.report.verdict import statistic

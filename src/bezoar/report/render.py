@@ -20,9 +20,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from bezoar.errors import StoreError
+from bezoar.masking import for_display
 from bezoar.report import theme
 from bezoar.report.blocks import Section, Verdict
-from bezoar.report.masking import for_display
 
 LIMIT_BYTES = 8_000_000
 

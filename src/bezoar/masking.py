@@ -119,7 +119,7 @@ def digest(word: str, kind: str) -> str:
 
 @lru_cache(maxsize=1)
 def _listed() -> frozenset[str]:
-    lines = files("bezoar.report").joinpath("masking_words.txt").read_text("ascii").split("\n")
+    lines = files("bezoar").joinpath("masking_words.txt").read_text("ascii").split("\n")
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bezoar.report.masking import for_display, mask, printable
+from bezoar.masking import for_display, mask, printable
 
 
 def plain(text: str) -> str:
@@ -77,7 +77,7 @@ def test_masked_text_stays_masked() -> None:
 
 
 def test_the_package_carries_no_plain_list() -> None:
-    listed = files("bezoar.report").joinpath("masking_words.txt").read_text().splitlines()
+    listed = files("bezoar").joinpath("masking_words.txt").read_text().splitlines()
     entries = [line for line in listed if line and not line.startswith("#")]
     assert len(entries) > 300
     assert all(set(entry[1:]) <= set("0123456789abcdef") and entry[0] in "=~" for entry in entries)
