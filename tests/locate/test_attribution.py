@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bezoar.locate import component_attribution, sub_update_attribution
+from bezoar.locate.attribution import EVERY_TOKEN
 from tests.families import tiny_model
 from tests.locate.kit import PROMPTS
 
@@ -28,6 +29,18 @@ def test_components_sum_to_the_logit(lm, tokens, against):
     assert len(names) == 2 * lm.n_layers + 2
     assert names[0] == "embed"
     assert names[-1] == "bias"
+
+
+def test_against_every_token_a_shift_of_all_logits_does_not_count(gpt2):
+    every = range(gpt2.d_vocab)
+    found = component_attribution(gpt2, PROMPTS, [300], against=every)
+    logits = own_logits(gpt2)
+    assert found.logit.value == pytest.approx(
+        float((logits[:, 300] - logits.mean(-1)).mean()), abs=1e-4
+    )
+    assert found.against == (EVERY_TOKEN,)
+    best = [part.logit.value for part in found.top_parts(3)]
+    assert best == sorted((p.logit.value for p in found.parts[1:-1]), reverse=True)[:3]
 
 
 def test_neurons_and_the_bias_sum_to_their_mlp(lm):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -40,6 +42,14 @@ def test_a_neuron_made_to_say_a_token_is_the_one_that_raises_it():
     assert result.top_components(1)[0].component == "2.mlp_out"
     assert result.rank[-1] == 1
     assert result.rank[-2] > 1
+
+
+def test_tokens_keep_their_order_and_stand_in_quotes(gpt2):
+    result = logit_lens(gpt2, PROMPTS, (300, 60, 300))
+    assert result.token_ids == (300, 60)
+    assert result.tokens == tuple(gpt2.token_strings([300, 60]))
+    first = dataclasses.replace(result, tokens=(" ",))
+    assert "‘ ’" in str(first.__rich__().title)
 
 
 def test_the_example_shows_the_models_own_top_tokens_in_its_last_row(lm):

@@ -11,6 +11,7 @@ from bezoar.activations import harvest
 from bezoar.errors import ConfigError, DataError, StoreError
 from bezoar.locate import ProbeSweep, default_sites, load_probe, probe_sweep, untrained_twin
 from bezoar.runs import load_result, save_result
+from tests.families import tiny_model
 from tests.locate.kit import corpus
 
 TRAIN, TEST = corpus(160, 1), corpus(80, 2)
@@ -20,8 +21,6 @@ FAST = {"shuffles": 4, "resamples": 100}
 
 @pytest.fixture(scope="module")
 def sweep(request):
-    from tests.families import tiny_model
-
     return probe_sweep(tiny_model("gpt2"), TRAIN, TEST, SITES, **FAST)
 
 
@@ -50,6 +49,25 @@ def test_planted_words_are_read_better_than_shuffled_ones(sweep):
     assert abs(nulls.mean() - 0.5) < 0.1
     assert sweep.best.null_p == pytest.approx(1 / 5)  # 4 draws can say no more
     assert sweep.best_null_p == pytest.approx(1 / 5)
+
+
+def test_other_kinds_of_probe_are_swept_too(sweep):
+    assert [(k.kind, k.site) for k in sweep.kinds] == [
+        (kind, site) for site in SITES for kind in ("mean difference", "LDA")
+    ]
+    for best in sweep.best_by_kind():
+        of_kind = [k for k in sweep.kinds if k.kind == best.kind]
+        assert best.cv_auroc == max(k.cv_auroc for k in of_kind)
+        assert best.auroc.low > 0.75
+        assert best.null_p == pytest.approx(1 / 5)
+    nulls = np.array([k.null for k in sweep.kinds])
+    assert nulls.shape == (6, 4)
+    assert abs(nulls.mean() - 0.5) < 0.1
+
+
+def test_only_known_kinds_are_swept():
+    with pytest.raises(ConfigError, match="LDA"):
+        probe_sweep(tiny_model("gpt2"), TRAIN, TEST, SITES, kinds=("lda",), **FAST)
 
 
 def test_rivals_see_words_and_no_length(sweep):

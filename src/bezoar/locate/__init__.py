@@ -23,7 +23,13 @@ from bezoar.locate.probe_base import Probe
 from bezoar.locate.rivals import untrained_twin
 from bezoar.locate.svd import NSweep, NSweepPoint, n_sweep, principal_angles, value_svd
 from bezoar.locate.sweep import default_sites, probe_sweep
-from bezoar.locate.sweep_results import ProbeScore, ProbeSweep, RivalScore, SourceScore
+from bezoar.locate.sweep_results import (
+    KindScore,
+    ProbeScore,
+    ProbeSweep,
+    RivalScore,
+    SourceScore,
+)
 from bezoar.locate.values import ValueEntry, ValueRanking, random_values, rank_values
 from bezoar.locate.vocabulary import (
     Lexicon,
@@ -37,6 +43,7 @@ from bezoar.locate.vocabulary import (
 
 __all__ = [
     "Direction",
+    "KindScore",
     "LDAProbe",
     "Lens",
     "LensIncrement",

@@ -20,11 +20,14 @@ from torch import Tensor
 from bezoar.errors import DataError
 from bezoar.locate.lens import batches_of, checked_ids, encode_for, last_values, over_prompts
 from bezoar.locate.norm import AffineNorm
-from bezoar.locate.vocabulary import needs_unembedding, shown
+from bezoar.locate.vocabulary import needs_unembedding, quoted
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result
 from bezoar.stats.intervals import Interval
+
+EVERY_TOKEN = "every token"
+"""Stands for the whole vocabulary in the names of a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class LogitAttribution(Result):
         parts: in order of execution; they sum to ``logit``.
         logit: of the token (mean over the set, minus the mean over ``against``), before any
             soft-cap.
-        tokens, against: the sets, as text.
+        tokens, against: the sets, as text; the whole vocabulary is one entry, `EVERY_TOKEN`.
         prompts_n: how many prompts.
     """
 
@@ -53,8 +56,13 @@ class LogitAttribution(Result):
     against: tuple[str, ...]
     prompts_n: int
 
+    def top_parts(self, n: int = 6) -> tuple[LogitPart, ...]:
+        """The attentions and MLPs that raise the logit most, largest first."""
+        added = [p for p in self.parts if p.component not in ("embed", "bias")]
+        return tuple(sorted(added, key=lambda p: -p.logit.value)[:n])
+
     def __rich__(self) -> Table:
-        title = f"logit {self.logit} of {' '.join(shown(t) for t in self.tokens[:5])}"
+        title = f"logit {self.logit} of {' '.join(quoted(t) for t in self.tokens[:5])}"
         table = Table("component", "adds", title=title)
         for part in self.parts:
             table.add_row(part.component, str(part.logit))
@@ -95,7 +103,7 @@ class SubUpdateAttribution(Result):
     prompts_n: int
 
     def __rich__(self) -> Table:
-        title = f"sub-updates to the logit of {' '.join(shown(t) for t in self.tokens[:5])}"
+        title = f"sub-updates to the logit of {' '.join(quoted(t) for t in self.tokens[:5])}"
         table = Table("layer", "index", "coefficient", "adds", title=title)
         for s in (*self.raising[:10], *self.lowering[:10]):
             table.add_row(str(s.layer), str(s.index), f"{s.coefficient:.3g}", str(s.logit))
@@ -120,7 +128,8 @@ def component_attribution(
         lm: the model.
         prompts: texts, each read at its last token.
         token_ids: tokens whose mean logit is split.
-        against: tokens whose mean logit is subtracted from it.
+        against: tokens whose mean logit is subtracted from it; ``range(lm.d_vocab)`` leaves out
+            what raises every logit alike, which no probability notices.
         budget_tokens: padded tokens of a batch.
         max_tokens: keep the first tokens of a prompt only.
         seed: of the bootstrap over prompts.
@@ -144,8 +153,8 @@ def component_attribution(
             LogitPart(name, over_prompts(row, seed)) for name, row in zip(names, parts, strict=True)
         ),
         logit=over_prompts(parts.sum(axis=0), seed),
-        tokens=tuple(lm.token_strings(token_ids)),
-        against=tuple(lm.token_strings(against)),
+        tokens=_names(lm, token_ids),
+        against=_names(lm, against),
         prompts_n=len(prompts),
     )
 
@@ -188,8 +197,8 @@ def sub_update_attribution(
         raising=ranked[0],
         lowering=ranked[1],
         by_layer=tuple(float(m[1].sum()) / len(prompts) for m in moments),
-        tokens=tuple(lm.token_strings(token_ids)),
-        against=tuple(lm.token_strings(against)),
+        tokens=_names(lm, token_ids),
+        against=_names(lm, against),
         prompts_n=len(prompts),
     )
 
@@ -207,6 +216,10 @@ def _reader(
     if lm.b_U is not None:
         constant = float(lm.b_U[plus].mean() - (lm.b_U[minus].mean() if minus else 0.0))
     return reader, constant + float(AffineNorm.of(lm.final_norm, reader).bias @ reader)
+
+
+def _names(lm: LanguageModel, ids: Sequence[int]) -> tuple[str, ...]:
+    return (EVERY_TOKEN,) if len(ids) == lm.d_vocab else tuple(lm.token_strings(ids))
 
 
 def _passes(

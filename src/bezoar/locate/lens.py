@@ -147,16 +147,7 @@ def logit_lens(
         )
     lens, sites = Lens(lm, mode, include_bias=include_bias), lens_sites(lm, mid=mid)
     encoded = encode_for(lm, prompts, max_tokens)
-    probability = np.empty((len(prompts), len(sites)))
-    rank = np.empty((len(prompts), len(sites)))
-    batches = list(batches_of(encoded, budget_tokens))
-    for rows in track(progress, batches, "Logit lens", unit="batches"):
-        values = last_values(lm, [encoded[i] for i in rows], sites)
-        states = [values[site] for site in sites]
-        for state in range(len(sites)):
-            parts = [_of_set(logits, ids) for logits in lens.blocks(states[state], states[-1])]
-            probability[rows, state] = torch.cat([p for p, _ in parts]).cpu()
-            rank[rows, state] = torch.cat([r for _, r in parts]).cpu()
+    probability, rank = _read(lens, sites, encoded, ids, budget_tokens, progress)
     return LensResult(
         states=tuple(str(site) for site in sites),
         probability=tuple(over_prompts(column, seed) for column in probability.T),
@@ -169,6 +160,28 @@ def logit_lens(
         prompts_n=len(prompts),
         example=None if example is None else _map(lm, lens, sites, encoded[example]),
     )
+
+
+def _read(
+    lens: Lens,
+    sites: Sequence[Site],
+    encoded: Sequence[list[int]],
+    ids: list[int],
+    budget_tokens: int,
+    progress: Progress | None,
+) -> tuple[Float[np.ndarray, "prompts states"], Float[np.ndarray, "prompts states"]]:
+    """Probability of the set, and rank of its best token, of each prompt at each state."""
+    probability = np.empty((len(encoded), len(sites)))
+    rank = np.empty((len(encoded), len(sites)))
+    batches = list(batches_of(encoded, budget_tokens))
+    for rows in track(progress, batches, "Logit lens", unit="batches"):
+        values = last_values(lens.lm, [encoded[i] for i in rows], sites)
+        final = values[sites[-1]]
+        for state, site in enumerate(sites):
+            parts = [_of_set(logits, ids) for logits in lens.blocks(values[site], final)]
+            probability[rows, state] = torch.cat([p for p, _ in parts]).cpu()
+            rank[rows, state] = torch.cat([r for _, r in parts]).cpu()
+    return probability, rank
 
 
 @torch.no_grad()
@@ -223,13 +236,13 @@ def last_values(
 
 
 def checked_ids(lm: LanguageModel, token_ids: Sequence[int]) -> list[int]:
-    """The distinct ids of a set of tokens, rising.
+    """The distinct ids of a set of tokens, in the order given.
 
     Raises:
         ConfigError: if there is none, or one that the vocabulary does not have.
     """
-    ids = sorted(set(token_ids))
-    if not ids or ids[0] < 0 or ids[-1] >= lm.d_vocab:
+    ids = list(dict.fromkeys(token_ids))
+    if not ids or min(ids) < 0 or max(ids) >= lm.d_vocab:
         raise ConfigError(
             f"Token ids {ids[:8]} of a vocabulary of {lm.d_vocab}.",
             hint="Give at least one id from 0 to the size of the vocabulary less one.",

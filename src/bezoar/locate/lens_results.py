@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from bezoar.locate.vocabulary import shown
+from bezoar.locate.vocabulary import quoted
 from bezoar.runs.results import Result
 from bezoar.stats.intervals import Interval
 
@@ -83,7 +83,7 @@ class LensResult(Result):
         return tuple(sorted(self.increments, key=lambda i: -i.change.value)[:n])
 
     def __rich__(self) -> Table:
-        names = " ".join(shown(t) for t in self.tokens[:5])
+        names = " ".join(quoted(t) for t in self.tokens[:5])
         title = f"logit lens ({self.mode}) of {names} over {self.prompts_n} prompts"
         table = Table("state", "probability", "rank", "raised by", title=title)
         steps = (None, *self.increments)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from bezoar.errors import ConfigError
+from bezoar.locate.discriminant import ShrunkCovariance, class_means, mean_differences
 from bezoar.locate.logistic import PrincipalRows, fit_logistic
 from bezoar.locate.probe_base import Folds, Probe, Trained
 
@@ -82,6 +82,18 @@ class LinearProbe(Probe):
     def principal(self, X: np.ndarray) -> PrincipalRows:
         """The rows as this probe fits them; further labels of the same rows can share them."""
         return PrincipalRows.of(X, standardise=self.standardise, centre=self.fit_intercept)
+
+    def relabelled(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        principal = self.principal(X)
+        w, b = fit_logistic(
+            principal.rows,
+            labels.T,
+            np.full(len(labels), self.l2_),
+            principal.curvature,
+            intercept=self.fit_intercept,
+            tolerance=_PATH_TOLERANCE,  # a null need not be converged to the last digit
+        )
+        return principal.to_raw(w, b)[0]
 
     def _choose(
         self, principal: PrincipalRows, y: np.ndarray, folds: Folds
@@ -162,9 +174,12 @@ class MeanDifferenceProbe(_ClosedFormProbe):
         w = positive - negative
         return w, -float(w @ (positive + negative)) / 2
 
+    def relabelled(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return mean_differences(X.astype(np.float64), labels)
+
 
 class LDAProbe(_ClosedFormProbe):
-    """``w = Σ⁻¹(μ₁ − μ₀)`` with a shrunken within-class covariance.
+    """``w = Σ⁻¹(μ₁ − μ₀)`` with a shrunken within-class covariance (see `ShrunkCovariance`).
 
     Args:
         shrinkage: "auto" (Ledoit & Wolf 2004) or a share in [0, 1].
@@ -195,8 +210,22 @@ class LDAProbe(_ClosedFormProbe):
         self.pooling = pooling
 
     def _weights(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=self.shrinkage).fit(X, y)
-        return model.coef_[0], float(model.intercept_[0])
+        means = class_means(X, y[None].astype(np.float64))[0]
+        w = self._covariance(X, y).solve((means[1] - means[0])[None])[0]
+        return w, float(np.log(y.mean() / (1 - y.mean())) - w @ means.sum(axis=0) / 2)
+
+    def relabelled(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        rows = X.astype(np.float64)
+        return self._covariance(rows, y).of_total(rows).solve(mean_differences(rows, labels))
+
+    def _covariance(self, X: np.ndarray, y: np.ndarray) -> ShrunkCovariance:
+        if self.shrinkage != "auto" and not 0 <= self.shrinkage <= 1:
+            raise ConfigError(
+                f"shrinkage={self.shrinkage!r} is no share.", hint="Give 'auto', or 0 to 1."
+            )
+        return ShrunkCovariance.within(
+            X, y, None if self.shrinkage == "auto" else float(self.shrinkage)
+        )
 
 
 KINDS: dict[str, type[Probe]] = {

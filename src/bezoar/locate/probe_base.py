@@ -83,6 +83,15 @@ class Probe(ClassifierMixin, BaseEstimator):
     def _train(self, X: np.ndarray, y: np.ndarray, folds: Folds) -> Trained:
         """Fit to all rows, and to all but each fold for the held-out decisions."""
 
+    @abstractmethod
+    def relabelled(self, X: np.ndarray, y: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Raw weights [draws d], each up to a positive factor, of this fit to other labels.
+
+        Args:
+            X, y: the rows [n d] and 0/1 labels that the probe was fitted to.
+            labels: [draws n] of the same rows; penalty or shrinkage stay as they were chosen.
+        """
+
     def fit(self, X: ArrayLike, y: ArrayLike, groups: Sequence[Hashable] | None = None) -> Probe:
         """Fit to features [n d] and two-valued labels.
 

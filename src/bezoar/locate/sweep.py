@@ -1,27 +1,34 @@
 """The probe sweep: can the behaviour be read, at which layer and site, and by what else?
 
-One harvest pass reads every site; one probe is fitted per site, its penalty chosen by grouped
-cross-validation on the training texts, and measured on test texts that nothing was fitted to.
-Beside it stand its rivals: the length of a text, its words, the embedding layer, the same probe on
-shuffled labels, and if asked for the same architecture untrained.
+One harvest pass reads every site; a logistic probe is fitted per site, its penalty chosen by
+grouped cross-validation on the training texts, and measured on test texts that nothing was fitted
+to; so are the closed-form kinds, which have no penalty to choose. Beside them stand the rivals: the
+length of a text, its words, the embedding layer, the same probes on shuffled labels, and if asked
+for the same architecture untrained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bezoar.activations import ActivationStore, Pooling
 from bezoar.corpus import Corpus
-from bezoar.errors import ConfigError
-from bezoar.locate.logistic import fit_logistic
-from bezoar.locate.probe import LinearProbe
-from bezoar.locate.probe_base import balanced_threshold, make_folds
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.locate.probe import KINDS, LinearProbe
+from bezoar.locate.probe_base import Probe, balanced_threshold, make_folds
 from bezoar.locate.rivals import Scores, length_rival, untrained_twin, words_rival
 from bezoar.locate.sweep_inputs import Pair, Task, harvested, stored
-from bezoar.locate.sweep_results import ProbeScore, ProbeSweep, RivalScore, SourceScore
+from bezoar.locate.sweep_results import (
+    KindScore,
+    ProbeScore,
+    ProbeSweep,
+    RivalScore,
+    SourceScore,
+)
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
 from bezoar.stats import (
@@ -34,7 +41,8 @@ from bezoar.stats import (
 
 POINTS = ("resid_mid", "resid_post", "attn_out", "mlp_out")
 
-_NULL_TOLERANCE = 1e-4  # a null need not be converged to the last digit
+OTHER_KINDS = tuple(kind for kind in KINDS if kind != LinearProbe.kind)
+"""Kinds of probe that are swept beside the logistic one: "mean difference" and "LDA"."""
 
 
 def default_sites(lm: LanguageModel) -> list[Site]:
@@ -50,6 +58,7 @@ def probe_sweep(
     *,
     pooling: Pooling = "mean",
     stores: tuple[ActivationStore, ActivationStore] | None = None,
+    kinds: Sequence[str] = OTHER_KINDS,
     folds: int = 3,
     shuffles: int = 20,
     resamples: int = 1000,
@@ -60,7 +69,7 @@ def probe_sweep(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ProbeSweep:
-    """Fit and measure a probe at every site.
+    """Fit and measure probes at every site.
 
     Args:
         lm: the model.
@@ -70,58 +79,114 @@ def probe_sweep(
         pooling: of positions into one row a text; with ``stores`` theirs counts.
         stores: activations of ``train`` and ``test`` that were harvested before; else one pass
             over both reads them here, in memory.
-        folds: of the cross-validation.
-        shuffles: shuffled labellings that form the null (the same ones at every site).
-        resamples: of the bootstrap intervals.
+        kinds: of `KINDS`, fitted at every site beside the logistic probe.
+        folds, shuffles, resamples: of the cross-validation, of the null (the same shuffled
+            labellings at every site), and of the bootstrap intervals.
         untrained: also sweep the untrained twin, at the cost of another pass.
-        probes: folder to save each fitted probe in, by the name of its site.
+        probes: folder to save each fitted logistic probe in, by the name of its site.
         budget_tokens, max_tokens: of the harvest.
         seed: of folds, shuffles, bootstrap and the twin.
         progress: where to show progress.
 
     Raises:
-        ConfigError: if ``pooling`` is "none", or no site is asked for.
+        ConfigError: if ``pooling`` is "none", no site is asked for, or a kind is unknown.
         DataError: if a text is in both corpora, one has a single class, or ``stores`` other rows.
         StoreError: if ``stores`` are of another model or lack a site.
     """
+    places = _places(lm, sites, pooling, kinds)
+    task = Task.of(train, test, folds, shuffles, resamples, seed)
+    limits = (budget_tokens, max_tokens, progress)
+    pair = stored(lm, stores, task) if stores else harvested(lm, task, places, pooling, *limits)
+    twin = None
+    if untrained:
+        twin = harvested(untrained_twin(lm, seed), task, places, pair.pooling, *limits)
+    steps = track(progress, places, "Probing", unit="sites")
+    found = [_at_site(task, pair, site, twin, kinds, probes) for site in steps]
+    return _summed_up(lm, task, pair, found)
+
+
+def _places(
+    lm: LanguageModel,
+    sites: Iterable[Site | str] | None,
+    pooling: Pooling,
+    kinds: Sequence[str],
+) -> list[Site]:
+    """The sites to sweep, in the order in which the model computes them."""
     places = default_sites(lm) if sites is None else sorted({lm.site(site) for site in sites})
     if not places or pooling == "none":
         raise ConfigError(
             f"{len(places)} sites with pooling {pooling!r}.",
             hint="A sweep needs at least one site and one row a text: mean, max or last.",
         )
-    task = Task.of(train, test, folds, shuffles, resamples, seed)
-    read = (budget_tokens, max_tokens, progress)
-    pair = (
-        harvested(lm, train, test, places, pooling, *read)
-        if stores is None
-        else stored(lm, stores, task)
+    for kind in kinds:
+        if kind not in OTHER_KINDS:
+            raise ConfigError(
+                f"There is no other kind of probe {kind!r}.", hint=did_you_mean(kind, OTHER_KINDS)
+            )
+    return places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What was found at one site."""
+
+    score: ProbeScore
+    decisions: np.ndarray
+    kinds: tuple[KindScore, ...]
+
+
+def _at_site(
+    task: Task,
+    pair: Pair,
+    site: Site,
+    twin: Pair | None,
+    kinds: Sequence[str],
+    probes: Path | None,
+) -> _Found:
+    """Fit each kind of probe to the training rows of a site, and measure it on the test rows."""
+    rows, test = pair.train(site), pair.test(site)
+    probe = LinearProbe(
+        folds=task.folds, random_state=task.seed, site=str(site), pooling=pair.pooling
     )
-    twin = None
-    if untrained:
-        twin = harvested(untrained_twin(lm, seed), train, test, places, pair.pooling, *read)
-    scores: list[ProbeScore] = []
-    decisions: dict[str, np.ndarray] = {}
-    for site in track(progress, places, "Probing", unit="sites"):
-        template = LinearProbe(folds=folds, random_state=seed, site=str(site), pooling=pair.pooling)
-        probe = template.fit(pair.train(site), task.train_labels, task.groups)
-        if probes is not None:
-            probe.save(probes / str(site))
-        decisions[str(site)] = probe.decision_function(pair.test(site))
-        scores.append(_score(task, pair, site, probe, decisions[str(site)], twin))
-    return _summed_up(lm, task, pair, scores, decisions)
+    probe.fit(rows, task.train_labels, task.groups)
+    if probes is not None:
+        probe.save(probes / str(site))
+    decisions = probe.decision_function(test)
+    score = _score(task, pair, site, probe, decisions, twin)
+    others = tuple(_other(task, KINDS[kind], site, rows, test) for kind in kinds)
+    return _Found(score, decisions, others)
+
+
+def _other(
+    task: Task, kind: type[Probe], site: Site, rows: np.ndarray, test: np.ndarray
+) -> KindScore:
+    probe = kind(folds=task.folds, random_state=task.seed)  # type: ignore[call-arg]
+    probe.fit(rows, task.train_labels, task.groups)
+    decisions = probe.decision_function(test)
+    metrics = task.measured(decisions, probe.balanced_threshold_)
+    null = _null(task, probe, rows, test)
+    return KindScore(
+        kind=kind.kind,
+        site=str(site),
+        **metrics,
+        cv_auroc=auroc(probe.held_out_, task.train_labels),
+        null=tuple(null),
+        null_p=null_p_value(metrics["auroc"].value, null) if null else None,
+    )
 
 
 def _summed_up(
     lm: LanguageModel,
     task: Task,
     pair: Pair,
-    scores: list[ProbeScore],
-    decisions: dict[str, np.ndarray],
+    found: Sequence[_Found],
 ) -> ProbeSweep:
     """The best site beside the rivals, its null over all sites, and its results by source."""
     rivals, words = _rivals(task)
-    best = max(scores, key=lambda score: score.cv_auroc)
+    scores = [one.score for one in found]
+    best, decisions = max(
+        ((one.score, one.decisions) for one in found), key=lambda pair: pair[0].cv_auroc
+    )
     p = None
     if len(task.shuffled):
         largest = np.array([score.null for score in scores]).max(axis=0)
@@ -129,9 +194,9 @@ def _summed_up(
     return ProbeSweep(
         scores=tuple(scores),
         rivals=rivals,
-        over_words=paired_auroc_difference(decisions[best.site], words, task.test_labels),
+        over_words=paired_auroc_difference(decisions, words, task.test_labels),
         best_null_p=p,
-        sources=_by_source(task, pair, best, decisions[best.site]),
+        sources=_by_source(task, pair, best, decisions),
         majority_rate=majority_rate(task.test_labels),
         train_n=len(task.train_labels),
         test_n=len(task.test_labels),
@@ -139,6 +204,7 @@ def _summed_up(
         pooling=pair.pooling,
         model=lm.name,
         corpus=task.train_corpus.name,
+        kinds=tuple(kind for one in found for kind in one.kinds),
     )
 
 
@@ -151,7 +217,7 @@ def _score(
     twin: Pair | None,
 ) -> ProbeScore:
     metrics = task.measured(decisions, probe.balanced_threshold_)
-    null = _null(task, pair, site, probe)
+    null = _null(task, probe, pair.train(site), pair.test(site))
     untrained = None
     if twin is not None:
         other = LinearProbe(folds=task.folds, random_state=task.seed)
@@ -169,21 +235,12 @@ def _score(
     )
 
 
-def _null(task: Task, pair: Pair, site: Site, probe: LinearProbe) -> list[float]:
+def _null(task: Task, probe: Probe, rows: np.ndarray, test: np.ndarray) -> list[float]:
     """Test AUROC of the same fit, at the same penalty, to each shuffled labelling."""
     if not len(task.shuffled):
         return []
-    principal = probe.principal(pair.train(site))
-    w, b = fit_logistic(
-        principal.rows,
-        task.shuffled.T,
-        np.full(len(task.shuffled), probe.l2_),
-        principal.curvature,
-        tolerance=_NULL_TOLERANCE,
-    )
-    coef, _ = principal.to_raw(w, b)
-    decisions = pair.test(site).astype(np.float64) @ coef.T
-    return [auroc(column, task.test_labels) for column in decisions.T]
+    weights = probe.relabelled(rows, task.train_labels, task.shuffled)
+    return [auroc(column, task.test_labels) for column in weights @ test.astype(np.float64).T]
 
 
 def _rivals(task: Task) -> tuple[tuple[RivalScore, ...], np.ndarray]:

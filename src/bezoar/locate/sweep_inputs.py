@@ -86,8 +86,7 @@ class Pair:
 
 def harvested(
     lm: LanguageModel,
-    train: Corpus,
-    test: Corpus,
+    task: Task,
     sites: list[Site],
     pooling: Pooling,
     budget_tokens: int,
@@ -95,6 +94,7 @@ def harvested(
     progress: Progress | None,
 ) -> Pair:
     """Read the texts of both corpora in one pass, in memory."""
+    train, test = task.train_corpus, task.test_corpus
     store = harvest(
         lm,
         [*train.texts, *test.texts],

@@ -65,6 +65,27 @@ class RivalScore(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class KindScore(Result):
+    """How well another kind of probe reads the behaviour at one site.
+
+    Attributes:
+        kind: "mean difference" or "LDA".
+        site, auroc, average_precision, balanced_accuracy, tpr_at_fpr, cv_auroc, null, null_p: as in
+            `ProbeScore`.
+    """
+
+    kind: str
+    site: str
+    auroc: Interval
+    average_precision: Interval
+    balanced_accuracy: Interval
+    tpr_at_fpr: Interval
+    cv_auroc: float
+    null: tuple[float, ...] = ()
+    null_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceScore(Result):
     """The best site's probe on the texts of one source.
 
@@ -97,6 +118,7 @@ class ProbeSweep(Result):
         train_n, test_n, test_positives: texts.
         pooling: of the features.
         model, corpus: their names.
+        kinds: the other kinds of probe, site after site.
     """
 
     scores: tuple[ProbeScore, ...]
@@ -111,6 +133,7 @@ class ProbeSweep(Result):
     pooling: str
     model: str
     corpus: str
+    kinds: tuple[KindScore, ...] = ()
 
     @property
     def best(self) -> ProbeScore:
@@ -124,6 +147,16 @@ class ProbeSweep(Result):
         """The score of one site, if it was swept."""
         return next((score for score in self.scores if score.site == str(site)), None)
 
+    def best_of(self, kind: str) -> KindScore | None:
+        """The site where a kind of probe has its largest cross-validated AUROC."""
+        found = [score for score in self.kinds if score.kind == kind]
+        return max(found, key=lambda score: score.cv_auroc, default=None)
+
+    def best_by_kind(self) -> tuple[KindScore, ...]:
+        """`best_of` each other kind."""
+        found = map(self.best_of, dict.fromkeys(score.kind for score in self.kinds))
+        return tuple(score for score in found if score is not None)
+
     def __rich__(self) -> Table:
         title = (
             f"where {self.corpus} can be read in {self.model} "
@@ -135,11 +168,14 @@ class ProbeSweep(Result):
             null = f"{max(s.null):.3f}" if s.null else ""
             mark = " *" if s.site == best else ""
             table.add_row(s.site + mark, *_columns(s), null)
+        for k in self.best_by_kind():
+            null = f"{max(k.null):.3f}" if k.null else ""
+            table.add_row(f"{k.kind}, {k.site}", *_columns(k), null)
         for r in self.rivals:
             table.add_row(r.name, *_columns(r), "")
         return table
 
 
-def _columns(score: ProbeScore | RivalScore) -> tuple[str, ...]:
+def _columns(score: ProbeScore | RivalScore | KindScore) -> tuple[str, ...]:
     rest = (score.average_precision, score.balanced_accuracy, score.tpr_at_fpr)
     return (str(score.auroc), *(f"{interval.value:.3f}" for interval in rest))

@@ -67,6 +67,11 @@ def shown(token: str) -> str:
     return for_display(token).replace("\n", "⏎").replace("[", "\\[")
 
 
+def quoted(token: str) -> str:
+    """`shown` in quotes, for a title: a token may be a blank."""
+    return f"‘{shown(token)}’"
+
+
 @torch.no_grad()
 def promoted_tokens(
     lm: LanguageModel,
