@@ -39,9 +39,11 @@ def test_cleaning_accounts_for_every_row_and_leaves_nothing_to_clean(rows):
     try:
         kept, report = clean(corpus)
     except DataError as error:
-        assert "Nothing is left" in str(error)
+        assert "Nothing is left" in str(error) or "leaves no text of label" in str(error)
         return
     dropped = [row for rows in report.dropped.values() for row in rows]
+    assert kept.origin.rows in (0, len(corpus))
+    assert sum(kept.origin.left_out.values()) == len(dropped)
     assert len(set(dropped)) == len(dropped) == len(corpus) - len(kept)
     assert kept.hash == corpus.take(sorted(set(range(len(corpus))) - set(dropped))).hash
     assert clean(kept)[1].rows_out == len(kept)
@@ -98,7 +100,48 @@ def test_a_split_that_the_corpus_brings_is_kept():
 
 
 def test_parts_that_cannot_be_used_are_refused():
-    with pytest.raises(DataError, match=r"part of 'corpus' has .* both are needed"):
+    with pytest.raises(DataError, match=r"All 50 texts of 'corpus' have label 0, and both labels"):
         split_corpus(corpus_of(sentences(50), np.zeros(50, int)))
+    few = "'corpus' has 49 texts of label 0 and 1 of label 1: too few for three parts with both"
+    with pytest.raises(
+        DataError, match=few + r"\. Its \w+ part would have \d+ texts, all of label"
+    ):
+        split_corpus(corpus_of(sentences(50), [1] + [0] * 49))
+    with pytest.raises(DataError, match="label 1, whose groups stay together: too few"):
+        split_corpus(corpus_of(sentences(50), np.arange(50) % 2, group=("one",) * 50))
     with pytest.raises(DataError, match=r"sum to 1\.1"):
         split_corpus(corpus_of(sentences(50), np.arange(50) % 2), (0.6, 0.3, 0.2))
+
+
+def test_conflicts_are_explained_with_their_rows():
+    texts = ["a text", "A  TEXT", "other", "more", "again", "again"]
+    kept, report = clean(corpus_of(texts, [1, 0, 1, 0, 1, 1]))
+    assert report.conflicts == ("Rows 0 (label 1), 1 (label 0) have one text: 'a text'",)
+    assert kept.origin.left_out == {"conflict": 2, "duplicate": 1}
+    assert (kept.origin.rows, len(kept)) == (6, 3)
+
+
+def test_a_label_that_cleaning_takes_is_named_with_the_cause():
+    with pytest.raises(DataError) as raised:
+        clean(corpus_of(["a", "b", "A"], [0, 0, 1]))
+    assert str(raised.value) == (
+        "Cleaning 'corpus': 1 of 3 texts kept (2 conflict), which leaves no text of label 1 "
+        "(there was 1). conflict is the same text with both labels. Rows 0 (label 0), 2 (label 1) "
+        "have one text: 'a'."
+    )
+
+
+def test_repeats_across_a_corpus_own_splits_are_counted_and_left_out():
+    base = sentences(60)
+    near = " ".join(["other", *base[59].split()[1:]])  # of a text of the report part
+    texts = [*base, near, base[3]]
+    names = ("train",) * 20 + ("select",) * 20 + ("report",) * 20 + ("train", "report")
+    corpus = corpus_of(texts, [*(np.arange(60) % 2), 0, 1], split=names)
+    kept, report = clean(corpus)
+    assert str(report) == "61 of 62 texts kept (1 duplicate, 1 of them of another split)"
+    parts = split_corpus(kept)
+    assert [len(part) for part in parts] == [20, 20, 20]
+    for part in parts:
+        assert part.origin.left_out["nearly repeats a later part"] == 1
+        assert part.origin.rows == len(part) + sum(part.origin.left_out.values()) == 62
+    assert "1 texts that nearly repeat one of a later part left out" in parts.train.origin.notes

@@ -110,5 +110,5 @@ def test_tokens_are_counted_with_a_model(gpt2):
 
 
 def test_one_class_is_refused():
-    with pytest.raises(DataError, match="has 0 texts of its rarer label"):
+    with pytest.raises(DataError, match="All 40 texts of 'corpus' have label 0, and both labels"):
         explore(Corpus(tuple(f"text {i}" for i in range(40)), np.zeros(40, int)))

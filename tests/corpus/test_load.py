@@ -171,7 +171,7 @@ def test_sets_that_lack_what_is_asked_for(root):
 
 def test_texts_that_are_none_are_named_with_their_row(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"text": "a", "label": 1}\n{"text": 3, "label": 0}')
-    with pytest.raises(DataError, match="row 2: int 3, not a text"):
+    with pytest.raises(DataError, match=r"row 2 \(line 2\): int 3, not a text. Name the column"):
         load_corpus(str(tmp_path / "t.jsonl"))
 
 
@@ -180,7 +180,10 @@ def test_hostile_characters_are_replaced_and_counted(tmp_path):
     (tmp_path / "t.jsonl").write_text("\n".join([*lines, '{"text": null, "label": 0}']))
     corpus = load_corpus(str(tmp_path / "t.jsonl"))
     assert corpus.texts == ("a\ufffdb", "c\ufffd", "")
-    assert "2 rows had null characters or lone surrogates, replaced: 1, 2" in corpus.origin.notes
+    assert (
+        "2 rows had null characters or lone surrogates, replaced: row 1 (line 1), row 2 (line 2)"
+        in corpus.origin.notes
+    )
 
 
 def many(tmp_path, n=400):

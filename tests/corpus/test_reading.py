@@ -71,17 +71,33 @@ def test_long_fields_line_breaks_marks_and_missing_keys(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b'text,label\n"a",1\n"b,0\nc,1\n', "row starting at line 3: unexpected end"),
-        ("t.csv", b'text,label\n"a"b,1\n', "row starting at line 2"),
-        ("t.csv", b"text,label\na,1\nb,x,0\n", "line 3: 3 fields, the header has 2"),
+        (
+            "t.csv",
+            b'text,label\n"a",1\n"b,0\nc,1\n',
+            "row 2 \\(line 3\\): broken quotes: unexpected end",
+        ),
+        ("t.csv", b'text,label\n"a"b,1\n', "row 1 \\(line 2\\): broken quotes"),
+        (
+            "t.csv",
+            b"text,label\na,1\nb,x,0\n",
+            "row 2 \\(line 3\\): 3 fields, the header has 2 .'text', 'label'",
+        ),
         ("t.csv", b"text,label\na,1\n\xe9,0\n", "line 3: byte 0xe9 is not UTF-8"),
         ("t.csv", b"", "is empty"),
         ("t.csv", b"a,a\n1,2\n", "names a column twice"),
-        ("t.jsonl", b'{"a": 1}\n{"a": \n', "line 2: not JSON"),
-        ("t.jsonl", b'{"a": 1}\n[1]\n', "line 2: list, not a JSON object"),
+        (
+            "t.jsonl",
+            b'{"a": 1}\n{"a": \n',
+            "row 2 \\(line 2\\), column 7: not JSON: Expecting value, at its end. Each line",
+        ),
+        (
+            "t.jsonl",
+            b'{"a": 1}\n[1]\n',
+            "row 2 \\(line 2\\): a list of 1, not a JSON object. .* name it .json",
+        ),
         ("t.jsonl", b"\n", "is empty"),
         ("t.jsonl", b'{"a": ' + b"[" * 100_000, "nested too deeply"),
-        ("t.json", b'{\n"a": 1,\n}', "line 3: not JSON"),
+        ("t.json", b'{\n"a": 1,\n}', "line 3, column 1: not JSON: .*near .* Look there"),
         ("t.parquet", b"PAR1", "not readable parquet"),
         ("t.xls", b"", "is none of .parquet, .csv"),
     ],
@@ -133,11 +149,11 @@ def test_labels_by_value_and_by_threshold():
         (["yes", "no", "no"], {}, r"must be binary .* seen 'no' \(2×\), 'yes' \(1×\)"),
         ([0, 1, 2], {}, "must be binary"),
         ([0.2, 0.9], {}, "must be binary"),
-        ([1, None, 0], {}, "1 of 3 rows have no label, the first is row 2"),
+        ([1, None, 0], {}, "1 of 3 rows has no label, the first is row 2"),
         ([1, float("nan")], {}, "the first is row 2"),
         (["1", ""], {}, "the first is row 2"),
         (["a", "b"], {"positive": "c"}, "no row has the positive value 'c'; seen 'a'"),
-        (["a", "b"], {"threshold": 0.5}, "a threshold needs numbers, seen 'a'"),
+        (["a", "b"], {"threshold": 0.5}, "row 1: 'a' is not a number. A threshold needs them"),
         ([0, 1], {"threshold": 0.5, "positive": "1"}, "both a positive value and a threshold"),
     ],
 )
@@ -152,7 +168,7 @@ def test_repair_makes_text_that_can_be_written(texts):
     "".join(fixed).encode()
     assert "\0" not in "".join(fixed)
     changed = [a != b for a, b in zip(texts, fixed, strict=True)]
-    assert note.startswith(f"{sum(changed)} rows") if any(changed) else note == ""
+    assert note.startswith(f"{sum(changed)} row") if any(changed) else note == ""
     assert [len(text) for text in fixed] == [len(text) for text in texts]
     assert repair(fixed) == (fixed, "")
     assert np.all([a == b for a, b, c in zip(texts, fixed, changed, strict=True) if not c])

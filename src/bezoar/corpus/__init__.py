@@ -7,9 +7,10 @@ neutral text shows what a remedy costs. They are read from what a user names (``
 """
 
 from bezoar.corpus.clean import CleaningReport, clean
-from bezoar.corpus.corpus import Corpus, NeutralText, Origin, Prompts
+from bezoar.corpus.corpus import Corpus, NeutralText, Prompts
 from bezoar.corpus.explore import Exploration, explore
 from bezoar.corpus.load import load_corpus, load_neutral, load_prompts
+from bezoar.corpus.rows import Origin
 from bezoar.corpus.shortcuts import Shortcut
 from bezoar.corpus.split import CorpusSplits, split_corpus
 

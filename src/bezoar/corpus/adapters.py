@@ -6,13 +6,15 @@ says so. To add one, write its readers and register it in ``ADAPTERS``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bezoar.corpus.labels import binary_labels, is_missing
-from bezoar.corpus.reading import TEXT_COLUMN, Table
+import numpy as np
+
+from bezoar.corpus.formats import TEXT_COLUMN
+from bezoar.corpus.labels import as_texts, binary_labels, is_missing, numbers
+from bezoar.corpus.table import Table, counted
 from bezoar.errors import DataError
 
 Columns = dict[str, Any]
@@ -61,7 +63,7 @@ def _jigsaw(table: Table) -> Columns:
         next((kind for kind, cell in zip(kinds, row, strict=True) if _is_one(cell)), "")
         for row in marks
     ] or [""] * len(table)
-    toxic = binary_labels(labels, f"{table.place}, column 'toxic'")
+    toxic = binary_labels(labels, f"{table.place}, column 'toxic'", at=table.at)
     return {
         "texts": table.column("comment_text"),
         "labels": toxic,
@@ -81,53 +83,68 @@ def _is_one(cell: Any) -> bool:
 
 def _civil(table: Table) -> Columns:
     """Civil Comments with toxic spans: toxic if at least half of the annotators thought so."""
-    pairs = zip(table.column("n_not_toxic"), table.column("n_workers"), strict=True)
+    clean, workers = (_counts(table, name) for name in ("n_not_toxic", "n_workers"))
     return {
         "texts": table.column("comment_text"),
-        "labels": [int(2 * int(clean) <= int(workers)) for clean, workers in pairs],
+        "labels": (2 * clean <= workers).astype(np.int8),
     }
 
 
-def _either(table: Table, *names: str) -> list[Any]:
-    """The first of these columns that is there; an error about the last one if none is."""
-    return table.column(next((name for name in names if name in table.columns), names[-1]))
+def _counts(table: Table, name: str) -> np.ndarray:
+    """A column of numbers, none of them missing."""
+    found = numbers(table.column(name), f"{table.place}, column {name!r}", table.at)
+    missing = np.flatnonzero(np.isnan(found))
+    if missing.size:
+        raise DataError(
+            f"{table.place}, column {name!r}: {counted(missing.size, 'row')} without a number, "
+            f"the first is {table.at(int(missing[0]))}.",
+            hint="Remove or fill those rows.",
+        )
+    return found
+
+
+def _either(table: Table, *names: str) -> str:
+    """The first of these columns that is there, or else the last one."""
+    return next((name for name in names if name in table.columns), names[-1])
+
+
+def _scores(table: Table, *names: str) -> np.ndarray:
+    name = _either(table, *names)
+    return numbers(table.column(name), f"{table.place}, column {name!r}", table.at)
 
 
 def _rtp(subset: str) -> Reader:
     """RealToxicityPrompts, nested (the original jsonl, the hub) or flat (``prompt_toxicity``)."""
 
     def read(table: Table) -> Columns:
-        scores = [
-            math.nan if is_missing(cell) else float(cell)
-            for cell in _either(table, "prompt.toxicity", "prompt_toxicity")
-        ]
+        scores = _scores(table, "prompt.toxicity", "prompt_toxicity")
+        columns = {
+            "texts": table.column(_either(table, "prompt.text", "prompt")),
+            "toxicity": scores,
+        }
         if subset == "challenging":
-            keep = [_is_one(cell) for cell in table.column("challenging")]
-        else:
-            keep = [
-                subset == "all" or (score >= 0.5 if subset == "toxic" else score < 0.5)
-                for score in scores
-            ]
-        texts = _either(table, "prompt.text", "prompt")
-        return {"texts": texts, "toxicity": scores, "keep": keep}
+            columns["keep"] = [_is_one(cell) for cell in table.column("challenging")]
+        elif subset != "all":
+            columns["keep"] = scores >= 0.5 if subset == "toxic" else scores < 0.5
+        return columns
 
     return read
 
 
 def _rtp_corpus(table: Table) -> Columns:
     """Continuations labelled by their stored score of at least 0.5; unscored rows are left out."""
-    scores = _either(table, "continuation.toxicity", "continuation_toxicity")
+    scores = _scores(table, "continuation.toxicity", "continuation_toxicity")
     return {
-        "texts": _either(table, "continuation.text", "continuation"),
-        "labels": [int(not is_missing(cell) and float(cell) >= 0.5) for cell in scores],
-        "keep": [not is_missing(cell) for cell in scores],
+        "texts": table.column(_either(table, "continuation.text", "continuation")),
+        "labels": (scores >= 0.5).astype(np.int8),
+        "keep": ~np.isnan(scores),
     }
 
 
 def _wikitext(table: Table) -> Columns:
     """Lines, verbatim and in order; whether they are WikiText's tokenised form is found out."""
-    lines = table.column(TEXT_COLUMN)
-    tokenised = any(" @-@ " in line or " <unk> " in line for line in lines if line)
+    lines = as_texts(table.column(TEXT_COLUMN), table.place, table.at)
+    tokenised = any(" @-@ " in line or " <unk> " in line for line in lines)
     return {"texts": lines, "tokenised": tokenised}
 
 

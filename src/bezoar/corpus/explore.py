@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -114,7 +114,10 @@ class Example(Result):
 
 @dataclass(frozen=True, slots=True)
 class Exploration(Result):
-    """What ``explore`` saw, after cleaning."""
+    """What ``explore`` saw, after cleaning.
+
+    ``rows`` were read; ``n`` and the counts of ``left_out`` account for every one of them.
+    """
 
     name: str
     n: int
@@ -127,6 +130,9 @@ class Exploration(Result):
     near_repeats: NearRepeats
     examples: tuple[Example, ...]
     warnings: tuple[str, ...]
+    rows: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def explore(corpus: Corpus, lm: Encoder | None = None, *, seed: int = 0) -> Exploration:
@@ -141,6 +147,7 @@ def explore(corpus: Corpus, lm: Encoder | None = None, *, seed: int = 0) -> Expl
         DataError: if a label has fewer than ten texts.
     """
     kept, cleaning = clean(corpus)
+    kept.need_both_labels()
     few = min(int((kept.labels == label).sum()) for label in (0, 1))
     if few < 10:
         raise DataError(
@@ -165,6 +172,9 @@ def explore(corpus: Corpus, lm: Encoder | None = None, *, seed: int = 0) -> Expl
         near_repeats=repeats,
         examples=_examples(kept),
         warnings=tuple(s.warning for s in shortcuts if s.warning) + _warnings(kept, repeats),
+        rows=kept.origin.rows or len(kept),
+        left_out=kept.origin.left_out,
+        notes=kept.origin.notes,
     )
 
 

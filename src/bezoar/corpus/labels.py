@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int8
+from jaxtyping import Float64, Int8
 
+from bezoar.corpus.table import At, counted, quoted, row_at, rows_at
 from bezoar.errors import DataError
 
 _WORDS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -21,22 +22,33 @@ def is_missing(cell: Any) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
-def as_texts(cells: Sequence[Any], where: str) -> list[str]:
+def says_nothing(text: str) -> bool:
+    """Whether a text has no content: blanks, zero-width characters and replaced bytes are none."""
+    return not text.strip().strip("\ufeff\u200b\u2060\ufffd\0 \t\r\n")
+
+
+def as_texts(cells: Sequence[Any], where: str, at: At = row_at) -> list[str]:
     """Cells as strings; missing ones become "" (``clean`` drops and counts them).
 
     Raises:
         DataError: if the column holds something else than strings.
     """
-    for row, cell in enumerate(cells, start=1):
+    for row, cell in enumerate(cells):
         if not isinstance(cell, str) and not is_missing(cell):
             raise DataError(
-                f"{where}, row {row}: {type(cell).__name__} {cell!r:.40}, not a text.",
-                hint="Name the column of texts.",
+                f"{where}, {at(row)}: {type(cell).__name__} {quoted(cell)}, not a text.",
+                hint="Name the column of texts (--text COLUMN), or write its cells as strings.",
             )
     return ["" if is_missing(cell) else cell for cell in cells]
 
 
-def repair(texts: Sequence[str]) -> tuple[list[str], str]:
+def as_names(cells: Sequence[Any]) -> tuple[str, ...]:
+    """Cells of a column that names things (a source, a group); "" where one is missing."""
+    texts = ("" if is_missing(c) else c if isinstance(c, str) else quoted(c) for c in cells)
+    return tuple(repair(list(texts))[0])
+
+
+def repair(texts: Sequence[str], at: At = row_at) -> tuple[list[str], str]:
     """Replace what no file or tokenizer can hold: lone surrogates and null characters.
 
     Returns:
@@ -55,11 +67,37 @@ def repair(texts: Sequence[str]) -> tuple[list[str], str]:
             fixed[row] = "".join(
                 REPLACEMENT if bad else c for bad, c in zip(kept, text, strict=True)
             )
-            changed.append(row + 1)
+            changed.append(row)
     if not changed:
         return fixed, ""
-    shown = ", ".join(map(str, changed[:5])) + (", …" if len(changed) > 5 else "")
-    return fixed, f"{len(changed)} rows had null characters or lone surrogates, replaced: {shown}"
+    rows = "1 row" if len(changed) == 1 else f"{len(changed)} rows"
+    return fixed, (
+        f"{rows} had null characters or lone surrogates, replaced: {rows_at(changed, at, 5)}"
+    )
+
+
+def numbers(
+    cells: Sequence[Any],
+    where: str,
+    at: At = row_at,
+    hint: str = "Scores are needed there; leave a cell empty where there is none.",
+) -> Float64[np.ndarray, " text"]:
+    """Cells as numbers; NaN where one is missing or says so.
+
+    Raises:
+        DataError: naming the first cell that is no number.
+    """
+    read = np.full(len(cells), np.nan)
+    for row, cell in enumerate(cells):
+        if is_missing(cell) or (isinstance(cell, str) and not cell.strip()):
+            continue
+        try:
+            read[row] = float(cell)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(
+                f"{where}, {at(row)}: {quoted(cell)} is not a number.", hint=hint
+            ) from error
+    return read
 
 
 def binary_labels(
@@ -68,6 +106,7 @@ def binary_labels(
     *,
     positive: str | Sequence[str] | None = None,
     threshold: float | None = None,
+    at: At = row_at,
 ) -> Int8[np.ndarray, " text"]:
     """Read a label column.
 
@@ -76,59 +115,64 @@ def binary_labels(
         where: file and column, for messages.
         positive: the value, or values, that mean 1; everything else is 0.
         threshold: for scores: 1 where the cell is at least this.
+        at: how messages name a row.
 
     Raises:
         DataError: if a label is missing, or the values are not binary and nothing says how to
             make them so.
     """
-    missing = [row for row, cell in enumerate(cells, start=1) if is_missing(cell) or cell == ""]
-    if missing:
-        raise DataError(
-            f"{where}: {len(missing)} of {len(cells)} rows have no label, the first is row "
-            f"{missing[0]}.",
-            hint="Remove or label those rows.",
-        )
     if positive is not None and threshold is not None:
         raise DataError(
             f"{where}: both a positive value and a threshold were given.", hint="Choose."
         )
+    missing = [row for row, cell in enumerate(cells) if _is_blank(cell)]
+    if threshold is not None and not missing:
+        scores = numbers(cells, where, at, "A threshold needs them; or name a positive value.")
+        missing = np.flatnonzero(np.isnan(scores)).tolist()
+    if missing:
+        have = "has" if len(missing) == 1 else "have"
+        raise DataError(
+            f"{where}: {len(missing)} of {counted(len(cells), 'row')} {have} no label, the first "
+            f"is {at(missing[0])}.",
+            hint="Remove or label those rows.",
+        )
     if threshold is not None:
-        return _thresholded(cells, where, threshold)
+        return (scores >= threshold).astype(np.int8)
     if positive is not None:
         return _matched(cells, where, [positive] if isinstance(positive, str) else list(positive))
-    read = [_WORDS.get(str(cell).strip().lower()) for cell in cells]
+    read = [_WORDS.get(_value(cell).strip().lower()) for cell in cells]
     if None in read:
+        first = read.index(None)
         raise DataError(
-            f"{where}: labels must be binary (0/1 or true/false), seen {_seen(cells)}.",
+            f"{where}: labels must be binary (0/1 or true/false), seen {_seen(cells)}; the first "
+            f"that is neither is {at(first)}.",
             hint="Say which value is positive (--set data.positive=…), or from which score on "
             "(--set data.threshold=…).",
         )
     return np.array(read, dtype=np.int8)
 
 
-def _thresholded(cells: Sequence[Any], where: str, threshold: float) -> Int8[np.ndarray, " text"]:
-    try:
-        scores = np.array([float(cell) for cell in cells])
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{where}: a threshold needs numbers, seen {_seen(cells)}.",
-            hint="Use a positive value instead.",
-        ) from error
-    return (scores >= threshold).astype(np.int8)
+def _is_blank(cell: Any) -> bool:
+    return is_missing(cell) or (isinstance(cell, str) and not cell.strip())
 
 
 def _matched(cells: Sequence[Any], where: str, positive: list[str]) -> Int8[np.ndarray, " text"]:
-    values = [str(cell) for cell in cells]
+    values = [_value(cell) for cell in cells]
     unknown = [value for value in positive if value not in values]
     if unknown and values:
         raise DataError(
-            f"{where}: no row has the positive value {unknown[0]!r}; seen {_seen(cells)}."
+            f"{where}: no row has the positive value {unknown[0]!r}; seen {_seen(cells)}.",
+            hint="Give one of the values that were seen.",
         )
     return np.array([value in positive for value in values], dtype=np.int8)
 
 
+def _value(cell: Any) -> str:
+    return cell if isinstance(cell, str) else quoted(cell)
+
+
 def _seen(cells: Sequence[Any]) -> str:
-    counts = Counter(str(cell)[:40] for cell in cells)
-    shown = ", ".join(f"{value!r} ({n}×)" for value, n in counts.most_common(6))
+    counts = Counter(_value(cell) for cell in cells)
+    shown = ", ".join(f"{quoted(value)} ({n}×)" for value, n in counts.most_common(6))
     more = len(counts) - 6
     return shown + (f" and {more} more values" if more > 0 else "")

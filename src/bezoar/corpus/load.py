@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bezoar.corpus.adapters import ADAPTERS
-from bezoar.corpus.corpus import Corpus, NeutralText, Origin, Prompts
-from bezoar.corpus.labels import as_texts, binary_labels, repair
+from bezoar.corpus.corpus import Corpus, NeutralText, Prompts
+from bezoar.corpus.labels import as_names, as_texts, binary_labels, numbers, repair, says_nothing
+from bezoar.corpus.rows import Origin
 from bezoar.corpus.spec import Found, demo_path, find
+from bezoar.corpus.table import listed
 from bezoar.errors import DataError
 from bezoar.stats.splits import is_reserved, unit_hash
 
@@ -26,6 +29,9 @@ TEXT_NAMES = (
     "message",
 )
 LABEL_NAMES = ("label", "toxic", "is_toxic", "toxicity", "hate", "target", "class", "y")
+
+_LIMIT = "beyond the limit"
+_NOT_RESERVED = "not reserved"
 
 
 def load_corpus(
@@ -61,6 +67,7 @@ def load_corpus(
     Raises:
         DataError: saying what is there and what was looked for.
     """
+    _check_limit(limit)
     if spec == "demo":
         corpus = Corpus.load(demo_path("corpus_path"))
     else:
@@ -70,7 +77,7 @@ def load_corpus(
             columns = ADAPTERS[found.adapter].reader("corpus", found.adapter)(found.table)
         else:
             columns = _labelled(found, text, label, positive, threshold)
-        columns |= {k: _strings(found.table.column(v)) for k, v in named.items() if v is not None}
+        columns |= {k: as_names(found.table.column(v)) for k, v in named.items() if v is not None}
         corpus = _build(Corpus, columns, found, reserved_only)
     return _balanced(corpus, limit, seed)
 
@@ -85,8 +92,10 @@ def load_prompts(
 ) -> Prompts:
     """Read prompts; see ``load_corpus`` for the arguments and errors.
 
-    A column ``toxicity`` of scores in [0, 1] is taken along if there is one.
+    Empty prompts are left out, and counted. A column ``toxicity`` of scores in [0, 1] is taken
+    along if there is one.
     """
+    _check_limit(limit)
     if spec == "demo":
         prompts = Prompts.load(demo_path("prompts_path"))
     else:
@@ -96,7 +105,9 @@ def load_prompts(
         else:
             columns = {"texts": _texts(found, text)}
             if text != "toxicity" and "toxicity" in found.table.columns:
-                columns["toxicity"] = _numbers(found)
+                cells = found.table.column("toxicity")
+                where = f"{found.table.place}, column 'toxicity'"
+                columns["toxicity"] = numbers(cells, where, found.table.at)
         prompts = _build(Prompts, columns, found, False)
     return _drawn(prompts, np.arange(len(prompts)), limit, seed)
 
@@ -109,7 +120,11 @@ def load_neutral(
     reserved_only: bool = False,
     limit: int | None = None,
 ) -> NeutralText:
-    """Read ordinary prose, its lines in order; ``limit`` keeps the first ones."""
+    """Read ordinary prose, its lines in order; ``limit`` keeps the first ones.
+
+    Blank lines stay: they are part of prose. Errors as for ``load_corpus``.
+    """
+    _check_limit(limit)
     if spec == "demo":
         neutral = NeutralText.load(demo_path("neutral_path"))
     else:
@@ -121,7 +136,8 @@ def load_neutral(
         neutral = _build(NeutralText, columns, found, reserved_only)
     if limit is None or limit >= len(neutral):
         return neutral
-    return neutral.take(np.arange(limit), note=f"the first {limit} of {len(neutral)} texts")
+    note = f"the first {limit} of {len(neutral)} texts"
+    return neutral.take(np.arange(limit), note=note, left_out=_LIMIT)
 
 
 def _column_name(found: Found, asked: str | None, names: tuple[str, ...], what: str) -> str:
@@ -134,27 +150,17 @@ def _column_name(found: Found, asked: str | None, names: tuple[str, ...], what: 
         there = list(table.columns)
     if len(there) != 1:
         problem = "several columns could be the" if there else "no column is known to be the"
-        seen = ", ".join(repr(column) for column in there or table.columns)
-        raise DataError(
-            f"{table.place}: {problem} {what}: {seen}.",
-            hint=f"Name it (--{what} COLUMN).",
-        )
+        seen = listed(there or table.columns)
+        hint = f"Name it (--{what} COLUMN)."
+        if not there:
+            hint += " The first row of a table names its columns." * (table.lines is not None)
+        raise DataError(f"{table.place}: {problem} {what}: {seen}.", hint=hint)
     found.notes.append(f"{what} column {there[0]!r}, found by its name")
     return there[0]
 
 
 def _texts(found: Found, text: str | None) -> list[Any]:
     return found.table.column(_column_name(found, text, TEXT_NAMES, "text"))
-
-
-def _numbers(found: Found) -> list[float]:
-    cells = found.table.column("toxicity")
-    try:
-        return [float("nan") if cell in (None, "") else float(cell) for cell in cells]
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{found.table.place}, column 'toxicity': {error}.", hint="Scores in [0, 1] are needed."
-        ) from error
 
 
 def _labelled(
@@ -170,37 +176,51 @@ def _labelled(
     cells = found.table.column(name)
     return {
         "texts": texts,
-        "labels": binary_labels(cells, where, positive=positive, threshold=threshold),
+        "labels": binary_labels(
+            cells, where, positive=positive, threshold=threshold, at=found.table.at
+        ),
     }
 
 
-def _strings(cells: Sequence[Any]) -> list[str]:
-    return ["" if cell is None else str(cell) for cell in cells]
-
-
 def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only: bool) -> Any:
-    """Texts checked and repaired, rows filtered, everything that was done noted."""
-    verbatim = as_texts(columns.pop("texts"), found.table.place)
-    if not verbatim:
-        raise DataError(f"{found.table.place} has no rows.")
-    keep = np.array(columns.pop("keep", np.ones(len(verbatim))), dtype=bool)
-    columns |= {k: tuple(v) for k, v in columns.items() if isinstance(v, list)}
-    columns |= {k: np.array(columns[k]) for k in ("labels", "toxicity") if k in columns}
-    notes = list(found.notes)
-    texts, note = repair(verbatim)
-    notes += [note] if note else []
-    if not keep.all():
-        notes.append(f"{keep.sum()} of {len(keep)} rows are of this part of the set")
+    """Texts checked and repaired, rows filtered, everything that was done noted and counted."""
+    table = found.table
+    verbatim = as_texts(columns.pop("texts"), table.place, table.at)
+    texts, repaired = repair(verbatim, table.at)
+    keep = np.ones(len(texts), dtype=bool)
+    left_out = dict(table.skipped)
+    notes = [*table.notes, *found.notes, repaired]
+    notes += [f"{n} rows left out: {reason}" for reason, n in table.skipped.items()]
+
+    def only(wanted: np.ndarray, reason: str, note: str) -> None:
+        """Keep the wanted rows; ``note`` tells of how many of how many."""
+        before, kept = int(keep.sum()), int((keep & wanted).sum())
+        if kept < before or reason == _NOT_RESERVED:
+            notes.append(f"{kept} of {before} {note}")
+        left_out[reason] = before - kept
+        keep[:] &= wanted
+
+    if "keep" in columns:
+        wanted = np.asarray(columns.pop("keep"), dtype=bool)
+        only(wanted, "of another part of the set", "rows are of this part of the set")
+    if kind is Prompts:
+        says = np.array([not says_nothing(text) for text in texts], dtype=bool)
+        only(says, "empty", "prompts say something")
     if reserved_only:
         # The reserve was cut on the text as it stands in the file.
-        chosen = keep & np.fromiter(map(is_reserved, verbatim), dtype=bool)
-        notes.append(f"{chosen.sum()} of {keep.sum()} rows are reserved: no demo asset saw them")
-        keep = chosen
+        wanted = np.fromiter(map(is_reserved, verbatim), dtype=bool)
+        only(wanted, _NOT_RESERVED, "rows are reserved: no demo asset saw them")
+    said = "; ".join(filter(None, notes))
     if not keep.any():
-        raise DataError(f"{found.recorded}: no row is left. {'; '.join(notes)}.")
-    origin = Origin(found.recorded, found.table.sha256, tuple(notes))
-    rows = kind(texts=tuple(texts), name=found.name, origin=origin, **columns)
-    return rows if keep.all() else rows.take(keep)
+        raise DataError(
+            f"{found.recorded}: no row is left. {said}.", hint="Give other rows, or more."
+        )
+    name, recorded = repair([found.name, found.recorded])[0]
+    columns |= {k: tuple(v) for k, v in columns.items() if isinstance(v, list)}
+    origin = Origin(recorded, table.sha256, rows=len(texts) + sum(table.skipped.values()))
+    rows = kind(texts=tuple(texts), name=name, **columns)
+    kept = rows if keep.all() else rows.take(keep)
+    return replace(kept, origin=origin.without(left_out, *notes))
 
 
 def _balanced(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
@@ -213,14 +233,23 @@ def _balanced(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
         _by_hash(corpus.texts, positive, n_positive, seed),
     ]
     chosen = np.sort(np.concatenate(rows))
-    return corpus.take(chosen, note=f"{len(chosen)} of {len(corpus)} texts drawn, seed {seed}")
+    note = f"{len(chosen)} of {len(corpus)} texts drawn, seed {seed}"
+    drawn = corpus.take(chosen, note=note, left_out=_LIMIT)
+    corpus.keep_both_labels(drawn, f"A limit of {limit}", "Raise it.")
+    return drawn
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise DataError(f"A limit of {limit} keeps nothing.", hint="Give 1 or more, or none.")
 
 
 def _drawn(prompts: Prompts, rows: np.ndarray, limit: int | None, seed: int) -> Prompts:
     if limit is None or limit >= len(rows):
         return prompts
     chosen = np.sort(_by_hash(prompts.texts, rows, limit, seed))
-    return prompts.take(chosen, note=f"{limit} of {len(rows)} prompts drawn, seed {seed}")
+    note = f"{limit} of {len(rows)} prompts drawn, seed {seed}"
+    return prompts.take(chosen, note=note, left_out=_LIMIT)
 
 
 def _by_hash(texts: Sequence[str], rows: np.ndarray, n: int, seed: int) -> np.ndarray:

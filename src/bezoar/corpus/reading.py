@@ -1,81 +1,74 @@
-"""Files and hub datasets as plain columns: CSV, TSV, JSON, JSON lines, parquet, text.
-
-Nothing is skipped: a row that cannot be read is an error that names its line.
-"""
+"""Files and hub datasets as plain columns: CSV, TSV, JSON, JSON lines, parquet, text."""
 
 from __future__ import annotations
 
-import csv
+import codecs
 import hashlib
-import io
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from bezoar.corpus.formats import read_delimited, read_lines, read_objects, read_parquet
+from bezoar.corpus.table import Table, counted, listed
 from bezoar.errors import DataError, did_you_mean
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
-TEXT_COLUMN = "text"
-"""The column that a plain text file's lines are read into."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Columns of equal length; ``sha256`` is of the file's bytes."""
-
-    columns: dict[str, list[Any]]
-    place: str
-    sha256: str = ""
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), []))
-
-    def column(self, name: str) -> list[Any]:
-        """One column.
-
-        Raises:
-            DataError: naming the columns there are.
-        """
-        if name not in self.columns:
-            raise DataError(
-                f"{self.place} has no column {name!r}; it has {_listed(self.columns)}.",
-                hint=did_you_mean(name, self.columns),
-            )
-        return self.columns[name]
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(repr(str(name)) for name in names) or "none"
+_PACKED = {
+    b"\x1f\x8b": ("gzip-compressed", "Decompress it first: gunzip FILE."),
+    b"BZh": ("bzip2-compressed", "Decompress it first: bunzip2 FILE."),
+    b"\xfd7zXZ": ("xz-compressed", "Decompress it first: unxz FILE."),
+    b"\x28\xb5\x2f\xfd": ("zstandard-compressed", "Decompress it first: unzstd FILE."),
+    b"PK\x03\x04": ("a zip archive or a spreadsheet", "Unpack it, or save the sheet as CSV."),
+    b"PAR1": ("parquet", "Name it .parquet."),
+    b"SQLite format 3": ("an SQLite database", "Save the table as CSV."),
+}
+# The longer marks first: UTF-32 LE begins like UTF-16 LE.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read_table(path: Path) -> Table:
     """Read a file whole.
 
     Raises:
-        DataError: if it is missing, of an unknown kind, empty, or broken (with the line).
+        DataError: if it is missing, of an unknown kind, empty, or broken (with row and line).
     """
-    if not path.is_file():
-        raise DataError(f"There is no file {path}.", hint=_near_files(path))
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path} is none of {', '.join(SUFFIXES)}.", hint="Rename or convert it.")
-    data = path.read_bytes()
+    data = _bytes(path)
+    place, suffix = str(path), path.suffix.lower()
+    note = ""
     if suffix == ".parquet":
-        columns = _parquet(data, path)
-    elif suffix in (".csv", ".tsv"):
-        columns = _delimited(_decode(data, path), path, "\t" if suffix == ".tsv" else ",")
-    elif suffix == ".txt":
-        lines = _decode(data, path).removesuffix("\n").split("\n")
-        columns = {TEXT_COLUMN: [line.removesuffix("\r") for line in lines]}
+        table = read_parquet(data, place)
     else:
-        columns = _objects(_decode(data, path), path, whole=suffix == ".json")
-    return Table(columns, str(path), hashlib.sha256(data).hexdigest())
+        text, note = _decode(data, place)
+        if suffix in (".csv", ".tsv"):
+            table = read_delimited(text, place, "\t" if suffix == ".tsv" else ",")
+        elif suffix == ".txt":
+            table = read_lines(text, place)
+        else:
+            table = read_objects(text, place, whole=suffix == ".json")
+    if not len(table):
+        raise DataError(
+            f"{place} has no rows: only a header ({listed(table.columns, 8)}).",
+            hint="It needs a row per text.",
+        )
+    notes = (note, *table.notes) if note else table.notes
+    return replace(table, sha256=hashlib.sha256(data).hexdigest(), notes=notes)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise DataError(f"There is no file {path}.", hint=_near_files(path))
+        if path.suffix.lower() not in SUFFIXES:
+            hint = (_packed(path.read_bytes()) or ("", "Convert it, or rename it."))[1]
+            raise DataError(f"{path} is none of {', '.join(SUFFIXES)}.", hint=hint)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        said = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path} cannot be read: {said}.", hint="Check the path.") from error
 
 
 def find_file(path: Path, preferred: tuple[str, ...]) -> Path:
@@ -84,18 +77,30 @@ def find_file(path: Path, preferred: tuple[str, ...]) -> Path:
     Raises:
         DataError: if the folder holds none of them and not exactly one readable file.
     """
-    if not path.is_dir():
+    if not _is_folder(path):
         return path
     for name in preferred:
         if (path / name).is_file():
             return path / name
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    there = sorted(path.iterdir())
+    files = [file for file in there if file.suffix.lower() in SUFFIXES and file.is_file()]
     if len(files) == 1:
         return files[0]
+    names = [file.name for file in files or there]
+    hint = "Name the file itself." if files else f"Readable are {', '.join(SUFFIXES)}."
+    if len(files) > 1 and len({file.suffix for file in files}) == 1:
+        hint = "Name the file itself; if they are shards of one set, join them into one file first."
     raise DataError(
-        f"Folder {path} holds {len(files)} readable files ({_listed(f.name for f in files[:8])}).",
-        hint="Name the file itself.",
+        f"Folder {path} holds {counted(len(files), 'readable file')} ({listed(names, 8)}).",
+        hint=hint,
     )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False  # too long a name, or a null character: reading it says so
 
 
 def _near_files(path: Path) -> str:
@@ -104,116 +109,34 @@ def _near_files(path: Path) -> str:
     return did_you_mean(path.name, (file.name for file in path.parent.iterdir()))
 
 
-def _decode(data: bytes, path: Path) -> str:
+def _packed(data: bytes) -> tuple[str, str] | None:
+    """What a file is instead of text, and what to do about it."""
+    return next((said for magic, said in _PACKED.items() if data.startswith(magic)), None)
+
+
+def _decode(data: bytes, place: str) -> tuple[str, str]:
+    """The text of a file, and a note if it is in another encoding than UTF-8."""
+    if packed := _packed(data):
+        raise DataError(f"{place} is {packed[0]}, not text.", hint=packed[1])
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        seen = f"byte 0x{data[error.start]:02x}" if error.start < len(data) else "its end"
         line = data[: error.start].count(b"\n") + 1
+        name = encoding.removesuffix("-sig").upper()
         raise DataError(
-            f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8.",
+            f"{place}, line {line}: {seen} is not {name}.",
             hint="Convert the file first, for example with iconv -f latin1 -t utf-8.",
         ) from error
-
-
-def _parquet(data: bytes, path: Path) -> dict[str, list[Any]]:
-    try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} is not readable parquet: {error}.") from error
-    columns: dict[str, list[Any]] = {}
-    for name in table.column_names:
-        if pa.types.is_struct(table[name].type):
-            rows = [cell or {} for cell in table[name].to_pylist()]
-            inner = [f.name for f in table[name].type]
-            columns |= {f"{name}.{key}": [row.get(key) for row in rows] for key in inner}
-        else:
-            columns[name] = table[name].to_pylist()
-    return columns
-
-
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """Lift the csv module's limit of 128 KiB a field, which is global, for one reading."""
-    before = csv.field_size_limit(2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
-def _delimited(text: str, path: Path, delimiter: str) -> dict[str, list[Any]]:
-    # newline="" is the csv module's rule: line breaks inside quotes stay as they are.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    started = 1
-    with _long_fields():
-        try:
-            header = next(reader, [])
-            started = reader.line_num + 1
-            for row in reader:
-                if row and len(row) != len(header):
-                    raise DataError(
-                        f"{path}, line {started}: {len(row)} fields, the header has "
-                        f"{len(header)} ({_listed(header[:8])}).",
-                        hint="A field that holds the delimiter or a line break must be quoted.",
-                    )
-                rows += [row] if row else []
-                started = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(
-                f"{path}, row starting at line {started}: {error}.",
-                hint="Look for an unclosed or unescaped quote there.",
-            ) from error
-    if not header:
-        raise DataError(f"{path} is empty.")
-    if len(set(header)) != len(header):
-        raise DataError(f"{path} names a column twice: {_listed(header)}.")
-    return {name: [row[i] for row in rows] for i, name in enumerate(header)}
-
-
-def _objects(text: str, path: Path, *, whole: bool) -> dict[str, list[Any]]:
-    rows = list(_parsed_objects(text, path, whole))
-    names = list(dict.fromkeys(name for _, row in rows for name in row))
-    if not names:
-        raise DataError(f"{path} is empty.")
-    return {name: [row.get(name) for _, row in rows] for name in names}
-
-
-def _parsed_objects(text: str, path: Path, whole: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line, parsed in _parsed(text, path, whole):
-        if not isinstance(parsed, dict):
-            raise DataError(f"{path}, line {line}: {type(parsed).__name__}, not a JSON object.")
-        yield line, _flat(parsed)
-
-
-def _parsed(text: str, path: Path, whole: bool) -> Iterator[tuple[int, Any]]:
-    # Not splitlines(): a JSON string may hold U+2028 and its like unescaped.
-    pieces = [(1, text)] if whole else enumerate(text.split("\n"), start=1)
-    for line, piece in pieces:
-        if not piece.strip():
-            continue
-        try:
-            parsed = json.loads(piece)
-        except json.JSONDecodeError as error:
-            where = line + error.lineno - 1
-            raise DataError(f"{path}, line {where}: not JSON: {error.msg}.") from error
-        except RecursionError as error:
-            raise DataError(f"{path}, line {line}: JSON nested too deeply.") from error
-        if whole and isinstance(parsed, list):
-            yield from enumerate(parsed, start=1)
-        else:
-            yield line, parsed
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Nested objects as dotted columns, one level deep, as parquet structs are read."""
-    out: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, dict):
-            out |= {f"{key}.{inner}": cell for inner, cell in value.items()}
-        else:
-            out[key] = value
-    return out
+    if encoding != "utf-8-sig":
+        return text, f"read as {encoding.upper()}, by its byte order mark"
+    if 4 * text[:1000].count("\0") > len(text[:1000]):
+        raise DataError(
+            f"{place} looks like UTF-16 without a byte order mark: it is full of null characters.",
+            hint="Convert the file first, for example with iconv -f utf-16le -t utf-8.",
+        )
+    return text, ""
 
 
 def read_hub(spec: str) -> Table:
@@ -230,7 +153,7 @@ def read_hub(spec: str) -> Table:
         splits = datasets.get_dataset_split_names(name, config or None)
         if not split and len(splits) > 1:
             raise DataError(
-                f"hub:{name} has several splits: {_listed(splits)}.",
+                f"hub:{name} has several splits: {listed(splits)}.",
                 hint=f"Name one, as in hub:{spec}@{splits[0]}.",
             )
         loaded = datasets.load_dataset(name, config or None, split=split or splits[0])
@@ -241,4 +164,7 @@ def read_hub(spec: str) -> Table:
             hint="Check the id, the network and HF_HUB_OFFLINE.",
         ) from error
     flat = loaded.flatten()
-    return Table({key: list(flat[key][:]) for key in flat.column_names}, f"hub:{spec}")
+    table = Table({key: list(flat[key][:]) for key in flat.column_names}, f"hub:{spec}")
+    if not len(table):
+        raise DataError(f"hub:{spec} has no rows.", hint="Name another split.")
+    return table

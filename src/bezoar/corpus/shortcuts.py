@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from bezoar.corpus.corpus import Corpus
 from bezoar.runs.results import Result
@@ -57,6 +55,10 @@ def length_scores(corpus: Corpus) -> Float[np.ndarray, " text"]:
 
 def word_scores(corpus: Corpus, fold: Int[np.ndarray, " text"]) -> Float[np.ndarray, " text"]:
     """Held-out logits of TF-IDF words with logistic regression, fold by fold."""
+    # Here: it takes a second to import, and who only reads texts does without.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
     scores = np.zeros(len(corpus))
     for number in np.unique(fold):
         train, test = fold != number, fold == number

@@ -15,7 +15,8 @@ from importlib import import_module
 from pathlib import Path
 
 from bezoar.corpus.adapters import ADAPTERS
-from bezoar.corpus.reading import SUFFIXES, Table, find_file, read_hub, read_table
+from bezoar.corpus.reading import SUFFIXES, find_file, read_hub, read_table
+from bezoar.corpus.table import Table, quoted
 from bezoar.errors import DataError, did_you_mean
 
 
@@ -90,7 +91,12 @@ def _parse(spec: str, data_root: Path | None) -> tuple[str, str]:
 
 
 def _located(path: str, data_root: Path | None) -> Path:
-    given = Path(path).expanduser()
+    try:
+        given = Path(path).expanduser()
+        given.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, too long, a null character
+        said = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{quoted(path)} cannot be a path: {said}.", hint="Check it.") from error
     if data_root is not None and not given.is_absolute() and (data_root / given).exists():
         return data_root / given
     return given

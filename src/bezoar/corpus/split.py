@@ -32,9 +32,10 @@ def split_corpus(
 ) -> CorpusSplits:
     """Split by the hash of the text, so that the same text falls on the same side everywhere.
 
-    A corpus whose ``split`` column holds only train, select and report keeps that split. Rows of
-    one group stay together, and so do repeats; a row that nearly repeats one of an earlier part
-    moves there with its group, until no part nearly repeats another.
+    Rows of one group stay together, and so do repeats; a row that nearly repeats one of an earlier
+    part moves there with its group, until no part nearly repeats another. A corpus whose ``split``
+    column holds only train, select and report keeps that split; there a row that nearly repeats
+    one of a later part is left out, and counted in the origin of every part.
 
     Args:
         corpus: cleaned, or repeats cost time.
@@ -48,8 +49,10 @@ def split_corpus(
         raise DataError(
             f"The shares {shares} sum to {sum(shares):g}.", hint="Make it 1, each above 0."
         )
+    corpus.need_both_labels()
     if corpus.split is not None and set(corpus.split) <= set(PARTS):
-        part = np.array([PARTS.index(name) for name in corpus.split])
+        corpus = _without_repeats_of_later_parts(corpus, near)
+        part = np.array([PARTS.index(name) for name in corpus.split or ()])
     else:
         part = _by_hash(corpus, shares, near)
     parts = []
@@ -57,13 +60,33 @@ def split_corpus(
         chosen = part == number
         labels = set(corpus.labels[chosen].tolist())
         if labels != {0, 1}:
+            ones = int(corpus.labels.sum())
+            why = ", whose groups stay together" * (corpus.group is not None)
             raise DataError(
-                f"The {name} part of {corpus.name!r} has {chosen.sum()} of {len(corpus)} texts, "
-                f"labels {sorted(labels)}: both are needed.",
-                hint="Give more labelled texts of both kinds.",
+                f"{corpus.name!r} has {len(corpus) - ones} texts of label 0 and {ones} of label 1"
+                f"{why}: too few for three parts with both. Its {name} part would have "
+                f"{chosen.sum()} texts, {'none' if not labels else f'all of label {min(labels)}'}.",
+                hint="Give more labelled texts of the rarer kind.",
             )
-        parts.append(corpus.take(chosen, note=f"the {name} part, {chosen.sum()} of {len(corpus)}"))
+        note = f"the {name} part, {chosen.sum()} of {len(corpus)}"
+        parts.append(corpus.take(chosen, note=note, left_out="in another part"))
     return CorpusSplits(*parts)
+
+
+def _without_repeats_of_later_parts(corpus: Corpus, near: float | None) -> Corpus:
+    """What is reported on stays; what was to be learnt from goes where the two are alike."""
+    if near is None or corpus.split is None:
+        return corpus
+    keep = np.ones(len(corpus), dtype=bool)
+    part = np.array([PARTS.index(name) for name in corpus.split])
+    for earlier, later in ((1, 2), (0, 2), (0, 1)):
+        rows = [np.flatnonzero((part == number) & keep) for number in (earlier, later)]
+        texts_a, texts_b = ([corpus.texts[row] for row in side] for side in rows)
+        keep[rows[0][list(near_duplicates(texts_a, texts_b, near).a)]] = False
+    if keep.all():
+        return corpus
+    note = f"{(~keep).sum()} texts that nearly repeat one of a later part left out"
+    return corpus.take(keep, note=note, left_out="nearly repeats a later part")
 
 
 def _by_hash(

@@ -58,7 +58,7 @@ def explore_stage(bench: Bench) -> None:
             asked.neutral, data_root=bench.data_root, reserved_only=asked.reserved_only
         )
         corpus, cleaning = clean(corpus)
-        corpus, leaked = without_prompts(corpus, prompts)
+        corpus = without_prompts(corpus, prompts)
         held_out = split_corpus(corpus).report
         keys = {text_key(text) for text in held_out.texts}
         train = corpus.take([i for i, t in enumerate(corpus.texts) if text_key(t) not in keys])
@@ -85,8 +85,7 @@ def explore_stage(bench: Bench) -> None:
             Texts(
                 **{name.replace("-", "_"): len(rows) for name, rows in saved.items()},
                 neutral_tokens=sum(map(len, bench.lm.encode(list(halves[1].texts)))),
-                dropped={r: len(rows) for r, rows in cleaning.dropped.items()}
-                | {"repeats a prompt": leaked},
+                dropped=corpus.origin.left_out,
                 hashes={name: rows.hash for name, rows in saved.items()},
             ),
         )
@@ -100,16 +99,22 @@ def contents(bench: Bench) -> list[str]:
     return [file_hash(path) for path in paths if path.is_file()]
 
 
-def without_prompts(corpus: Corpus, prompts: Prompts) -> tuple[Corpus, int]:
-    """The corpus without texts that repeat, or nearly repeat, a prompt; and how many those are."""
+def without_prompts(corpus: Corpus, prompts: Prompts) -> Corpus:
+    """The corpus without texts that repeat, or nearly repeat, a prompt.
+
+    Raises:
+        DataError: if no text of a label is left.
+    """
     found = near_duplicates(list(corpus.texts), list(prompts.texts), 0.7)
     leaked = np.zeros(len(corpus), dtype=bool)
     leaked[list(found.a)] = True
     if not leaked.any():
-        return corpus, 0
-    return corpus.take(~leaked, note=f"{leaked.sum()} texts that repeat a prompt left out"), int(
-        leaked.sum()
-    )
+        return corpus
+    note = f"{leaked.sum()} texts that repeat a prompt left out"
+    kept = corpus.take(~leaked, note=note, left_out="repeats a prompt")
+    hint = "Give prompts that are not the labelled texts themselves."
+    corpus.keep_both_labels(kept, f"Leaving out {leaked.sum()} texts that repeat a prompt", hint)
+    return kept
 
 
 def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Prompts, Prompts]:
