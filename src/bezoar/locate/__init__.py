@@ -40,6 +40,7 @@ from bezoar.locate.vocabulary import (
     lexicon_share,
     promoted_tokens,
 )
+from bezoar.locate.writers import Writer, Writers, name_writers
 
 __all__ = [
     "Direction",
@@ -69,6 +70,8 @@ __all__ = [
     "TokenScore",
     "ValueEntry",
     "ValueRanking",
+    "Writer",
+    "Writers",
     "class_lexicon",
     "component_attribution",
     "default_sites",
@@ -77,6 +80,7 @@ __all__ = [
     "load_probe",
     "logit_lens",
     "n_sweep",
+    "name_writers",
     "principal_angles",
     "probe_sweep",
     "promoted_tokens",

@@ -6,13 +6,14 @@ Files of ``locate``: ``sweep.json`` (probe map), ``direction/``, ``probe/``, ``m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from bezoar.activations import ActivationStore, harvest
 from bezoar.corpus import Corpus
-from bezoar.errors import ConfigError
+from bezoar.errors import ConfigError, UnsupportedAnatomy
 from bezoar.locate import (
     Direction,
     Lexicon,
@@ -23,13 +24,16 @@ from bezoar.locate import (
     TokenList,
     ValueRanking,
     class_lexicon,
+    component_attribution,
     lexicon_share,
     likeliest_prompts,
     logit_lens,
     n_sweep,
+    name_writers,
     probe_sweep,
     promoted_tokens,
     rank_values,
+    sub_update_attribution,
     value_svd,
 )
 from bezoar.models import LanguageModel, Site
@@ -84,7 +88,7 @@ def store(bench: Bench, part: str) -> ActivationStore:
 def locate_stage(bench: Bench) -> None:
     """Where can it be read, what writes it, and what does that say?"""
     config = bench.config.locate
-    key = [config, bench.config.harvest, bench.config.seed]
+    key = [config, bench.config.harvest, bench.config.seed, "kinds of probe"]
     with bench.run.stage("locate", key=key, after=["explore", "harvest"]) as stage:
         if stage.done:
             return
@@ -156,21 +160,35 @@ def _lexicon(bench: Bench, train: Corpus, values: ValueRanking) -> tuple[Lexicon
 
 
 def lens_stage(bench: Bench) -> None:
-    """When does a telling token become likely? Files: ``lens.json``."""
+    """When does a telling token become likely, and what writes it?
+
+    Files: ``lens.json``, ``frozen.json`` (the lens with the final state's scale),
+    ``components.json``, ``writers.json``. A model whose final norm or MLP allows no such split has
+    the first alone.
+    """
     config = bench.config
     if not bench.lm.has_unembedding:
         return
-    key = [config.model, config.locate, config.seed]
+    key = [config.model, config.locate, config.seed, "both lenses"]
     with bench.run.stage("lens", key=key, after=["locate"]) as stage:
         if stage.done:
             return
-        lm = bench.lm
+        lm, seed = bench.lm, config.seed
         lexicon = load_result(bench.run.folder("locate") / "lexicon.json", Lexicon)
         tokens = telling_tokens(lm, lexicon, bench.corpus("train"))
         prompts = bench.prompts("select")
         chosen = likeliest_prompts(lm, prompts, tokens, config.locate.lens_prompts)
-        result = logit_lens(lm, [prompts[i] for i in chosen], tokens, seed=config.seed)
-        save_result(stage.folder / "lens.json", result)
+        read = [prompts[i] for i in chosen]
+        save_result(stage.folder / "lens.json", logit_lens(lm, read, tokens, seed=seed))
+        every = range(lm.d_vocab)
+        with suppress(UnsupportedAnatomy):
+            frozen = logit_lens(lm, read, tokens, "frozen_scale", example=None, seed=seed)
+            save_result(stage.folder / "frozen.json", frozen)
+            parts = component_attribution(lm, read, tokens, against=every, seed=seed)
+            save_result(stage.folder / "components.json", parts)
+            neurons = sub_update_attribution(lm, read, tokens, against=every)
+            writers = name_writers(lm, neurons, bench.direction)
+            save_result(stage.folder / "writers.json", writers)
 
 
 def telling_tokens(lm: LanguageModel, lexicon: Lexicon, corpus: Corpus, n: int = 20) -> list[int]:
