@@ -11,7 +11,7 @@ from torch import nn
 
 from bezoar.edits import ColumnScale, Delta, RowScale, WeightEdit, stores_transposed
 from bezoar.errors import ConfigError, EditError
-from bezoar.models import LanguageModel
+from bezoar.models import LanguageModel, is_plain, out_in_weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,14 @@ class ScaleKeys:
         deltas: dict[str, Delta] = {}
         for layer, indices in sorted(by_layer.items()):
             module = self._map(lm, layer)
-            scale = torch.ones(lm.d_mlp)
-            scale[indices] = self.factor
+            if not is_plain(module):
+                raise EditError(
+                    f"The keys of layer {layer} are packed ({type(module).__name__}), so no "
+                    "weights can be scaled.",
+                    hint="Gate the activations instead, or load without quantisation.",
+                )
+            scale = torch.ones(out_in_weight(module).shape[0])
+            scale[self._features(lm, layer)][indices] = self.factor
             name = lm.parameter_name(module, "weight")
             on_columns = stores_transposed(module)
             deltas[name] = ColumnScale(scale) if on_columns else RowScale(scale)
@@ -69,6 +75,12 @@ class ScaleKeys:
                 "model": lm.fingerprint,
             },
         )
+
+    def _features(self, lm: LanguageModel, layer: int) -> slice:
+        """Which outputs of the map are the neurons'; one map may write gate and factor."""
+        parts = lm.anatomy[layer]
+        chosen = parts.gate_features if self.which == "gate" else parts.up_features
+        return slice(None) if chosen is None else chosen
 
     def _map(self, lm: LanguageModel, layer: int) -> nn.Module:
         parts = lm.anatomy[layer]

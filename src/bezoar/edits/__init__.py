@@ -11,10 +11,10 @@ from bezoar.edits.activation import ActivationEdit, At
 from bezoar.edits.delta import Chain, ColumnScale, Delta, Dense, LowRank, RowScale
 from bezoar.edits.edit import Applied, Composed, Edit, NoOp
 from bezoar.edits.export import Exported, export
-from bezoar.edits.fold import stores_transposed, stream_site
 from bezoar.edits.logit import LogitEdit
 from bezoar.edits.module import ModuleEdit
 from bezoar.edits.ops import Add, Affine, Bottleneck, Clamp, Conditional, Gate, Op, Project
+from bezoar.edits.places import stores_transposed, stream_site
 from bezoar.edits.selftest import SelfTest, self_test
 from bezoar.edits.storage import load_edit
 from bezoar.edits.weight import WeightEdit

@@ -116,6 +116,8 @@ def site_width(lm: LanguageModel, site: Site) -> int:
     """Width of the activations at a site."""
     if site.point in ("mlp_pre", "mlp_gate", "mlp_up", "mlp_post"):
         return lm.d_mlp
+    if site.point == "embed":
+        return lm.d_embed
     return lm.n_heads * lm.d_head if site.point == "z" else lm.d_model
 
 
@@ -178,10 +180,13 @@ def _hooked(
             op, placed = at.op.to(x.device, x.dtype), (x.device, x.dtype)
         return last.change(x, op) if last and at.positions == "last" else op.apply(x)
 
+    def replace(passing: Tensor) -> Tensor:
+        return point.replaced(passing, change)
+
     if point.where == "input":
-        handle = point.module.register_forward_pre_hook(_on_input(change), with_kwargs=True)
+        handle = point.module.register_forward_pre_hook(_on_input(replace), with_kwargs=True)
     else:
-        handle = point.module.register_forward_hook(_on_output(change))
+        handle = point.module.register_forward_hook(_on_output(replace))
     try:
         yield
     finally:

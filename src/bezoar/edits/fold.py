@@ -6,41 +6,35 @@ A site is either what a linear map writes or what it reads. An affine operation 
     on the input:   W' = W M,  b' = b + W c
 
 so the only questions are whether the site touches such a map and whether a bias exists to hold
-the constant. A constant added at ``resid_post`` (or the next ``resid_pre``) is one at ``mlp_out``.
+the constant. A constant added at ``resid_post`` (or the next ``resid_pre``) is one at ``mlp_out``;
+where the stream itself is normed (post-LN) it is one of that norm's bias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from bezoar.edits.activation import ActivationEdit, At
 from bezoar.edits.delta import ColumnScale, Delta, Dense, LowRank, RowScale, chain
 from bezoar.edits.edit import Edit
 from bezoar.edits.ops import AffineMap
+from bezoar.edits.places import (
+    Side,
+    at_module,
+    linear_at,
+    stores_transposed,
+    stream_norm,
+    writing_site,
+)
 from bezoar.edits.weight import WeightEdit, find_parameter
 from bezoar.errors import EditError, NotFoldable, UnsupportedAnatomy
 from bezoar.models import LanguageModel, Site
-
-Side = Literal["input", "output"]
-
-_WRITERS = {
-    "attn_out": "attn_out_proj",
-    "mlp_pre": "w_in",
-    "mlp_gate": "w_gate",
-    "mlp_up": "w_up",
-    "mlp_raw": "w_out",
-    "mlp_out": "w_out",
-}
-_READERS = {"z": "attn_out_proj", "mlp_post": "w_out"}
-_POST_NORMS = {"attn_out": "attn_post_norm", "mlp_out": "mlp_post_norm"}
-_STREAM = ("resid_pre", "resid_post")
 
 
 def fold_all(
@@ -89,32 +83,6 @@ def fold_activation(edit: ActivationEdit, lm: LanguageModel) -> WeightEdit:
     return WeightEdit(deltas, name=edit.name, provenance=edit.provenance)
 
 
-def stream_site(lm: LanguageModel, site: Site) -> Site:
-    """The one name of a place where a constant added to the residual stream acts.
-
-    Adding a vector at ``l.mlp_out``, ``l.mlp_raw`` (without post-norm), ``l.resid_post`` or
-    ``l+1.resid_pre``, or at ``l.attn_out`` of a parallel block, shifts ``l.resid_post`` by exactly
-    that vector, so all of these are ``l.resid_post``. Other sites are themselves.
-    """
-    site = lm.site(site)
-    if site.layer is None:
-        return site
-    if site.point == "resid_pre" and site.layer > 0:
-        return Site(site.layer - 1, "resid_post")
-    parts = lm.anatomy[site.layer]
-    same = {"mlp_out"}
-    if parts.mlp_added is not None and parts.mlp_post_norm is None:
-        same.add("mlp_raw")
-    if parts.parallel:
-        same.add("attn_out")
-    return Site(site.layer, "resid_post") if site.point in same else site
-
-
-def stores_transposed(module: nn.Module) -> bool:
-    """Whether a map keeps its weight as [in, out] (Conv1D, an embedding) and not [out, in]."""
-    return isinstance(module, Conv1D | nn.Embedding)
-
-
 def _append(deltas: dict[str, Delta], part: WeightEdit) -> None:
     for name, delta in part.deltas.items():
         deltas[name] = chain(deltas[name], delta) if name in deltas else delta
@@ -134,7 +102,11 @@ def _fold_one(lm: LanguageModel, at: At) -> dict[str, Delta]:
             "elsewhere use positions='all'.",
         )
     try:
-        module, side = _linear_at(lm, at.site, affine)
+        site = writing_site(lm, at.site, affine)
+        if (norm := stream_norm(lm, site)) is not None:
+            return _norm_deltas(lm, site, norm, affine)
+        module, side = linear_at(lm, site)
+        affine = at_module(affine, lm.anatomy.hook_point(site), module)
     except UnsupportedAnatomy as error:
         raise NotFoldable(error.message, hint=error.hint) from error
     return _deltas(lm, at.site, module, side, affine)
@@ -146,39 +118,24 @@ def _last_is_all(lm: LanguageModel, site: Site) -> bool:
     return in_last_block or site.point == "unembed_in"
 
 
-def _linear_at(lm: LanguageModel, site: Site, affine: AffineMap) -> tuple[nn.Module, Side]:
-    """The linear map that writes (or reads) a site, and which of the two it does."""
-    anatomy = lm.anatomy
-    if site.point == "unembed_in":
-        assert anatomy.unembed is not None  # the site was resolved against this model
-        return anatomy.unembed, "input"
-    if site.point == "embed":
-        return anatomy.embed, "output"
-    if site.point in _STREAM:
-        if affine.scale is not None or affine.left is not None:
-            raise NotFoldable(
-                f"The edit at {site} changes what the embedding and every earlier layer have "
-                "written, not what one matrix writes.",
-                hint="Project or scale at mlp_out and attn_out of the layers instead.",
-            )
-        site = stream_site(lm, site)
-        if site.point == "resid_pre":
-            raise NotFoldable(
-                "A constant at the input of the first block has no bias to live in.",
-                hint="Add it at 0.mlp_out or later.",
-            )
-        site = Site(site.layer, "mlp_out")
-    assert site.layer is not None
-    lm.site(site)  # where nothing is known to be added to the stream, nothing is to be folded
-    parts = anatomy[site.layer]
-    if site.point in _POST_NORMS and getattr(parts, _POST_NORMS[site.point]) is not None:
+def _norm_deltas(
+    lm: LanguageModel, site: Site, norm: nn.Module, affine: AffineMap
+) -> dict[str, Delta]:
+    if affine.scale is not None or affine.left is not None:
         raise NotFoldable(
-            f"A norm stands between the linear map and {site}, and the edit cannot pass it.",
-            hint="Edit mlp_raw instead, or keep the activation edit.",
+            f"A norm writes {site}, and only a constant can be folded into one.",
+            hint="Keep it as an activation edit.",
         )
-    if site.point in _READERS:
-        return parts.part(_READERS[site.point]), "input"
-    return parts.part(_WRITERS[site.point]), "output"
+    if affine.shift is None:
+        return {}
+    if getattr(norm, "bias", None) is None:
+        raise NotFoldable(
+            f"The edit adds a constant at {site}, which needs a bias, and the norm that writes it "
+            "has none in this architecture.",
+            hint="Keep it as an activation edit.",
+        )
+    name = lm.parameter_name(norm, "bias")
+    return {name: Dense(affine.shift.to(_values(lm, name)))}
 
 
 def _deltas(

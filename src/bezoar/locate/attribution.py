@@ -189,7 +189,8 @@ def sub_update_attribution(
             if norm := norms.get(layer):
                 raw, out = values[Site(layer, "mlp_raw")], values[Site(layer, "mlp_out")]
                 read = norm.pull_back(pulled) / norm.scale(raw, out)
-            logit = values[site] * (read @ lm.values(layer).T)
+            factor = lm.anatomy[layer].mlp_factor
+            logit = values[site] * (factor * read @ lm.values(layer).T)
             for moment, rows in zip(moments[layer], (values[site], logit, logit**2), strict=True):
                 moment += rows.double().sum(dim=0).cpu().numpy()
     ranked = _ranked(moments, len(prompts), top)
@@ -213,8 +214,11 @@ def _reader(
     reader, constant = unembedding[plus].mean(dim=0), 0.0
     if minus:
         reader = reader - unembedding[minus].mean(dim=0)
+    # A soft cap bends the logit afterwards; what is split is the logit before it.
+    scale = lm.anatomy.logit_scale
+    reader = reader * scale
     if lm.b_U is not None:
-        constant = float(lm.b_U[plus].mean() - (lm.b_U[minus].mean() if minus else 0.0))
+        constant = scale * float(lm.b_U[plus].mean() - (lm.b_U[minus].mean() if minus else 0.0))
     return reader, constant + float(AffineNorm.of(lm.final_norm, reader).bias @ reader)
 
 

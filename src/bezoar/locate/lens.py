@@ -85,7 +85,9 @@ class Lens:
         if self.include_bias:
             return self.lm.unembed(normed)
         logits = self.lm.unembed(normed - self._norm.bias)
-        return logits if self.lm.b_U is None else logits - self.lm.b_U
+        if self.lm.b_U is None:
+            return logits
+        return logits - self.lm.anatomy.logit_scale * self.lm.b_U
 
     def blocks(
         self, states: Float[Tensor, "rows d_model"], final: Float[Tensor, "rows d_model"]

@@ -6,21 +6,17 @@ by structure, so a new family usually needs no code. A ``Site`` names a place (`
 continues prompts so that the same prompt and sample meet the same randomness under every edit.
 """
 
-from bezoar.models.anatomy import (
-    Anatomy,
-    AnatomyNames,
-    BlockAnatomy,
-    HookPoint,
-    require_writable,
-)
+from bezoar.models.anatomy import Anatomy, BlockAnatomy, require_writable
 from bezoar.models.batch import Batch
 from bezoar.models.generate import generate
 from bezoar.models.generations import Decoding, Generations
+from bezoar.models.hook_point import HookPoint
 from bezoar.models.language_model import LanguageModel
+from bezoar.models.linear import is_plain, out_in_weight
+from bezoar.models.names import AnatomyNames
 from bezoar.models.parity import check_parity
 from bezoar.models.sites import GLOBAL_POINTS, POINTS, Site
 from bezoar.models.trace import first_tensor
-from bezoar.models.weights import out_in_weight
 
 __all__ = [
     "GLOBAL_POINTS",
@@ -37,6 +33,7 @@ __all__ = [
     "check_parity",
     "first_tensor",
     "generate",
+    "is_plain",
     "out_in_weight",
     "require_writable",
 ]

@@ -3,52 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from torch import nn
 
 from bezoar.errors import SiteError, UnsupportedAnatomy, did_you_mean
+from bezoar.models.hook_point import HookPoint, Where
 from bezoar.models.sites import GLOBAL_POINTS, POINTS, Site
-
-Where = Literal["input", "output"]
-
-
-@dataclass(frozen=True, slots=True)
-class AnatomyNames:
-    """Names given by hand where the structure is not recognised; None means: find it.
-
-    ``blocks``, ``final_norm`` and ``unembed`` are module names in the whole model
-    (``"transformer.h"``); the others are names inside a block (``"mlp.c_fc"``).
-    """
-
-    blocks: str | None = None
-    final_norm: str | None = None
-    unembed: str | None = None
-    attention: str | None = None
-    w_in: str | None = None
-    w_gate: str | None = None
-    w_up: str | None = None
-    w_out: str | None = None
-    attn_out: str | None = None
-    mlp_out: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HookPoint:
-    """A module and the side of it at which a site's value passes.
-
-    Attributes:
-        module: hook this one.
-        where: ``"input"`` (a forward pre-hook; the first tensor argument) or ``"output"`` (a
-            forward hook; the tensor returned, or the first tensor of a returned tuple).
-        writable: whether replacing the value there edits the site.
-        delta: the site is the module's output minus its input (``resid_delta``).
-    """
-
-    module: nn.Module
-    where: Where
-    writable: bool = True
-    delta: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +23,18 @@ class BlockAnatomy:
             map, or a norm after it).
         attn_norm, mlp_norm: the norms whose outputs attention and the MLP read.
         attn_post_norm, mlp_post_norm: norms between a component and the stream.
+        mid_norm, post_norm: in a post-LN block, the norms of the stream itself:
+            resid_mid = mid_norm(resid_pre + attn_out), resid_post = post_norm(resid_mid + mlp_out).
         mlp: the module holding the MLP's linear maps, if one holds just them.
         w_in: the map to pre-activations [d_model -> d_mlp]; in a gated MLP the same as ``w_up``.
-        w_gate, w_up: in a gated MLP, the maps of ``a = act(gate) * up``.
+        w_gate, w_up: in a gated MLP, the maps of ``a = act(gate) * up``; they may be one module.
+        gate_features, up_features: which outputs of that one module are whose; None if there are
+            two modules.
         w_out: the map back [d_mlp -> d_model].
+        d_mlp, d_z: widths of what ``w_out`` and ``attn_out_proj`` read; 0 if there are none.
         act: the activation function, if it is a module.
         mlp_added: as ``attn_added``.
+        attn_factor, mlp_factor: what the model multiplies those outputs by before adding them.
         reads_mid: the module whose input is ``resid_mid``; sequential blocks only.
         parallel: attention and the MLP both read the block's input.
         missing: part → why it was not recognised.
@@ -88,6 +54,14 @@ class BlockAnatomy:
     act: nn.Module | None = None
     mlp_norm: nn.Module | None = None
     mlp_post_norm: nn.Module | None = None
+    mid_norm: nn.Module | None = None
+    post_norm: nn.Module | None = None
+    gate_features: slice | None = None
+    up_features: slice | None = None
+    d_mlp: int = 0
+    d_z: int = 0
+    attn_factor: float = 1.0
+    mlp_factor: float = 1.0
     mlp_added: nn.Module | None = None
     reads_mid: nn.Module | None = None
     parallel: bool = False
@@ -96,6 +70,11 @@ class BlockAnatomy:
     @property
     def gated(self) -> bool:
         return self.w_gate is not None
+
+    @property
+    def post_ln(self) -> bool:
+        """Whether the stream itself is normed after each component (as in BERT)."""
+        return self.post_norm is not None
 
     def part(self, name: str) -> nn.Module:
         """The named part.
@@ -116,10 +95,8 @@ class BlockAnatomy:
 
 _SIMPLE_POINTS: dict[str, tuple[str, Where]] = {
     "z": ("attn_out_proj", "input"),
-    "attn_out": ("attn_added", "output"),
     "mlp_post": ("w_out", "input"),
     "mlp_raw": ("w_out", "output"),
-    "mlp_out": ("mlp_added", "output"),
 }
 
 
@@ -134,8 +111,11 @@ class Anatomy:
         embed: the token embedding.
         final_norm: what stands between the last block and the unembedding (identity if nothing).
         unembed: the linear map to logits; None for a model without one.
+        unembed_proj: a linear map between the final norm and the unembedding, where the two have
+            different widths.
         d_model: width of the residual stream.
         tied: the unembedding's weight is the embedding's.
+        causal: no position reads later ones, so the model can continue a text.
         logit_scale: what the model multiplies the unembedding's output by.
         reuses_memory: some module's output is later overwritten in place, so captures must copy.
     """
@@ -148,8 +128,19 @@ class Anatomy:
     unembed: nn.Module | None
     d_model: int
     tied: bool
+    unembed_proj: nn.Module | None = None
+    causal: bool = True
     logit_scale: float = 1.0
     reuses_memory: bool = False
+
+    @property
+    def unembed_reader(self) -> nn.Module | None:
+        """The module that reads ``unembed_in``."""
+        return self.unembed if self.unembed_proj is None else self.unembed_proj
+
+    @property
+    def post_ln(self) -> bool:
+        return self.block_parts[0].post_ln
 
     def __getitem__(self, layer: int) -> BlockAnatomy:
         return self.block_parts[layer]
@@ -173,9 +164,12 @@ class Anatomy:
         if site.layer is None:
             if site.point == "embed":
                 return HookPoint(self.embed, "output")
-            if self.unembed is None:
-                raise SiteError(f"There is no {site}: this model has no unembedding.")
-            return HookPoint(self.unembed, "input")
+            if self.unembed_reader is None:
+                raise SiteError(
+                    f"There is no {site}: this model has no unembedding.",
+                    hint="Use resid_post of the last layer.",
+                )
+            return HookPoint(self.unembed_reader, "input")
         if not 0 <= site.layer < len(self.blocks):
             raise SiteError(
                 f"There is no layer {site.layer}: this model has {len(self.blocks)}.",
@@ -211,7 +205,13 @@ def _block_hook_point(parts: BlockAnatomy, site: Site) -> HookPoint:
                 "(resid_post = resid_pre + attn_out + mlp_out).",
                 hint="Use resid_pre, attn_out or resid_post.",
             )
+        if parts.mid_norm is not None:
+            return HookPoint(parts.mid_norm, "output")
         return HookPoint(parts.part("reads_mid"), "input", writable=False)
+    if point == "attn_out":
+        return HookPoint(parts.part("attn_added"), "output", factor=parts.attn_factor)
+    if point == "mlp_out":
+        return HookPoint(parts.part("mlp_added"), "output", factor=parts.mlp_factor)
     if point in _SIMPLE_POINTS:
         name, where = _SIMPLE_POINTS[point]
         return HookPoint(parts.part(name), where)
@@ -219,8 +219,12 @@ def _block_hook_point(parts: BlockAnatomy, site: Site) -> HookPoint:
     if parts.gated == (point == "mlp_pre"):
         kind, use = ("gated", "mlp_gate or mlp_up") if parts.gated else ("not gated", "mlp_pre")
         raise SiteError(f"There is no {site}: the MLP is {kind}.", hint=f"Use {use}.")
-    name = {"mlp_pre": "w_in", "mlp_gate": "w_gate", "mlp_up": "w_up"}[point]
-    return HookPoint(parts.part(name), "output")
+    name, features = {
+        "mlp_pre": ("w_in", None),
+        "mlp_gate": ("w_gate", parts.gate_features),
+        "mlp_up": ("w_up", parts.up_features),
+    }[point]
+    return HookPoint(parts.part(name), "output", features=features)
 
 
 def require_writable(anatomy: Anatomy, site: Site) -> HookPoint:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from bezoar.errors import ModelError
 from bezoar.models.anatomy import Anatomy
+from bezoar.models.hook_point import HookPoint
 from bezoar.models.sites import Site
 from bezoar.models.trace import first_tensor
 
@@ -60,7 +61,7 @@ class Recorder:
         handles: list[RemovableHandle] = []
         try:
             for site, point in self._points.items():
-                handles += self._attach(site, point.module, point.where, point.delta, shape)
+                handles += self._attach(site, point, shape)
             with torch.no_grad():
                 yield self.values
         except _AllRead:
@@ -73,26 +74,26 @@ class Recorder:
             raise ModelError(f"The forward pass ended without passing {missing[0]}.")
 
     def _attach(
-        self, site: Site, module: nn.Module, where: str, delta: bool, shape: tuple[int, int]
+        self, site: Site, point: HookPoint, shape: tuple[int, int]
     ) -> list[RemovableHandle]:
         entered: list[Tensor] = []
 
-        def before(_: nn.Module, args: Any, kwargs: Any) -> None:
+        def before(_: Any, args: Any, kwargs: Any) -> None:
             value = _required(first_tensor((args, kwargs)), site)
-            if delta:
+            if point.delta:
                 entered.append(value.clone())
             else:
-                self._keep(site, value, shape)
+                self._keep(site, point.read(value), shape)
 
-        def after(_: nn.Module, args: Any, output: Any) -> None:
+        def after(_: Any, args: Any, output: Any) -> None:
             value = _required(first_tensor(output), site)
-            self._keep(site, value - entered.pop() if delta else value, shape)
+            self._keep(site, value - entered.pop() if point.delta else point.read(value), shape)
 
         handles = []
-        if where == "input" or delta:
-            handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
-        if where == "output":
-            handles.append(module.register_forward_hook(after))
+        if point.where == "input" or point.delta:
+            handles.append(point.module.register_forward_pre_hook(before, with_kwargs=True))
+        if point.where == "output":
+            handles.append(point.module.register_forward_hook(after))
         return handles
 
     def _keep(self, site: Site, value: Tensor, shape: tuple[int, int]) -> None:

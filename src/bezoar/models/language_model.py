@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from bezoar.models.anatomy import Anatomy, AnatomyNames, unknown_point
+from bezoar.models.anatomy import Anatomy, unknown_point
 from bezoar.models.batch import Batch
 from bezoar.models.capture import Recorder, Reduce
 from bezoar.models.find import find_anatomy
 from bezoar.models.load import load_pretrained
+from bezoar.models.names import AnatomyNames
 from bezoar.models.sites import GLOBAL_POINTS, POINTS, Site
 from bezoar.models.text import Text
 

@@ -9,38 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
-from transformers.pytorch_utils import Conv1D
 
 from bezoar.errors import ModelError
 from bezoar.models.anatomy import Anatomy
-
-
-def is_linear(module: nn.Module) -> bool:
-    """Whether a module is one matrix and perhaps a bias (``nn.Linear``, ``Conv1D``)."""
-    weight = getattr(module, "weight", None)
-    if isinstance(module, nn.Embedding) or next(module.children(), None) is not None:
-        return False
-    return isinstance(module, nn.Linear) or (isinstance(weight, Tensor) and weight.ndim == 2)
-
-
-def out_in_weight(module: nn.Module) -> Float[Tensor, "d_out d_in"]:
-    """The matrix of a linear map, outputs in rows; a view (``Conv1D`` stores the transpose).
-
-    Writing into it changes the model; it carries no gradient.
-    """
-    weight: Tensor = module.weight.detach()  # type: ignore[union-attr, operator]
-    return weight.T if isinstance(module, Conv1D) else weight
+from bezoar.models.linear import bias_of, is_plain, out_in_weight, widths_of
 
 
 def embedding_weight(embed: nn.Module) -> Float[Tensor, "d_vocab d_embed"]:
     """The matrix of a token embedding."""
     weight: Tensor = embed.weight  # type: ignore[assignment]
     return weight
-
-
-def _bias(module: nn.Module) -> Tensor | None:
-    bias = getattr(module, "bias", None)
-    return None if bias is None else bias.detach()
 
 
 class Weights:
@@ -61,8 +39,14 @@ class Weights:
         return self.anatomy.d_model
 
     @property
+    def d_embed(self) -> int:
+        """Width of the token embeddings; where a projection follows, not ``d_model``."""
+        return embedding_weight(self.anatomy.embed).shape[1]
+
+    @property
     def d_mlp(self) -> int:
-        return self.keys(0).shape[0]
+        self.anatomy[0].part("w_out")
+        return self.anatomy[0].d_mlp
 
     @property
     def n_heads(self) -> int:
@@ -70,11 +54,14 @@ class Weights:
 
     @property
     def d_head(self) -> int:
-        return out_in_weight(self.anatomy[0].part("attn_out_proj")).shape[1] // self.n_heads
+        self.anatomy[0].part("attn_out_proj")
+        return self.anatomy[0].d_z // self.n_heads
 
     @property
     def d_vocab(self) -> int:
-        return (self.W_U if self.has_unembedding else embedding_weight(self.anatomy.embed)).shape[0]
+        if self.anatomy.unembed is not None:
+            return widths_of(self.anatomy.unembed)[1]
+        return embedding_weight(self.anatomy.embed).shape[0]
 
     @property
     def device(self) -> torch.device:
@@ -99,34 +86,58 @@ class Weights:
     # Weights
 
     def keys(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
-        """Key k_i in row i: a view of the input map (of the ungated factor in a gated MLP)."""
-        return out_in_weight(self.anatomy[layer].part("w_in"))
+        """Key k_i in row i, of the input map (of the ungated factor in a gated MLP).
+
+        A view; of packed weights a copy.
+
+        Raises:
+            UnsupportedAnatomy: if the MLP was not recognised (a mixture of experts).
+        """
+        parts = self.anatomy[layer]
+        return _rows(out_in_weight(parts.part("w_in")), parts.up_features)
 
     def gates(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
-        """Gate g_i in row i: a view of the gate's map.
+        """Gate g_i in row i: a view of the gate's map; of packed weights a copy.
 
         Raises:
             UnsupportedAnatomy: if the MLP is not gated.
         """
-        return out_in_weight(self.anatomy[layer].part("w_gate"))
+        parts = self.anatomy[layer]
+        return _rows(out_in_weight(parts.part("w_gate")), parts.gate_features)
 
     def values(self, layer: int) -> Float[Tensor, "d_mlp d_model"]:
-        """Value vector v_i in row i: a view of the output map; mlp_raw = sum_i a_i v_i + b."""
+        """Value vector v_i in row i, of the output map; mlp_raw = sum_i a_i v_i + b.
+
+        A view; of packed weights a copy.
+
+        Raises:
+            UnsupportedAnatomy: if the MLP was not recognised (a mixture of experts).
+        """
         return out_in_weight(self.anatomy[layer].part("w_out")).T
 
     def w_out_bias(self, layer: int) -> Float[Tensor, " d_model"] | None:
         """The bias b of ``mlp_raw = sum_i a_i v_i + b``, if there is one."""
-        return _bias(self.anatomy[layer].part("w_out"))
+        return bias_of(self.anatomy[layer].part("w_out"))
 
     @property
     def W_U(self) -> Float[Tensor, "d_vocab d_model"]:  # noqa: N802
-        """The unembedding, one row for each token."""
-        return out_in_weight(self.require_unembedding())
+        """The unembedding, one row for each token, before any scale or soft cap.
+
+        A view; a copy where weights are packed or a projection comes before the unembedding.
+        """
+        weight = out_in_weight(self.require_unembedding())
+        before = self.anatomy.unembed_proj
+        return weight if before is None else weight @ out_in_weight(before)
 
     @property
     def b_U(self) -> Float[Tensor, " d_vocab"] | None:  # noqa: N802
         """The unembedding's bias, if there is one."""
-        return _bias(self.require_unembedding())
+        bias = bias_of(self.require_unembedding())
+        before = None if (p := self.anatomy.unembed_proj) is None else bias_of(p)
+        if before is None:
+            return bias
+        moved = out_in_weight(self.require_unembedding()) @ before
+        return moved if bias is None else moved + bias
 
     def require_unembedding(self) -> nn.Module:
         """The unembedding.
@@ -135,15 +146,33 @@ class Weights:
             ModelError: if the model has none.
         """
         if self.anatomy.unembed is None:
-            raise ModelError(f"{self.name!r} has no unembedding: it is no language model.")
+            raise ModelError(
+                f"{self.name!r} ({type(self.model).__name__}) has no unembedding, so no logits.",
+                hint="Use a checkpoint with its language-model head. Sites, harvests, probes and "
+                "edits of activations need none.",
+            )
         return self.anatomy.unembed
+
+    def require_generation(self) -> None:
+        """Refuse a model that cannot continue a text.
+
+        Raises:
+            ModelError: if it has no unembedding, or its positions read later ones (an encoder).
+        """
+        self.require_unembedding()
+        if not self.anatomy.causal:
+            raise ModelError(
+                f"{self.name!r} ({type(self.model).__name__}) reads in both directions, so it "
+                "cannot continue a text.",
+                hint="Generation needs a causal language model.",
+            )
 
     @property
     def act_fn(self) -> Callable[[Tensor], Tensor]:
         """The MLP's activation function."""
         if (act := self.anatomy[0].act) is not None:
             return act
-        for name in ("hidden_act", "activation_function", "hidden_activation"):
+        for name in ("hidden_act", "activation_function", "hidden_activation", "activation"):
             if isinstance(value := getattr(self._config, name, None), str):
                 return ACT2FN[value]
         raise ModelError(f"The activation function of {self.name!r} was not recognised.")
@@ -155,10 +184,11 @@ class Weights:
             ModelError: if the model has no such module or the module no such parameter.
         """
         for name, candidate in self.model.named_modules():
-            if candidate is module and isinstance(getattr(module, parameter, None), nn.Parameter):
+            if candidate is module and module._parameters.get(parameter) is not None:
                 return f"{name}.{parameter}"
         raise ModelError(
-            f"No {parameter!r} of a {type(module).__name__} in the model {self.name!r}."
+            f"No {parameter!r} of a {type(module).__name__} in the model {self.name!r}.",
+            hint="" if is_plain(module) else "Packed weights and adapters have no plain one.",
         )
 
     def final_norm(self, x: Float[Tensor, "*rest d_model"]) -> Float[Tensor, "*rest d_model"]:
@@ -167,6 +197,13 @@ class Weights:
 
     def unembed(self, x: Float[Tensor, "*rest d_model"]) -> Float[Tensor, "*rest d_vocab"]:
         """Logits of normalised residuals, with bias, scale and soft-capping."""
-        logits = self.require_unembedding()(x) * self.anatomy.logit_scale
+        unembed = self.require_unembedding()
+        if self.anatomy.unembed_proj is not None:
+            x = self.anatomy.unembed_proj(x)
+        logits = unembed(x) * self.anatomy.logit_scale
         cap = getattr(self._config, "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
+def _rows(weight: Tensor, features: slice | None) -> Tensor:
+    return weight if features is None else weight[features]
