@@ -125,7 +125,7 @@ def artefacts(path: Path) -> dict[str, bytes]:
 
 
 WORKER = """
-import sys, time
+import sys
 from bezoar.runs import AuditConfig, Run, atomic_write
 with Run.open(sys.argv[1], AuditConfig()) as run:
     before = []
@@ -135,7 +135,7 @@ with Run.open(sys.argv[1], AuditConfig()) as run:
                 for shard in range(6):
                     file = stage.folder / "deep" / f"{shard}.bin"
                     if not file.exists():
-                        time.sleep(0.01)
+                        print(file, flush=True)
                         atomic_write(file, f"{name} {run.seed(name)} {shard}".encode() * 5000)
         before = [name]
 """
@@ -146,17 +146,14 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
     whole = artefacts(tmp_path / "whole")
     assert len(whole) == 2 + 3 * (6 + 1)
 
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-c", WORKER, str(tmp_path / "timed")], check=True)
-    length = time.monotonic() - start
-    dice, kills = random.Random(0), 0
+    dice = random.Random(0)
+    command = [sys.executable, "-c", WORKER, str(tmp_path / "killed")]
     for _ in range(5):
-        command = [sys.executable, "-c", WORKER, str(tmp_path / "killed")]
-        process = subprocess.Popen(command)
-        time.sleep(dice.uniform(0.6, 1.0) * length)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-    assert kills
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(dice.randint(1, 3)):
+                assert process.stdout.readline()
+            time.sleep(dice.uniform(0, 0.002))
+            process.kill()
     subprocess.run(command, check=True)
     assert artefacts(tmp_path / "killed") == whole

@@ -19,7 +19,8 @@ from bezoar.models import LanguageModel
 from bezoar.runs import AuditConfig, Run, load_result, parse_config
 from bezoar.stats import text_key
 from bezoar.studies.audit import STAGES, Bench, run_audit, run_stages
-from bezoar.studies.audit.mitigate import Fits, fit_inputs, label_of, null_edits, slug
+from bezoar.studies.audit.fitting import fit_inputs, label_of, slug
+from bezoar.studies.audit.mitigate import Fits, null_edits
 
 SMALL = {
     "data": {"limit": 160, "neutral_tokens": 900},

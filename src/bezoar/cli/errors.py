@@ -21,8 +21,9 @@ def shown_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None
         yield
     except (typer.Exit, typer.Abort):
         raise
-    except KeyboardInterrupt:
-        hint = "What is finished is kept: give the same command again to go on."
+    except KeyboardInterrupt as stop:
+        kept = " ".join(getattr(stop, "__notes__", ())) or "What is finished is kept."
+        hint = f"{kept} Give the same command again to go on."
         _show("Stopped", "by the keyboard.", hint, as_json)
         raise typer.Exit(STOPPED) from None
     except Exception as error:

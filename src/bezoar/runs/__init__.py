@@ -25,6 +25,7 @@ from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import (
     Result,
     atomic_write,
+    kept,
     load_result,
     save_json,
     save_result,
@@ -48,6 +49,7 @@ __all__ = [
     "Run",
     "Stage",
     "atomic_write",
+    "kept",
     "load_config",
     "load_result",
     "parse_budget",

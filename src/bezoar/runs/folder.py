@@ -19,15 +19,18 @@ from typing import Any
 from pydantic import BaseModel
 
 from bezoar import __version__
-from bezoar.errors import ConfigError, RunConflict, RunError, did_you_mean
-from bezoar.runs.config import FREE_KEYS, flatten, load_config, to_yaml
+from bezoar.errors import CorruptArtefact, RunError, did_you_mean
+from bezoar.runs.config import to_yaml
+from bezoar.runs.conflicts import refuse_conflict
 from bezoar.runs.environment import describe_environment
 from bezoar.runs.faults import explained
 from bezoar.runs.locks import FolderLock
+from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import atomic_write, save_json
 from bezoar.runs.stages import (
     MARKER,
     Stage,
+    check_files,
     clear_stage,
     is_leftover,
     read_marker,
@@ -75,18 +78,22 @@ class Run:
             RunConflict: if it holds a run with another configuration; the keys are listed.
             RunLocked: if another process works in it.
             RunError: if it cannot be written to, or holds something else.
+            CorruptArtefact: if its own files are links or of absurd size.
         """
         path = Path(path)
         with explained(path):
             path.mkdir(parents=True, exist_ok=True)
             _refuse_foreign(path)
+            _refuse_links(path)
             lock = FolderLock(path / LOCK)
             lock.acquire()
             try:
+                for leftover in filter(is_leftover, path.iterdir()):  # of a process that was killed
+                    leftover.unlink()
                 if not resume:
                     _clear(path)
                 elif (path / CONFIG).exists() and not update:
-                    _refuse_conflict(path, config)
+                    refuse_conflict(path, path / CONFIG, config, path / ENVIRONMENT)
                 _write_config(path, config)
                 _write_environment(path)
             except BaseException:
@@ -107,7 +114,29 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            error.add_note(self.kept())
         self.close()
+
+    def kept(self) -> str:
+        """What there is to go on from, in a sentence."""
+        markers = [read_marker(path.parent) for path in sorted(self.path.glob(f"*/{MARKER}"))]
+        done = [m.stage for m in markers if m is not None and m.state == "done"]
+        begun = [m.stage for m in markers if m is not None and m.state == "running"]
+        parts = [", ".join(done) or "nothing finished", *(f"{name} in part" for name in begun)]
+        return f"Kept in {self.path}: {'; '.join(parts)}."
+
+    def verify(self) -> list[str]:
+        """Compare every file of every finished stage with what it was; the stages' names.
+
+        Raises:
+            CorruptArtefact: naming the first file that is missing, truncated, altered or a link,
+                and the folder to remove so that its stage runs again.
+        """
+        for marker in (read_marker(path.parent) for path in sorted(self.path.glob(f"*/{MARKER}"))):
+            if marker is not None and marker.state == "done":
+                check_files(self.path, marker)
+        return self.finished()
 
     def folder(self, stage: str) -> Path:
         """The folder of a stage, finished or not."""
@@ -163,32 +192,19 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-def _refuse_conflict(path: Path, config: BaseModel) -> None:
-    try:
-        there = load_config(path / CONFIG, type(config))
-    except ConfigError as error:
-        raise RunConflict(
-            f"The run in {path} was configured for another version: {error.message}",
-            hint="Choose another folder with --out, or start over with --fresh.",
-        ) from error
-    old, new = (_binding(c) for c in (there, config))
-    changed = [
-        f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
-    if changed:
-        more = f" and {len(changed) - 6} more" if len(changed) > 6 else ""
-        raise RunConflict(
-            f"{path} holds a run with other options: {', '.join(changed[:6])}{more}.",
-            hint="Choose another --out; or --update runs again what the change touches, "
-            "--fresh starts over.",
-        )
-
-
-def _binding(config: BaseModel) -> dict[str, Any]:
-    plain = config.model_dump(mode="json")
-    return flatten({key: value for key, value in plain.items() if key not in FREE_KEYS})
+def _refuse_links(path: Path) -> None:
+    """What a run keeps beside its stages is read and written: it must lie where it seems to."""
+    for name in (LOCK, CONFIG, ENVIRONMENT, "log.jsonl", *PAGES):
+        if (path / name).exists() or (path / name).is_symlink():
+            plain_file(path / name)
+    if (path / CONFIG).exists():
+        plain_file(path / CONFIG, limit=MAX_JSON)
+    for entry in path.iterdir():
+        if entry.is_symlink() and (entry / MARKER).exists():
+            raise CorruptArtefact(
+                f"{entry} is a link out of the run's folder, and links are not followed.",
+                hint=f"Move the stage's folder into {path}, or keep the whole run elsewhere.",
+            )
 
 
 def _write_config(path: Path, config: BaseModel) -> None:

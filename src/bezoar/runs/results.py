@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,3 +104,16 @@ def load_result(path: Path, kind: type[T]) -> T:
             f"{path} cannot be read as {kind.__name__}: {str(error).splitlines()[0]}.",
             hint="Remove the stage's folder and run it again.",
         ) from error
+
+
+def kept(path: Path, kind: type[T], make: Callable[[], T]) -> T:
+    """A result from its file, or made and kept there: an interrupted stage loses only one.
+
+    For files inside a stage's folder: it is emptied when the stage's key, which hashes all that
+    the results depend on, changes.
+    """
+    if path.exists():
+        return load_result(path, kind)
+    result = make()
+    save_result(path, result)
+    return result

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bezoar.errors import CorruptArtefact, RunError
 from bezoar.runs.faults import explain, explained
+from bezoar.runs.plain import MAX_JSON, inside, plain_file
 from bezoar.runs.results import save_json, to_plain
 
 MARKER = "stage.json"
@@ -167,7 +169,10 @@ def read_marker(folder: Path) -> Marker | None:
     """
     path = folder / MARKER
     try:
-        return TypeAdapter(Marker).validate_json(path.read_bytes())
+        if not path.is_symlink() and not path.exists():
+            return None
+        data = plain_file(path, limit=MAX_JSON).read_bytes()
+        return TypeAdapter(Marker).validate_json(data)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValidationError as error:
@@ -180,10 +185,10 @@ def check_files(root: Path, marker: Marker) -> None:
     """Compare a finished stage's files with what they were.
 
     Raises:
-        CorruptArtefact: naming the first file that is missing, truncated or altered.
+        CorruptArtefact: naming the first file that is missing, truncated, altered, or outside.
     """
     for name, mark in marker.files.items():
-        path = root / name
+        path = inside(root, name)
         if not path.is_file():
             state = "is missing"
         elif path.stat().st_size != mark.bytes:
@@ -228,4 +233,4 @@ def clear_stage(folder: Path) -> None:
 
 def is_leftover(path: Path) -> bool:
     """Whether a file is what a killed `bezoar.runs.results.atomic_write` leaves behind."""
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+    return re.fullmatch(r"\..+\.\d+\.tmp", path.name) is not None

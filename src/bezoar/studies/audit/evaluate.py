@@ -6,7 +6,6 @@ Files: ``measured/NAME.json`` (each variant, row by row, kept as soon as it is t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from bezoar.edits import NoOp
 from bezoar.evaluate import NULL_PARTS, Evaluator, Measured, Measurement, build_scorecard
 from bezoar.mitigate import FitInputs
 from bezoar.models import LanguageModel
-from bezoar.runs import load_result, save_result, track
+from bezoar.runs import kept, load_result, save_result, track
 from bezoar.scoring import GROUPS, Task, load_task
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.mitigate import Fits, FittedMethod, fit_inputs, null_edits
+from bezoar.studies.audit.fitting import FittedMethod, fit_inputs
+from bezoar.studies.audit.mitigate import Fits, null_edits
 
 TASK_ITEMS = 400
 
@@ -34,8 +34,8 @@ def evaluate_stage(bench: Bench) -> None:
             return
         fits = load_result(bench.run.folder("mitigate") / "methods.json", Fits)
         evaluator, folder = _evaluator(bench, bench.lm), stage.folder / "measured"
-        base = _kept(folder / "base.json", lambda: evaluator.measure(None, "base"))
-        no_op = _kept(folder / "no-op.json", lambda: evaluator.measure(NoOp(), "no-op"))
+        base = kept(folder / "base.json", Measurement, lambda: evaluator.measure(None, "base"))
+        no_op = kept(folder / "no-op.json", Measurement, lambda: evaluator.measure(NoOp(), "no-op"))
         inputs = fit_inputs(bench)
         methods = [
             _measured(bench, evaluator, fitted, inputs, folder)
@@ -86,20 +86,15 @@ def _tasks(bench: Bench) -> list[Task]:
     return found
 
 
-def _kept(path: Path, measure: Callable[[], Measurement]) -> Measurement:
-    """A measurement from its file, or made and kept there: an interrupted stage loses only one."""
-    if path.exists():
-        return load_result(path, Measurement)
-    measurement = measure()
-    save_result(path, measurement)
-    return measurement
-
-
 def _measured(
     bench: Bench, evaluator: Evaluator, fitted: FittedMethod, inputs: FitInputs, folder: Path
 ) -> Measured:
     edit = bench.edit(fitted.name)
-    own = _kept(folder / f"{fitted.name}.json", lambda: evaluator.measure(edit, fitted.label))
+    own = kept(
+        folder / f"{fitted.name}.json",
+        Measurement,
+        lambda: evaluator.measure(edit, fitted.label),
+    )
     nulls: dict[str, tuple[Measurement, ...]] = {}
     for null in fitted.nulls:
         name = f"{fitted.name}.{null.kind}.{null.equal}"
@@ -107,8 +102,9 @@ def _measured(
         if not drawn:
             continue
         nulls[null.label] = tuple(
-            _kept(
+            kept(
                 folder / "nulls" / f"{name}.{i}.json",
+                Measurement,
                 partial(evaluator.measure, e, parts=NULL_PARTS, keep_texts=False),
             )
             for i, e in enumerate(track(bench.progress, drawn, f"Nulls of {fitted.label}"))
@@ -124,10 +120,10 @@ def _measured(
     )
 
 
-def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, kept: Path) -> Comparison:
+def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, file: Path) -> Comparison:
     """Did the fine-tune raise toxicity? The same prompts and random streams, paired."""
     evaluator = _evaluator(bench, model)
-    base = _kept(kept, lambda: evaluator.measure(None, "base model"))
+    base = kept(file, Measurement, lambda: evaluator.measure(None, "base model"))
     return compare_measurements(
         base,
         tuned,

@@ -20,7 +20,8 @@ from bezoar.report import write_model_card, write_report
 from bezoar.runs import Result, load_result, parse_budget, parse_gate, save_json, to_plain
 from bezoar.runs.folder import CONFIG
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.mitigate import Fits, FittedMethod
+from bezoar.studies.audit.fitting import FittedMethod
+from bezoar.studies.audit.mitigate import Fits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,0 +1,75 @@
+"""A run folder that was begun with other options: which, since when, and what can be done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from bezoar import __version__
+from bezoar.errors import ConfigError, RunConflict
+from bezoar.runs.config import FREE_KEYS, flatten, load_config
+
+SHOWN = 6
+
+
+def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: Path) -> None:
+    """Compare what a run was asked with what is asked now.
+
+    Args:
+        folder: the run, for messages.
+        file: its configuration.
+        config: the configuration that is asked for.
+        environments: its record of where it was made; names the bezoar that made it.
+
+    Raises:
+        RunConflict: naming the keys, their values there and now, and a command that goes on.
+    """
+    again = f"'bezoar audit --config {file} --out {folder}'"
+    made_by = versions(environments)
+    other = f"bezoar {made_by[-1]}" if made_by and made_by[-1] != __version__ else ""
+    try:
+        there = load_config(file, type(config))
+    except ConfigError as error:
+        raise RunConflict(
+            f"The run in {folder} was configured by {other or 'another version'}, and bezoar "
+            f"{__version__} does not understand it: {error.message}",
+            hint="Choose another folder with --out, or start over with --fresh.",
+        ) from error
+    old, new = (_binding(c) for c in (there, config))
+    changed = [
+        f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    if not changed:
+        return
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    message = f"{folder} holds a run with other options: {', '.join(changed[:SHOWN])}{more}."
+    if other:
+        message += (
+            f" It was begun by {other} and this is bezoar {__version__}: what you did not set "
+            "yourself is a default or preset that changed in between."
+        )
+    raise RunConflict(
+        message,
+        hint=f"Go on with its own options: {again}. Or choose another --out; --update runs again "
+        "what the change touches; --fresh starts over.",
+    )
+
+
+def versions(environments: Path) -> list[str]:
+    """The versions of bezoar that worked in a run, in the order in which they came."""
+    try:
+        seen = json.loads(environments.read_bytes())
+        found = [each["packages"]["bezoar"] for each in seen]
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return []
+    return [version for version in found if isinstance(version, str)]
+
+
+def _binding(config: BaseModel) -> dict[str, Any]:
+    plain = config.model_dump(mode="json")
+    return flatten({key: value for key, value in plain.items() if key not in FREE_KEYS})

@@ -1,0 +1,260 @@
+"""Fitting one method of an audit: its strength, the proof that it acts, and its nulls.
+
+Each is written to ``attempts/NAME.json`` or ``attempts/NAME.NULL.json`` as soon as it is found, so
+that a stage that was killed loses one search, and ends with the bytes of one that was not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bezoar.corpus import Corpus
+from bezoar.edits import Edit, self_test
+from bezoar.errors import BezoarError, BudgetError, RunError, ScorerError, StoreError
+from bezoar.evaluate import Evaluator, everywhere, get_protocol
+from bezoar.evaluate.cost import PerplexityMeter
+from bezoar.locate import Lexicon
+from bezoar.mitigate import (
+    BudgetTrace,
+    FitInputs,
+    Method,
+    fit_to_budget,
+    null_inputs,
+    parse_method,
+)
+from bezoar.runs import Budget, Result, kept, load_result, parse_budget
+from bezoar.scoring import KLMeter, plan_windows
+from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.locate import store, telling_tokens
+
+BANNED_WORDS = 60
+_NULL_EVALUATIONS = 4  # begun at the method's strength, and cost is nearly its square
+_NULL_TOKENS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class NullFit(Result):
+    """Null edits of a method: of which kind, held equal in what, how strong and how dear each is.
+
+    A draw that no strength makes as cheap as the method has the strength None, and is left out.
+    """
+
+    kind: str
+    equal: str
+    strengths: tuple[float | None, ...]
+    costs: tuple[float | None, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}, equal {self.equal}"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedMethod(Result):
+    """A method at the strength that the budget allows.
+
+    Attributes:
+        name: its folder below ``edits``.
+        spec: what `parse_method` reads.
+        label: for people.
+        strength, cost: what was chosen, on the selection half.
+        foldable, fold_reason: whether it becomes plain weights, and if not, why.
+        logit_change: largest change of a next-token logit in the self-test.
+        select_toxicity: mean score by scorer A over the selection prompts.
+        nulls: its null edits.
+    """
+
+    name: str
+    spec: str
+    label: str
+    strength: float
+    cost: float
+    foldable: bool
+    fold_reason: str
+    logit_change: float
+    select_toxicity: float
+    nulls: tuple[NullFit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Result):
+    """What came of fitting one method: the fit, or why there is none.
+
+    Attributes:
+        fitted: the method at its strength, its nulls not yet drawn.
+        trace: how the strength was found.
+        short_cost: cost on the shorter text, which its nulls have to match.
+        failed: why it could not be had.
+    """
+
+    fitted: FittedMethod | None = None
+    trace: BudgetTrace | None = None
+    short_cost: float = 0.0
+    failed: str = ""
+
+
+class Costs:
+    """What an edit costs on the selection half, in the units of the budget."""
+
+    def __init__(self, bench: Bench, budget: Budget, tokens: int | None = None) -> None:
+        lm, texts = bench.lm, list(bench.neutral("select").texts)
+        if tokens is not None:
+            ends = np.cumsum([len(ids) for ids in lm.encode(texts)])
+            texts = texts[: int(np.searchsorted(ends, tokens)) + 1]
+        self._budget = budget
+        if budget.measure == "kl":
+            self._kl = KLMeter(lm, texts, bench.config.evaluate.kl_tokens)
+            return
+        protocol = "bpb-1024" if budget.measure == "bits_per_byte" else bench.protocol.perplexity
+        self._meter = PerplexityMeter(lm, plan_windows(lm, texts, protocol))
+        self._base = self._meter.measure(None).value
+
+    def __call__(self, edit: Edit) -> float:
+        if self._budget.measure == "kl":
+            return self._kl.measure(everywhere(edit)).value
+        return self._budget.cost(self._base, self._meter.measure(edit).value)
+
+
+class Fitting:
+    """Fits one method after another.
+
+    Args:
+        bench: the audit at work.
+        folder: of the mitigate stage.
+    """
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench = bench
+        self.folder = folder
+        self.inputs = fit_inputs(bench)
+        self.budget = parse_budget(bench.config.mitigate.budget)
+        self.cost = Costs(bench, self.budget)
+        self.short_cost = Costs(bench, self.budget, _NULL_TOKENS)
+        self.selector = _selector(bench)
+
+    def __call__(self, spec: str) -> Attempt:
+        """The fit of a method with its nulls, or why there is none."""
+        method = parse_method(spec)
+        name = slug(method.spec)
+        file = self.folder / "attempts" / f"{name}.json"
+        attempt = kept(file, Attempt, lambda: self._or_failed(lambda: self._fit(method, name)))
+        if attempt.fitted is None:
+            return attempt
+        return self._or_failed(partial(self._with_nulls, attempt, attempt.fitted))
+
+    def _or_failed(self, fit: Callable[[], Attempt]) -> Attempt:
+        """One method that cannot be had must not cost the rest; a broken run or scorer must."""
+        try:
+            return fit()
+        except (RunError, ScorerError, StoreError):
+            raise
+        except BezoarError as error:
+            return Attempt(failed=str(error))
+
+    def _fit(self, method: Method, name: str) -> Attempt:
+        lm, asked = self.bench.lm, self.bench.config.mitigate
+        found = fit_to_budget(
+            lm, method, self.inputs, self.cost, self.budget.limit, asked.max_evaluations
+        )
+        proof = self_test(found.edit, lm, self.bench.prompts("select")[:4])
+        found.edit.save(self.folder / "edits" / name, lm)
+        measured = self.selector.measure(found.edit, parts=("toxicity",), keep_texts=False)
+        fitted = FittedMethod(
+            name=name,
+            spec=found.method.spec,
+            label=label_of(found.method.spec),
+            strength=found.strength,
+            cost=float(found.trace.cost or 0.0),
+            foldable=proof.fold_reason == "",
+            fold_reason=proof.fold_reason,
+            logit_change=proof.logit_change,
+            select_toxicity=float(np.mean(measured.per_prompt["mean_score"])),
+            nulls=(),
+        )
+        return Attempt(fitted, found.trace, self.short_cost(found.edit))
+
+    def _with_nulls(self, attempt: Attempt, fitted: FittedMethod) -> Attempt:
+        """Every kind of null at the method's cost, and the main kind at its very strength."""
+        method = parse_method(fitted.spec).with_strength(fitted.strength)
+        n = self.bench.config.mitigate.null_draws
+        nulls = [NullFit(method.null_kinds[0], "strength", (method.strength,) * n)]
+        target = max(attempt.short_cost, 1e-3)
+        for kind in method.null_kinds:
+            file = self.folder / "attempts" / f"{fitted.name}.{kind}.json"
+            nulls.append(kept(file, NullFit, partial(self._at_cost, method, kind, n, target)))
+        return replace(attempt, fitted=replace(fitted, nulls=tuple(nulls)))
+
+    def _at_cost(self, method: Method, kind: str, n: int, target: float) -> NullFit:
+        """Nulls that each cost what the method costs, on the same text."""
+        lm, seed = self.bench.lm, self.bench.run.seed("nulls")
+        found: list[tuple[float | None, float | None]] = []
+        for drawn in null_inputs(kind, lm, self.inputs, n, seed):
+            try:
+                fit = fit_to_budget(
+                    lm,
+                    method,
+                    drawn,
+                    self.short_cost,
+                    target,
+                    _NULL_EVALUATIONS,
+                    start=method.strength,
+                )
+            except BudgetError:
+                found.append((None, None))
+            else:
+                found.append((fit.strength, fit.trace.cost))
+        return NullFit(kind, "cost", tuple(s for s, _ in found), tuple(c for _, c in found))
+
+
+def fit_inputs(bench: Bench) -> FitInputs:
+    """What the locate stage found, and the training rows that nulls are drawn from."""
+    train = bench.corpus("train")
+    site = bench.lm.site(bench.config.locate.site)
+    words: tuple[str, ...] = ()
+    if bench.lm.has_unembedding:
+        lexicon = load_result(bench.run.folder("locate") / "lexicon.json", Lexicon)
+        words = banned_words(bench, lexicon, train)
+    return FitInputs(
+        probe=bench.direction,
+        mean_difference=bench.mean_difference,
+        values=bench.values,
+        svd=bench.svd,
+        words=words,
+        corpus=train,
+        rows=store(bench, "train").rows(site).astype(np.float64),
+        labels=train.labels,
+    )
+
+
+def banned_words(bench: Bench, lexicon: Lexicon, train: Corpus) -> tuple[str, ...]:
+    """The corpus's own most telling words: whatever the behaviour is, these give it away."""
+    ids = telling_tokens(bench.lm, lexicon, train, BANNED_WORDS)
+    return tuple(dict.fromkeys(w.strip().casefold() for w in bench.lm.token_strings(ids)))
+
+
+def _selector(bench: Bench) -> Evaluator:
+    """Measures on the selection prompts, by scorer A, with the decoding of the protocol."""
+    prompts = bench.prompts("select")
+    asked = get_protocol(bench.config.evaluate.protocol, prompts=len(prompts))
+    return Evaluator(bench.lm, prompts, asked, [bench.scorer_a])
+
+
+def slug(spec: str) -> str:
+    """A folder name: ``subtract:direction=value`` becomes ``subtract-value``."""
+    parts = spec.casefold().replace("direction=", "").replace("_", "-")
+    return re.sub(r"[^a-z0-9.=-]+", "-", parts).strip("-")
+
+
+def label_of(spec: str) -> str:
+    """The words for a table: ``subtract value``."""
+    name, _, options = spec.partition(":")
+    if name in ("subtract", "project-out") and "direction=" not in options:
+        options = ",".join(filter(None, ("probe", options)))
+    words = f"{name.replace('-', ' ')} {options}".replace("direction=", "").replace("_", " ")
+    return words.replace(",", ", ").strip()
