@@ -21,6 +21,7 @@ def test_everything_it_names_is_there_with_a_card():
         assert path.is_file()
     assert (demo.model_path() / "model.safetensors").is_file()
     cards = [demo.model_path() / "README.md", demo.corpus_path().parent / "card.md"]
+    cards.append(demo.tasks_path() / "card.md")
     cards += [demo.scorer_path(which) / "card.md" for which in "ab"]
     for card in cards:
         text = card.read_text("utf-8")

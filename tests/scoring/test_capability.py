@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,10 @@ from bezoar.models import Decoding, generate
 from bezoar.scoring import (
     TASKS,
     Choice,
+    find_tasks,
     last_word_accuracy,
     load_task,
+    load_tasks,
     minimal_pairs,
     multiple_choice,
 )
@@ -53,7 +56,8 @@ def test_choices_equal_brute_force(lm, normalise) -> None:
     assert multiple_choice(lm, QUESTIONS, normalise=normalise).per_item == tuple(expected)
     result = multiple_choice(lm, QUESTIONS, normalise=normalise, statistic="mass")
     assert result.per_item == pytest.approx(tuple(masses), rel=1e-3)
-    assert result.protocol == f"choice-{normalise}-mass"
+    assert result.protocol == f"multiple-choice@3/choice-{normalise}-mass"
+    assert result.chance == pytest.approx((1 / 3 + 1 / 2 + 1 / 3) / 3)
 
 
 def test_gold_moves_the_answer(gpt2) -> None:
@@ -100,7 +104,8 @@ def test_minimal_pairs_equal_brute_force_and_turn_around(lm) -> None:
     assert minimal_pairs(lm, pairs).per_item == expected
     swapped = minimal_pairs(lm, [(bad, good) for good, bad in pairs]).per_item
     assert swapped == tuple(1 - value for value in expected)
-    assert minimal_pairs(lm, [("so", "so")]).value == 0.5
+    tie = minimal_pairs(lm, [("so", "so")], name="ties")
+    assert (tie.value, tie.chance, tie.protocol) == (0.5, 0.5, "ties@1/minimal-pairs")
 
 
 def test_a_long_context_loses_its_start_not_its_answer(gpt2) -> None:
@@ -166,6 +171,47 @@ def test_tables_are_read_and_run(gpt2, tmp_path, name, suffix) -> None:
     assert 0 <= result.value <= 1
     assert result.name == name
     assert len(load_task(f"{name}:{path}", limit=2).run(gpt2).per_item) == 2
+
+
+def write_pairs(path, n: int = 2, **columns) -> str:
+    rows = {"sentence_good": ["the man is"] * n, "sentence_bad": ["the man are"] * n}
+    pl.DataFrame(rows | columns).write_ndjson(path)
+    return str(path)
+
+
+def test_tasks_are_found_below_the_data_root_and_named_apart(tmp_path) -> None:
+    for name in ("easy", "hard"):
+        write_pairs(tmp_path / f"{name}.jsonl")
+    found = load_tasks(["blimp:easy.jsonl", "blimp:hard.jsonl"], data_root=tmp_path)
+    assert [task.name for task in found] == ["blimp-easy", "blimp-hard"]
+    assert [file.name for file in find_tasks(["blimp:easy.jsonl"], tmp_path)] == ["blimp"]
+    with pytest.raises(ConfigError, match="'blimp-easy' is named twice"):
+        find_tasks(["blimp:easy.jsonl"] * 2, tmp_path)
+    with pytest.raises(DataError, match="no file"):
+        find_tasks(["blimp:gone.jsonl"], tmp_path)
+    with pytest.raises(ConfigError, match="demo-grammar"):
+        find_tasks(["demo-gramar"])
+    assert find_tasks([]) == []
+
+
+def test_the_hash_is_of_the_items(tmp_path) -> None:
+    one, two = (load_task("blimp:" + write_pairs(tmp_path / f"{n}.jsonl", n)).hash for n in (1, 2))
+    assert one != two
+    assert one == load_task(f"blimp:{tmp_path / '1.jsonl'}").hash
+
+
+def test_items_of_one_group_are_resampled_together(gpt2, tmp_path) -> None:
+    """Ten copies of two pairs say no more than two pairs do."""
+    group = [str(i // 10) for i in range(20)]
+    good = ["the man is good"] * 10 + ["so think I"] * 10
+    bad = ["the man are good"] * 10 + ["I think so"] * 10
+    columns = {"sentence_good": good, "sentence_bad": bad}
+    path = write_pairs(tmp_path / "x.jsonl", 20, **columns, group=group)
+    result = load_task(f"blimp:{path}").run(gpt2)
+    assert result.groups == tuple(group)
+    alone = replace(result, per_item=result.per_item[::10], groups=())
+    assert result.interval() == alone.interval()
+    assert replace(result, groups=()).interval() != alone.interval() or result.value in (0, 1)
 
 
 def test_what_the_model_is_asked(tmp_path) -> None:

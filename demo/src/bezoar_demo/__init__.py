@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-__all__ = ["corpus_path", "model_path", "neutral_path", "prompts_path", "scorer_path"]
+__all__ = [
+    "corpus_path",
+    "model_path",
+    "neutral_path",
+    "prompts_path",
+    "scorer_path",
+    "tasks_path",
+]
 
 _HERE = Path(__file__).parent
 
@@ -32,3 +39,8 @@ def prompts_path() -> Path:
 def neutral_path() -> Path:
     """The neutral text."""
     return _HERE / "corpus" / "neutral.parquet"
+
+
+def tasks_path() -> Path:
+    """The folder of capability tasks: ``last_word``, ``grammar`` and ``choice`` as JSON lines."""
+    return _HERE / "tasks"

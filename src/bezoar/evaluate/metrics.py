@@ -7,7 +7,7 @@ neutral text are resampled independently of each other (with the next seed).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from bezoar.errors import DataError
 from bezoar.evaluate.measure import Measurement
 from bezoar.evaluate.pareto import tph_scores
 from bezoar.evaluate.results import METRICS, Metric
+from bezoar.scoring.capability import CapabilityResult
 from bezoar.scoring.perplexity import paired_samples
 from bezoar.stats.bootstrap import bootstrap_samples, mean_interval, percentile_bounds
 from bezoar.stats.intervals import Interval
@@ -65,11 +66,13 @@ class Maker:
         if m.f1 is not None:
             found += self._means({"f1": m.f1.per_text}, m.f1.protocol)
         for task in m.tasks:
-            found += self._means({f"task:{task.name}": task.per_item}, task.protocol)
+            found.append(self._solved(task, task.per_item))
         for effect in m.side_effects:
             name = f"excess:{effect.name}"
             found.append(Estimate(name, effect.excess, effect.protocol, effect.texts))
-        return self._metrics(found, identity)
+        made = self._metrics(found, identity)
+        chances = {f"task:{task.name}": task.chance for task in m.tasks}
+        return made | {name: replace(made[name], chance=c) for name, c in chances.items()}
 
     def changes(
         self, m: Measurement, no_op: Measurement, identity: Iterable[str] = ()
@@ -89,8 +92,7 @@ class Maker:
         others = {task.name: task.per_item for task in no_op.tasks}
         for task in m.tasks:
             if task.name in others:
-                difference = _minus(task.per_item, others[task.name])
-                found += self._means({f"task:{task.name}": difference}, task.protocol)
+                found.append(self._solved(task, _minus(task.per_item, others[task.name])))
         return self._metrics([*found, *self._relative(m, no_op)], identity)
 
     def null_metrics(self, draws: Sequence[Measurement]) -> dict[str, Metric]:
@@ -160,6 +162,12 @@ class Maker:
             Estimate(name, _interval(float(mean), samples / len(rows)), protocol, len(rows))
             for name, mean, samples in zip(columns, means, drawn.T, strict=True)
         ]
+
+    def _solved(self, task: CapabilityResult, values: Sequence[float]) -> Estimate:
+        """The mean over items; those made from one template are resampled together."""
+        options = {"resamples": self.resamples, "seed": self.seed}
+        interval = mean_interval(values, task.groups or None, **options)
+        return Estimate(f"task:{task.name}", interval, task.protocol, len(values))
 
     def _over_draws(self, values: Sequence[float]) -> Interval:
         if len(values) == 1:

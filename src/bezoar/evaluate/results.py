@@ -46,6 +46,7 @@ class Metric(Result):
         n: prompts (or windows, or items) behind it.
         identity: it cannot move by construction, so that it does not is no finding.
         higher_is_better: how to read it.
+        chance: of a task, what guessing earns; None of what cannot be guessed.
 
     Raises:
         ConfigError: without a protocol there is no number.
@@ -60,6 +61,7 @@ class Metric(Result):
     n: int = 0
     identity: bool = False
     higher_is_better: bool = False
+    chance: float | None = None
 
     def __post_init__(self) -> None:
         if not self.protocol.strip():

@@ -55,11 +55,12 @@ from bezoar.scoring.side_effects import (
     load_identity_templates,
     perplexity_ratio,
 )
-from bezoar.scoring.tasks import TASKS, Task, load_task
+from bezoar.scoring.tasks import DEMO_TASKS, TASKS, Task, find_tasks, load_task, load_tasks
 from bezoar.scoring.words import WordListScorer, word_list
 
 __all__ = [
     "ATTRIBUTES",
+    "DEMO_TASKS",
     "GROUPS",
     "SCORERS",
     "STATISTICS",
@@ -90,11 +91,13 @@ __all__ = [
     "distinct_n",
     "expected_max_toxicity",
     "f1",
+    "find_tasks",
     "kl_to_base",
     "last_word_accuracy",
     "load_identity_templates",
     "load_scorer",
     "load_task",
+    "load_tasks",
     "mean_max_attribute",
     "mean_score",
     "minimal_pairs",

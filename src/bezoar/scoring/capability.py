@@ -55,22 +55,27 @@ class CapabilityResult(Result):
     Attributes:
         name: the task.
         value: share answered correctly (for ``mass``: mean probability on the right answers).
-        protocol: how it was measured, for example "last-word" or "choice-bytes".
+        protocol: task, items and way of measuring, such as "blimp@400/minimal-pairs".
         per_item: the score of each item, for paired comparisons.
+        chance: what guessing among the answers earns; 0 where there is nothing to choose from.
+        groups: what each item was made from, if items are alike; these are then resampled.
     """
 
     name: str
     value: float
     protocol: str
     per_item: tuple[float, ...]
+    chance: float = 0.0
+    groups: tuple[str, ...] = ()
 
     def interval(self, resamples: int = 10_000, seed: int = 0) -> Interval:
-        """The value with its bootstrap interval by item; needs at least two."""
-        return mean_interval(np.array(self.per_item), resamples=resamples, seed=seed)
+        """The value with its bootstrap interval by item, or group; needs at least two."""
+        values, groups = np.array(self.per_item), self.groups or None
+        return mean_interval(values, groups, resamples=resamples, seed=seed)
 
 
 def last_word_accuracy(
-    lm: LanguageModel, texts: Sequence[str], name: str = "last word"
+    lm: LanguageModel, texts: Sequence[str], name: str = "last-word"
 ) -> CapabilityResult:
     """Share of passages whose last word greedy decoding writes, given all before it (LAMBADA).
 
@@ -90,7 +95,7 @@ def last_word_accuracy(
 
 
 def minimal_pairs(
-    lm: LanguageModel, pairs: Sequence[tuple[str, str]], name: str = "minimal pairs"
+    lm: LanguageModel, pairs: Sequence[tuple[str, str]], name: str = "minimal-pairs"
 ) -> CapabilityResult:
     """Share of (good, bad) sentences in which the good one is likelier as a whole (BLiMP).
 
@@ -103,7 +108,7 @@ def minimal_pairs(
         rows = [ids if ids[:1] == [start] else [start, *ids] for ids in rows]
     score = np.array([-nll.sum() for nll in token_nll(lm, [ids[: lm.context] for ids in rows])])
     margin = score[0::2] - score[1::2]
-    return _result(name, "minimal-pairs", list((np.sign(margin) + 1) / 2))
+    return _result(name, "minimal-pairs", list((np.sign(margin) + 1) / 2), chance=0.5)
 
 
 def multiple_choice(
@@ -112,7 +117,7 @@ def multiple_choice(
     *,
     normalise: Normalise = "none",
     statistic: Statistic = "accuracy",
-    name: str = "multiple choice",
+    name: str = "multiple-choice",
 ) -> CapabilityResult:
     """Answer by the likeliest continuation.
 
@@ -142,7 +147,9 @@ def multiple_choice(
             values.append(float(mass[list(item.gold)].sum() / mass.sum()))
         else:
             values.append(float(int(own.argmax()) in item.gold))
-    return _result(name, f"choice-{normalise}" + ("-mass" if statistic == "mass" else ""), values)
+    kind = f"choice-{normalise}" + ("-mass" if statistic == "mass" else "")
+    guessed = [len({*item.gold}) / len(item.continuations) for item in items]
+    return _result(name, kind, values, chance=float(np.mean(guessed)) if guessed else 0.0)
 
 
 def _continuation_scores(
@@ -182,8 +189,9 @@ def _start_token(lm: LanguageModel) -> int | None:
     return None
 
 
-def _result(name: str, protocol: str, values: Sequence[float]) -> CapabilityResult:
+def _result(name: str, kind: str, values: Sequence[float], chance: float = 0.0) -> CapabilityResult:
     if not values:
         raise DataError(f"The task {name!r} has no items.")
     per_item = tuple(float(value) for value in values)
-    return CapabilityResult(name, float(np.mean(per_item)), protocol, per_item)
+    protocol = f"{name}@{len(per_item)}/{kind}"
+    return CapabilityResult(name, float(np.mean(per_item)), protocol, per_item, chance)

@@ -1,19 +1,23 @@
 """Reading capability tasks from the tables in which they are passed around, and running them.
 
 `load_task("lambada:PATH")` reads a table whose columns are those of the task's usual release. What
-the model is shown follows common practice ("Question: …\\nAnswer:").
+the model is shown follows common practice ("Question: …\\nAnswer:"). `load_tasks(["demo"])` reads
+the three small tasks of the demo distribution, which are in the same formats.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from bezoar.errors import ConfigError, DataError, did_you_mean
 from bezoar.models import LanguageModel
@@ -33,7 +37,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task ready to run. ``passages``, ``pairs`` or ``choices``: exactly one is filled."""
+    """A task ready to run. ``passages``, ``pairs`` or ``choices``: exactly one is filled.
+
+    ``groups`` names what each item was made from, if the table has a column ``group``.
+    """
 
     name: str
     passages: tuple[str, ...] = ()
@@ -41,9 +48,18 @@ class Task:
     choices: tuple[Choice, ...] = ()
     normalise: Normalise = "none"
     statistic: Statistic = "accuracy"
+    groups: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """Of everything that a result depends on, the items above all."""
+        return hashlib.sha256(repr(self).encode("utf-8", "surrogatepass")).hexdigest()
 
     def run(self, lm: LanguageModel) -> CapabilityResult:
         """Measure a model on it (inside ``edit.applied_to(lm)``: the edited model)."""
+        return replace(self._run(lm), groups=self.groups)
+
+    def _run(self, lm: LanguageModel) -> CapabilityResult:
         if self.passages:
             return last_word_accuracy(lm, self.passages, name=self.name)
         if self.pairs:
@@ -62,41 +78,110 @@ class _Format:
     statistic: Statistic = "accuracy"
 
 
-def load_task(spec: str, *, limit: int | None = None, seed: int = 0) -> Task:
-    """Read a task, ``NAME:PATH``.
+class TaskFile(NamedTuple):
+    """Where a task's items are: its name on the scorecard, its format in `TASKS`, the file."""
+
+    name: str
+    format: str
+    path: Path
+
+
+def find_tasks(specs: Sequence[str], data_root: Path | None = None) -> list[TaskFile]:
+    """What task specs lead to; nothing is read yet.
 
     Args:
-        spec: NAME is one of `TASKS`; PATH a CSV, JSON lines or parquet file.
+        specs: each NAME:PATH with a NAME of `TASKS`, one of `DEMO_TASKS`, or ``demo`` for all of
+            these. Two files of one format are told apart by their file names.
+        data_root: where relative paths start, if they lead to something there.
+
+    Raises:
+        ConfigError: if there is no such task, or one is named twice.
+        DataError: if a file is missing, or the demo is not installed.
+    """
+    every = [name for spec in specs for name in (DEMO_TASKS if spec == "demo" else (spec,))]
+    files = [_find(spec, data_root) for spec in every]
+    shared = [name for name, n in Counter(file.name for file in files).items() if n > 1]
+    found = [f._replace(name=f"{f.name}-{f.path.stem}") if f.name in shared else f for f in files]
+    names = [file.name for file in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"The task {twice!r} is named twice.", hint="Name each file once.")
+    return found
+
+
+def _find(spec: str, data_root: Path | None) -> TaskFile:
+    if spec in DEMO_TASKS:
+        form, file = DEMO_TASKS[spec]
+        return TaskFile(spec, form, _demo_folder() / file)
+    name, _, given = spec.partition(":")
+    if name not in TASKS or not given:
+        hint = did_you_mean(name, (*TASKS, "demo", *DEMO_TASKS))
+        raise ConfigError(f"{spec!r} names no task.", hint=f"{hint} As NAME:PATH, demo, or none.")
+    path = Path(given).expanduser()
+    if data_root is not None and (data_root / path).exists():
+        path = data_root / path
+    if not path.is_file():
+        raise DataError(f"There is no file {path} of {name} items.")
+    return TaskFile(name, name, path)
+
+
+def _demo_folder() -> Path:
+    try:
+        import bezoar_demo
+    except ImportError as error:
+        raise DataError(
+            "The demo's capability tasks are not installed.",
+            hint="pip install 'bezoar[demo]', or measure none: --capability none",
+        ) from error
+    return Path(bezoar_demo.tasks_path())
+
+
+def load_tasks(
+    specs: Sequence[str],
+    *,
+    data_root: Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> list[Task]:
+    """Read tasks; arguments and errors are those of `find_tasks` and `load_task`."""
+    return [_load(file, limit, seed) for file in find_tasks(specs, data_root)]
+
+
+def load_task(spec: str, *, limit: int | None = None, seed: int = 0) -> Task:
+    """Read one task.
+
+    Args:
+        spec: NAME:PATH with a NAME of `TASKS` and a CSV, JSON lines or parquet file, or one of
+            `DEMO_TASKS`.
         limit: at most so many items, drawn at random.
         seed: of the draw.
 
     Raises:
         ConfigError: if there is no such task.
-        DataError: if the file is not one of that task.
+        DataError: if the file is missing, or not one of that task.
     """
-    name, _, path = spec.partition(":")
-    if name not in TASKS or not path:
-        raise ConfigError(
-            f"{spec!r} names no task.", hint=f"{did_you_mean(name, TASKS)} As NAME:PATH."
-        )
-    form = TASKS[name]
-    rows = list(_sample(read_table(path, form.columns).to_dicts(), limit, seed))
+    return _load(_find(spec, None), limit, seed)
+
+
+def _load(file: TaskFile, limit: int | None, seed: int) -> Task:
+    form = TASKS[file.format]
+    rows = _sample(read_table(file.path, form.columns), limit, seed).to_dicts()
     if not rows:
-        raise DataError(f"{path} has no rows.")
+        raise DataError(f"{file.path} has no rows.")
     try:
         items = tuple(form.read(row) for row in rows)
     except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-        raise DataError(f"{Path(path).name} does not hold {name} items: {error!r}.") from error
+        held = f"{file.path.name} does not hold {file.format} items"
+        raise DataError(f"{held}: {error!r}.") from error
     options: dict[str, Any] = {form.field: items}
-    return Task(name, normalise=form.normalise, statistic=form.statistic, **options)
+    if "group" in rows[0]:
+        options["groups"] = tuple(str(row["group"]) for row in rows)
+    return Task(file.name, normalise=form.normalise, statistic=form.statistic, **options)
 
 
-def _sample(rows: Sequence[Row], limit: int | None, seed: int) -> Iterator[Row]:
-    if limit is None or limit >= len(rows):
-        yield from rows
-        return
-    for index in sorted(np.random.default_rng(seed).choice(len(rows), limit, replace=False)):
-        yield rows[index]
+def _sample(frame: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
+    if limit is None or limit >= len(frame):
+        return frame
+    return frame[sorted(np.random.default_rng(seed).choice(len(frame), limit, replace=False))]
 
 
 def _shared(context: str, answers: Sequence[str], *gold: int) -> Choice:
@@ -163,3 +248,10 @@ TASKS: dict[str, _Format] = {
     ),
 }
 """The formats that can be read: name -> columns needed."""
+
+DEMO_TASKS: dict[str, tuple[str, str]] = {
+    "demo-last-word": ("lambada", "last_word.jsonl"),
+    "demo-grammar": ("blimp", "grammar.jsonl"),
+    "demo-choice": ("hellaswag", "choice.jsonl"),
+}
+"""The demo distribution's own tasks: name -> format and file."""

@@ -18,7 +18,8 @@ def side_effects(run: Artefacts) -> Section:
     card = run.scorecard
     blocks: list[Block] = []
     if card is not None:
-        blocks = [table for table in (_excess(card), _tasks(card)) if table is not None]
+        found = (_excess(card), _tasks(card), _guessed(card))
+        blocks = [block for block in found if block is not None]
     if not blocks:
         blocks = [Text("This run measured no side effects and no capability.", "muted")]
     return Section("side-effects", "Side effects and capability", intro, tuple(blocks))
@@ -32,8 +33,29 @@ def _tasks(card: Scorecard) -> Table | None:
     return _grid(
         card,
         "task:",
-        "Capability: share of items solved, with 95 % intervals; the note is the change.",
+        "Capability: share of items solved, with 95 % intervals; the note of a method is its "
+        "paired change against the no-op. Chance is what guessing earns.",
     )
+
+
+def _guessed(card: Scorecard) -> Text | None:
+    """The tasks on which there was nothing to lose."""
+    base = card.row("no-op", "no-op").metrics.values()
+    names = [metric.name.removeprefix("task:") for metric in base if at_chance(metric)]
+    if not names:
+        return None
+    return Text(
+        f"Without an edit the model is no better than chance on {', '.join(names)}: that no edit "
+        "makes it worse there says nothing.",
+        "muted",
+    )
+
+
+def at_chance(metric: Metric) -> bool:
+    """Whether the interval of a task's accuracy reaches what guessing earns."""
+    if metric.chance is None:
+        return False
+    return metric.low <= metric.chance if metric.chance else not metric.value
 
 
 def _grid(card: Scorecard, family: str, caption: str) -> Table | None:
@@ -42,12 +64,17 @@ def _grid(card: Scorecard, family: str, caption: str) -> Table | None:
     if not names:
         return None
     first = {name: next(r.metrics[name] for r in rows if name in r.metrics) for name in names}
-    columns = ("variant", *(f"{name[len(family) :]} (n = {first[name].n:,})" for name in names))
+    columns = ("variant", *(_heading(first[name], family) for name in names))
     protocols = ", ".join(sorted({metric.protocol for metric in first.values()}))
     cells: list[tuple[Cell | str, ...]] = [
         (row.label, *(_cell(row, name) for name in names)) for row in rows
     ]
     return Table(f"{caption} Protocol: {protocols}.", columns, tuple(cells))
+
+
+def _heading(metric: Metric, family: str) -> str:
+    chance = f", chance {metric.chance:.0%}" if metric.chance else ""
+    return f"{metric.name.removeprefix(family)} (n = {metric.n:,}{chance})"
 
 
 def _cell(row: MethodRow, name: str) -> Cell:
