@@ -112,11 +112,43 @@ class GateFailed(BezoarError):
     exit_code = 10
 
 
+_CUTOFF = 0.66  # of difflib's ratio: two typing errors in a word of six letters
+_BESIDE = 0.1  # names this much less alike than the best are guesses, not suggestions
+_LISTED = 20
+
+
+def nearest(seen: str, valid: Iterable[str], n: int = 3) -> list[str]:
+    """The valid names that `seen` could be a misspelling, or the beginning, of; best first."""
+    asked = _plain(seen)
+    alike = {name: _likeness(asked, _plain(name)) for name in valid}
+    best = max(alike.values(), default=0.0)
+    near = [name for name, like in alike.items() if like >= max(_CUTOFF, best - _BESIDE)]
+    return sorted(near, key=lambda name: (-alike[name], name))[:n]
+
+
 def did_you_mean(seen: str, valid: Iterable[str], n: int = 3) -> str:
-    """A hint naming the valid names nearest to `seen`, or all of them if few or none is near."""
+    """A hint naming the valid names nearest to `seen`, or all of them if none is near.
+
+    Of a long list without a near name nothing is said: any twelve of two hundred modules, or of
+    the files of a folder, would send the reader the wrong way.
+    """
     names = sorted(set(valid))
-    near = difflib.get_close_matches(seen, names, n=n, cutoff=0.5)
+    near = nearest(seen, names, n)
     if near:
         return f"Did you mean {' or '.join(repr(name) for name in near)}?"
-    shown = ", ".join(repr(name) for name in names[:12])
-    return f"Valid: {shown}{', …' if len(names) > 12 else ''}." if names else ""
+    if not names or len(names) > _LISTED:
+        return ""
+    return f"Valid: {', '.join(repr(name) for name in names)}."
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace("_", "-").replace(" ", "-")
+
+
+def _likeness(asked: str, name: str) -> float:
+    """In [0, 1]. The beginning of a name counts as a near miss, from three letters on."""
+    stem, dot, suffix = asked.rpartition(".")
+    if dot and name.endswith(dot + suffix):  # an equal suffix makes no two files alike
+        asked, name = stem, name.removesuffix(dot + suffix)
+    ratio = difflib.SequenceMatcher(None, asked, name).ratio()
+    return max(ratio, 0.89) if len(asked) > 2 and name.startswith(asked) else ratio

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from bezoar.cli.catalogue import catalogue
 from bezoar.cli.options import split_methods
 from bezoar.runs import AuditConfig, Result, load_config
 from bezoar.runs.config import QUICK
+from tests.cli.catalogue import from_registries
 from tests.cli.conftest import Summary
 
 
@@ -49,8 +51,12 @@ def test_methods_part_at_commas_and_keep_their_options(text, methods):
 
 
 def test_every_option_of_audit_lands_in_the_configuration(bezoar, study, tmp_path):
+    (tmp_path / "x.csv").write_text("t,l\n" + "".join(f"text {i},{i % 2}\n" for i in range(9)))
+    (tmp_path / "p.txt").write_text("one\ntwo\n")
+    (tmp_path / "n.txt").write_text("Some prose.\n")
     values = {
-        "base": "b", "data": "x.csv", "prompts": "rtp:p", "neutral": "n.txt", "data-root": "root",
+        "base": "b", "data": "x.csv", "prompts": "p.txt", "neutral": "n.txt",
+        "data-root": str(tmp_path),
         "text": "t", "label": "l", "scorer-a": "words", "scorer-b": "hf:x", "budget": "kl<=0.1",
         "protocol": "LEE@9", "fail-if": "toxicity>0.5", "seed": "4", "device": "cpu",
         "threads": "2",
@@ -88,11 +94,13 @@ def test_a_stage_takes_up_the_runs_own_options(bezoar, study, tmp_path, stage):
 
 
 def test_a_gate_that_was_met_is_a_status_after_the_summary(bezoar, study, tmp_path):
-    study.answer = Summary("report.html", gate_failed="toxicity is 0.4.")
+    study.answer = Summary("report.html", gate_failed="toxicity is 0.4")
     status, out, err = bezoar("audit", "--out", tmp_path, "--fail-if", "toxicity>0.1")
     assert status == 10
     assert "report.html" in out
-    assert err == "GateFailed: The gate toxicity>0.1 was met: toxicity is 0.4.\n"
+    first, advice = err.splitlines()
+    assert first == "GateFailed: The gate toxicity>0.1 was met: toxicity is 0.4."
+    assert "complete" in advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +132,45 @@ def test_json_is_one_masked_document_with_nothing_beside_it(bezoar, study, tmp_p
     assert err == ""
 
 
-def test_lists(bezoar):
-    status, out, _ = bezoar("list", "sites")
+def test_the_lists_are_those_of_the_registries():
+    """If this fails, run: python -m tests.cli.catalogue"""
+    assert catalogue() == from_registries()
+
+
+@pytest.mark.parametrize("what", ["methods", "scorers", "protocols", "sites"])
+def test_lists_are_shown_and_given_to_machines(bezoar, what):
+    status, out, _ = bezoar("list", what)
+    rows = json.loads(bezoar("list", what, "--json")[1])
     assert status == 0
-    assert "LAYER.mlp_out" in out
-    _, out, _ = bezoar("list", "scorers", "--json")
-    assert "demo-b" in json.loads(out)
-    _, out, _ = bezoar("list", "protocols")
-    assert "LEE" in out
+    assert rows == from_registries()[what]
+    assert [line.split()[0] for line in out.splitlines() if not line.startswith(" ")] == list(
+        from_registries()[what]
+    )
+
+
+def test_a_method_of_another_package_is_listed(bezoar, monkeypatch):
+    class Theirs:
+        """One line.
+
+        More.
+        """
+
+        name = "theirs"
+
+    class Entry:
+        def load(self):
+            return Theirs
+
+    monkeypatch.setattr("bezoar.cli.catalogue.entry_points", lambda group: [Entry()])
+    rows = json.loads(bezoar("list", "methods", "--json")[1])
+    assert rows["theirs"] == "One line."
+    assert "subtract" in rows
+
+
+def test_sites_of_a_model_are_its_own_and_other_lists_have_no_model(bezoar):
+    status, _, err = bezoar("list", "methods", "--model", "demo")
+    assert status == 2
+    assert "--model" in err
 
 
 def test_the_doctor_reports_and_its_status_says_whether_a_run_can_be_made(bezoar, tmp_path):

@@ -17,6 +17,7 @@ from bezoar.cli.app import COMMANDS
 HEAVY = ("torch", "transformers", "sklearn", "numpy", "yaml", "rich", "plotly", "bezoar.runs")
 GOAL = 0.3  # seconds of wall clock on a quiet machine
 LIMIT = 0.6  # seconds of processor time, which a busy machine changes little
+LIGHT = ("torch", "transformers", "sklearn", "scipy", "bezoar.models", "bezoar.mitigate")
 
 CODE = """
 import sys
@@ -64,3 +65,45 @@ def test_version(bezoar):
     from bezoar import __version__
 
     assert bezoar("--version") == (0, f"bezoar {__version__}\n", "")
+
+
+@pytest.mark.parametrize("what", ["methods", "scorers", "protocols", "sites"])
+def test_lists_are_instant_and_import_nothing_heavy(what):
+    done, cpu = run_python(CODE.format(line=["list", what]))
+    assert done.stdout
+    assert cpu < LIMIT
+    assert not set(LIGHT) & set(done.stderr.split())
+
+
+def test_importing_the_library_imports_none_of_it():
+    done, cpu = run_python("import sys, bezoar; sys.stderr.write(' '.join(sys.modules))")
+    assert not {*HEAVY, "pydantic", "typer"} & set(done.stderr.split())
+    assert cpu < 0.15
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["audit", "--data", "/no/such.csv"],
+        ["audit", "--prompts", "rtp:/no/such.jsonl"],
+        ["audit", "--budget", "ppl<5%"],
+        ["compare", "/no/such", "/no/such"],
+    ],
+)
+def test_wrong_paths_are_told_of_before_anything_heavy_is_imported(line):
+    code = CODE.format(line=line).replace('" ".join', '"\\n" + " ".join')
+    done, _ = run_python(code, check=False)
+    assert done.returncode in (2, 3, 8)
+    assert not {"torch", "transformers", "sklearn"} & set(done.stderr.split())
+
+
+def run_python(code, *, check=True):
+    """The finished process, and the least processor time of two runs."""
+    seconds = []
+    for _ in range(2):
+        used = cpu_of_children()
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=check
+        )
+        seconds.append(cpu_of_children() - used)
+    return done, min(seconds)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from bezoar.compare import PerPrompt, compare_runs
+from bezoar.compare import Comparison, Difference, PerPrompt, compare_runs
+from bezoar.compare.table import comparison_table
 from bezoar.errors import ConfigError, CorruptArtefact, DataError, RunError
 from bezoar.evaluate.results import MethodRow, Metric, Scorecard
 from bezoar.runs import AuditConfig, Run, parse_config, save_result
@@ -114,10 +117,58 @@ def test_runs_measured_differently_are_refused(tmp_path, hard, differs):
 
 def test_folders_without_an_evaluation_and_damaged_values_are_named(tmp_path, hard):
     a = make_run(tmp_path / "a", {"no-op": hard})
-    with pytest.raises(RunError, match=r"no evaluated run.*bezoar evaluate"):
+    with pytest.raises(RunError, match="no run folder") as caught:
         compare_runs(a, tmp_path / "none")
+    assert str(a) in caught.value.hint  # the run beside it
+    with pytest.raises(RunError, match="no run folder") as caught:
+        compare_runs(a, tmp_path / "a1")
+    assert caught.value.hint == f"Did you mean {a}?"
+    with pytest.raises(RunError, match=r"is no run folder: it has no config\.yaml") as caught:
+        compare_runs(a, tmp_path)
+    assert str(a) in caught.value.hint  # the run inside it
+    Run.open(tmp_path / "begun", parse_config(AuditConfig)).close()
+    with pytest.raises(RunError, match="was not evaluated") as caught:
+        compare_runs(a, tmp_path / "begun")
+    assert f"bezoar evaluate --run {tmp_path / 'begun'}" in caught.value.hint
     (a / "evaluate" / "per_prompt.parquet").write_bytes(b"PAR1 but not really")
     with pytest.raises(CorruptArtefact, match=r"per_prompt\.parquet"):
         compare_runs(a, a)
     with pytest.raises(DataError, match="2 values of t for 1 prompts"):
         PerPrompt(["x"], {"m": {"t": [1.0, 2.0]}})
+
+
+def printed(comparison, **how) -> list[str]:
+    console = Console(width=80, file=io.StringIO())
+    console.print(comparison_table(comparison, **how))
+    return console.file.getvalue().splitlines()
+
+
+def test_the_table_says_what_differs_in_eighty_columns(tmp_path, hard):
+    a = make_run(tmp_path / "a", {"no-op": hard, "subtract:direction=mean_difference": hard})
+    b = make_run(
+        tmp_path / "b", {"no-op": hard - 0.1, "subtract:direction=mean_difference": hard + 0.2}
+    )
+    comparison = compare_runs(a, b, resamples=200)
+    assert comparison.summary == (
+        "2 of 2 differences (2 variants) differ: B is better in 1, worse in 1."
+    )
+    lines = printed(comparison)
+    assert max(map(len, lines)) <= 80
+    rows = [line for line in lines if line.startswith("  toxicity")]
+    assert [line.split()[-1] for line in rows] == ["better", "worse"]
+    assert "-0.1 [-0.1, -0.1]" in " ".join(rows[0].split())
+
+
+def test_what_does_not_differ_is_counted_and_shown_when_asked_for(hard):
+    same = Difference("m", "repetition_4", "LEE@9", 0.5, 0.5, 0.0, -0.1, 0.1, True, 9, False)
+    comparison = Comparison("a", "b", "LEE@9", (same,), (), (), ())
+    assert "every 95 % interval includes 0" in comparison.summary
+    assert not any("repetition_4" in line for line in printed(comparison))
+    assert any("1 more without a difference" in line for line in printed(comparison))
+    assert any("repetition_4" in line for line in printed(comparison, everything=True))
+
+
+def test_longer_is_neither_better_nor_worse():
+    longer = Difference("m", "length", "LEE@9", 5.0, 9.0, 4.0, 3.0, 5.0, True, 9, True)
+    assert longer.excludes_zero
+    assert longer.better is None

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bezoar.cli import options as opt
 from bezoar.cli.stages import run_stage
 
 
-def command(
-    model: opt.Model = None,
-    protocol: opt.ProtocolId = None,
-    prompts: opt.Prompts = None,
-    neutral: opt.Neutral = None,
-    scorer_b: opt.ScorerB = None,
-    device: opt.Device = None,
-    out: opt.Out = None,
-    config: opt.Config = None,
-    assign: opt.Set = None,
-    quick: opt.Quick = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@opt.takes(*opt.TEXTS, "methods", "budget", "scorer_a", "scorer_b", "protocol", "base")
+def command(**given: Any) -> None:
     """Measure every edit beside its nulls, with intervals."""
-    run_stage("evaluate", locals())
+    run_stage("evaluate", given)

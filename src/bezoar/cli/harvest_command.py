@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bezoar.cli import options as opt
 from bezoar.cli.stages import run_stage
 
 
-def command(
-    model: opt.Model = None,
-    data: opt.Data = None,
-    text: opt.Text = None,
-    label: opt.Label = None,
-    data_root: opt.DataRoot = None,
-    reserved_only: opt.Reserved = False,
-    device: opt.Device = None,
-    out: opt.Out = None,
-    config: opt.Config = None,
-    assign: opt.Set = None,
-    quick: opt.Quick = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@opt.takes(*opt.TEXTS)
+def command(**given: Any) -> None:
     """Read the activations of the labelled texts."""
-    run_stage("harvest", locals())
+    run_stage("harvest", given)

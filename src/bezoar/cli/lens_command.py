@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bezoar.cli import options as opt
 from bezoar.cli.stages import run_stage
 
 
-def command(
-    model: opt.Model = None,
-    prompts: opt.Prompts = None,
-    device: opt.Device = None,
-    unmask: opt.Unmask = False,
-    out: opt.Out = None,
-    config: opt.Config = None,
-    assign: opt.Set = None,
-    quick: opt.Quick = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@opt.takes(*opt.TEXTS)
+def command(**given: Any) -> None:
     """Follow a prediction through the layers with the logit lens."""
-    run_stage("lens", locals())
+    run_stage("lens", given)

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bezoar.cli import options as opt
 from bezoar.cli.stages import run_stage
 
 
-def command(
-    model: opt.Model = None,
-    methods: opt.Methods = None,
-    budget: opt.Budget = None,
-    neutral: opt.Neutral = None,
-    prompts: opt.Prompts = None,
-    scorer_a: opt.ScorerA = None,
-    device: opt.Device = None,
-    out: opt.Out = None,
-    config: opt.Config = None,
-    assign: opt.Set = None,
-    quick: opt.Quick = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@opt.takes(*opt.TEXTS, "methods", "budget", "scorer_a")
+def command(**given: Any) -> None:
     """Fit each method's edit to the budget."""
-    run_stage("mitigate", locals())
+    run_stage("mitigate", given)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -15,37 +17,69 @@ def _option(*names: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, show_default=False, **more)
 
 
-Model = Annotated[str | None, typer.Argument(help="Folder, hub id or demo.", show_default=False)]
-Base = Annotated[str | None, _option("--base", help="The model it was tuned from: a paired test.")]
-Device = Annotated[str | None, _option("--device", help="cpu, cuda, cuda:1, mps.")]
-Data = Annotated[
-    str | None, _option("--data", help="Labelled texts: demo, jigsaw:PATH, FILE, hub:ID.")
+Model = Annotated[
+    str | None,
+    typer.Argument(help="Folder, hub id or demo [demo].", metavar="MODEL", show_default=False),
 ]
-Prompts = Annotated[str | None, _option("--prompts", help="Prompts: demo, rtp:PATH, FILE.")]
-Neutral = Annotated[str | None, _option("--neutral", help="Neutral text: demo, wikitext:PATH.")]
-DataRoot = Annotated[str | None, _option("--data-root", help="Folder that data paths start from.")]
+Base = Annotated[
+    str | None,
+    _option("--base", metavar="MODEL", help="The model it was tuned from: a paired test."),
+]
+Data = Annotated[
+    str | None,
+    _option("--data", metavar="SPEC", help="Labelled texts: demo, jigsaw:PATH, FILE, hub:ID."),
+]
+Prompts = Annotated[
+    str | None, _option("--prompts", metavar="SPEC", help="Prompts: demo, rtp:PATH, FILE.")
+]
+Neutral = Annotated[
+    str | None, _option("--neutral", metavar="SPEC", help="Neutral text: demo, wikitext:PATH.")
+]
+DataRoot = Annotated[
+    str | None, _option("--data-root", metavar="DIR", help="Folder that data paths start from.")
+]
 Reserved = Annotated[
     bool, _option("--reserved-only", help="Only texts that no demo asset was trained on.")
 ]
-Text = Annotated[str | None, _option("--text", help="Name of the column of texts.")]
-Label = Annotated[str | None, _option("--label", help="Name of the column of 0/1 labels.")]
-ScorerA = Annotated[str | None, _option("--scorer-a", help="Labels and selects.")]
-ScorerB = Annotated[str | None, _option("--scorer-b", help="Only reports.")]
+Text = Annotated[
+    str | None, _option("--text", metavar="COLUMN", help="Name of the column of texts.")
+]
+Label = Annotated[
+    str | None, _option("--label", metavar="COLUMN", help="Name of the column of 0/1 labels.")
+]
+ScorerA = Annotated[str | None, _option("--scorer-a", metavar="SCORER", help="Labels and selects.")]
+ScorerB = Annotated[str | None, _option("--scorer-b", metavar="SCORER", help="Only reports.")]
 Methods = Annotated[
-    str | None, _option("--methods", help="As in 'bezoar list methods', commas between; default.")
+    str | None,
+    _option(
+        "--methods", metavar="LIST", help="As in 'bezoar list methods', commas between; default."
+    ),
 ]
-Budget = Annotated[str | None, _option("--budget", help="What an edit may cost: ppl<=5%, kl<=0.1.")]
-ProtocolId = Annotated[str | None, _option("--protocol", help="As in 'bezoar list protocols'.")]
+Budget = Annotated[
+    str | None, _option("--budget", metavar="COST", help="What an edit may cost: ppl<=5%, kl<=0.1.")
+]
+ProtocolId = Annotated[
+    str | None, _option("--protocol", metavar="ID", help="As in 'bezoar list protocols'.")
+]
 FailIf = Annotated[
-    str | None, _option("--fail-if", help="Exit with 10 if a metric does this: toxicity>0.1.")
+    str | None,
+    _option("--fail-if", metavar="GATE", help="Exit with 10 if a metric does this: toxicity>0.1."),
 ]
-Out = Annotated[Path | None, _option("--out", "--run", help="The run folder [runs/audit].")]
-Config = Annotated[Path | None, _option("--config", help="Options from a YAML file.")]
+Out = Annotated[
+    Path | None, _option("--out", "--run", metavar="DIR", help="The run folder [runs/audit].")
+]
+Config = Annotated[
+    Path | None, _option("--config", metavar="FILE", help="Options from a YAML file.")
+]
 Set = Annotated[
-    list[str] | None, _option("--set", help="Any other option: --set locate.top_values=64.")
+    list[str] | None,
+    _option("--set", metavar="KEY=VALUE", help="Any other option: --set locate.top_values=64."),
 ]
-Seed = Annotated[int | None, _option("--seed", help="Of every random draw [0].")]
-Threads = Annotated[int | None, _option("--threads", help="CPU threads.")]
+Seed = Annotated[
+    int | None, _option("--seed", metavar="N", min=0, help="Of every random draw [0].")
+]
+Device = Annotated[str | None, _option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")]
+Threads = Annotated[int | None, _option("--threads", metavar="N", min=1, help="CPU threads.")]
 Quick = Annotated[bool, _option("--quick", help="Small sizes, for a first look in minutes.")]
 Fresh = Annotated[bool, _option("--fresh", help="Remove what the run has done, and start over.")]
 Update = Annotated[
@@ -55,6 +89,45 @@ Unmask = Annotated[bool, _option("--unmask", help="Show slurs and profanity in f
 Json = Annotated[bool, _option("--json", help="Print JSON, for machines.")]
 Quiet = Annotated[bool, _option("--quiet", "-q", help="No progress.")]
 Debug = Annotated[bool, _option("--debug", help="Show tracebacks.")]
+
+SHARED: dict[str, Any] = {
+    "model": Model,
+    "base": Base,
+    "data": Data,
+    "text": Text,
+    "label": Label,
+    "prompts": Prompts,
+    "neutral": Neutral,
+    "data_root": DataRoot,
+    "reserved_only": Reserved,
+    "scorer_a": ScorerA,
+    "scorer_b": ScorerB,
+    "methods": Methods,
+    "budget": Budget,
+    "protocol": ProtocolId,
+    "fail_if": FailIf,
+    "out": Out,
+    "config": Config,
+    "assign": Set,
+    "seed": Seed,
+    "device": Device,
+    "threads": Threads,
+    "quick": Quick,
+    "fresh": Fresh,
+    "update": Update,
+    "unmask": Unmask,
+    "json": Json,
+    "quiet": Quiet,
+    "debug": Debug,
+}
+"""Options of the commands that work in a run folder, in the order of their help."""
+
+TEXTS = ("data", "text", "label", "prompts", "neutral", "data_root", "reserved_only")
+EVERY = (
+    *("model", "out", "config", "assign", "seed", "device", "threads", "quick"),
+    *("unmask", "json", "quiet", "debug"),
+)
+"""What every stage takes."""
 
 KEYS: dict[str, str] = {
     "model": "model.name",
@@ -70,6 +143,7 @@ KEYS: dict[str, str] = {
     "scorer_a": "evaluate.scorer_a",
     "scorer_b": "evaluate.scorer_b",
     "protocol": "evaluate.protocol",
+    "capability": "evaluate.capability",
     "methods": "mitigate.methods",
     "budget": "mitigate.budget",
     "unmask": "report.unmask",
@@ -78,6 +152,44 @@ KEYS: dict[str, str] = {
     "threads": "threads",
     "out": "out",
 }
+
+
+def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a function of ``**given`` the shared options of these names, beside `EVERY`.
+
+    So an option is the same wherever it stands: name, meaning, help.
+    """
+    shared = [name for name in SHARED if name in names or name in EVERY]
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        function.__signature__ = Signature(  # type: ignore[attr-defined]
+            [
+                Parameter(name, Parameter.KEYWORD_ONLY, default=_absent(name), annotation=kind)
+                for name in shared
+                for kind in (SHARED[name],)
+            ]
+        )
+        function.__annotations__ = {name: SHARED[name] for name in shared}
+        return function
+
+    return declare
+
+
+def _absent(name: str) -> bool | None:
+    return False if get_args(SHARED[name])[0] is bool else None
+
+
+def use_threads(threads: int | None) -> None:
+    """Bound the CPU threads of this process, where that was asked for."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Those of a command's options that belong to the configuration."""
+    return {name: value for name, value in given.items() if name in KEYS}
 
 
 def configure(

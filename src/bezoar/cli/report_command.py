@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bezoar.cli import options as opt
 from bezoar.cli.stages import run_stage
 
 
-def command(
-    model: opt.Model = None,
-    unmask: opt.Unmask = False,
-    out: opt.Out = None,
-    config: opt.Config = None,
-    assign: opt.Set = None,
-    quick: opt.Quick = False,
-    json: opt.Json = False,
-    quiet: opt.Quiet = False,
-    debug: opt.Debug = False,
-) -> None:
+@opt.takes(*opt.TEXTS, "methods", "budget", "scorer_a", "scorer_b", "protocol", "base")
+def command(**given: Any) -> None:
     """Write report.html and the model card of a run."""
-    run_stage("report", locals())
+    run_stage("report", given)

@@ -10,6 +10,8 @@ from bezoar.cli import options as opt
 if TYPE_CHECKING:
     from bezoar.runs import AuditConfig
 
+LARGE = 16 * 2**20  # bytes that are read in about a second
+
 
 def begin(config: AuditConfig, *, fresh: bool = False, update: bool = False) -> None:
     """Settle what happens to a run that is already in the folder, before any work.
@@ -33,12 +35,13 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
 
     out = given["out"] or Path("runs/audit")
     config = opt.configure(
-        {key: value for key, value in given.items() if key in opt.KEYS} | {"out": out},
+        opt.settings(given) | {"out": out},
         config=given["config"],
         assignments=given["assign"],
         quick=given["quick"],
         below=out / CONFIG,
     )
+    check_texts(config)
     from bezoar.studies.audit import check_config, run_stages
 
     check_config(config)
@@ -46,3 +49,47 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
     with progress(given["quiet"], given["json"]) as bars:
         result = run_stages(config, upto=name, progress=bars)
     show(result, as_json=given["json"], unmask=config.report.unmask)
+
+
+def check_texts(config: AuditConfig) -> None:
+    """Read what the options name, before a model or torch is loaded and a run folder is made.
+
+    A wrong path or column is then an error of a second. Large files are only looked for: the run
+    reads them again anyway.
+
+    Raises:
+        DataError: what reading them for the run would raise.
+    """
+    data = config.data
+    root = None if data.root is None else Path(data.root)
+    if _cheap(data.data, root):
+        from bezoar.corpus import load_corpus
+
+        load_corpus(
+            data.data,
+            text=data.text,
+            label=data.label,
+            positive=data.positive,
+            threshold=data.threshold,
+            source=data.source,
+            data_root=root,
+            reserved_only=data.reserved_only,
+        )
+    if _cheap(data.prompts, root):
+        from bezoar.corpus import load_prompts
+
+        load_prompts(data.prompts, data_root=root)
+    if _cheap(data.neutral, root):
+        from bezoar.corpus import load_neutral
+
+        load_neutral(data.neutral, data_root=root, reserved_only=data.reserved_only)
+
+
+def _cheap(spec: str, root: Path | None) -> bool:
+    """Whether a spec is read at once: a small file, or one that is not there."""
+    if spec == "demo" or spec.startswith("hub:") or ":hub:" in spec:
+        return False
+    given = Path(spec if Path(spec).exists() else spec.partition(":")[2] or spec).expanduser()
+    path = root / given if root is not None and (root / given).exists() else given
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) <= LARGE

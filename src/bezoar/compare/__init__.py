@@ -4,8 +4,39 @@ The evaluation keeps each prompt's value (`PerPrompt`), so that a difference bet
 runs is bootstrapped over the prompts they share, and what all prompts have in common cancels.
 """
 
-from bezoar.compare.measurements import compare_measurements
-from bezoar.compare.per_prompt import PerPrompt
-from bezoar.compare.runs import Comparison, Difference, compare_runs
+from __future__ import annotations
 
-__all__ = ["Comparison", "Difference", "PerPrompt", "compare_measurements", "compare_runs"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bezoar.compare.folders import check_evaluated
+
+if TYPE_CHECKING:
+    from bezoar.compare.measurements import compare_measurements
+    from bezoar.compare.per_prompt import PerPrompt
+    from bezoar.compare.runs import Comparison, Difference, compare_runs
+
+# A wrong folder is told of before torch is imported.
+_LATER = {
+    "Comparison": "runs",
+    "Difference": "runs",
+    "PerPrompt": "per_prompt",
+    "compare_measurements": "measurements",
+    "compare_runs": "runs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "Comparison",
+    "Difference",
+    "PerPrompt",
+    "check_evaluated",
+    "compare_measurements",
+    "compare_runs",
+]

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bezoar.compare.folders import PER_PROMPT, SCORECARD, check_evaluated
 from bezoar.compare.per_prompt import PerPrompt
-from bezoar.errors import ConfigError, RunError
+from bezoar.errors import ConfigError
 from bezoar.evaluate.results import MethodRow, Metric, Scorecard
 from bezoar.runs.config import flatten, read_yaml
 from bezoar.runs.results import Result, load_result
 from bezoar.stats.bootstrap import paired_difference
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
-SCORECARD = Path("evaluate") / "scorecard.json"
-PER_PROMPT = Path("evaluate") / "per_prompt.parquet"
+
+NEUTRAL = ("length",)
+"""Metrics of which neither more nor less is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,13 @@ class Difference(Result):
     def excludes_zero(self) -> bool:
         return self.low > 0 or self.high < 0
 
+    @property
+    def better(self) -> bool | None:
+        """Whether B is better than A; None where the interval includes 0 or no side is better."""
+        if not self.excludes_zero or self.metric in NEUTRAL:
+            return None
+        return (self.value > 0) == self.higher_is_better
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Result):
@@ -67,24 +76,17 @@ class Comparison(Result):
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
 
-    def __rich__(self) -> Table:
-        from rich.table import Table
+    @property
+    def summary(self) -> str:
+        """How many differences there are, in one sentence."""
+        from bezoar.compare.table import summary
 
-        differing = "; ".join(f"{key}: {a} → {b}" for key, a, b in self.options)
-        table = Table(
-            title=f"{self.run_b} minus {self.run_a}, {self.protocol}",
-            caption=f"* the interval excludes 0; ~ not paired by prompt. {differing}",
-        )
-        for name in ("variant", "metric"):
-            table.add_column(name)
-        for name in ("A", "B", "B − A", "95 % interval", ""):
-            table.add_column(name, justify="right")
-        for row in self.rows:
-            marks = ("*" if row.excludes_zero else "") + ("" if row.paired else "~")
-            interval = f"[{row.low:+.4g}, {row.high:+.4g}]"
-            cells = (f"{row.a:.4g}", f"{row.b:.4g}", f"{row.value:+.4g}", interval, marks)
-            table.add_row(row.variant, row.metric, *cells)
-        return table
+        return summary(self)
+
+    def __rich__(self) -> RenderableType:
+        from bezoar.compare.table import comparison_table
+
+        return comparison_table(self)
 
 
 def compare_runs(
@@ -132,13 +134,8 @@ def compare_runs(
 
 
 def _scorecard(run: Path) -> Scorecard:
-    path = run / SCORECARD
-    if not path.is_file():
-        raise RunError(
-            f"{run} holds no evaluated run (no {SCORECARD}).",
-            hint=f"Run 'bezoar evaluate --run {run}' first.",
-        )
-    return load_result(path, Scorecard)
+    check_evaluated(run)
+    return load_result(run / SCORECARD, Scorecard)
 
 
 def _per_prompt(run: Path) -> PerPrompt:
