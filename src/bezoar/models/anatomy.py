@@ -116,6 +116,7 @@ class Anatomy:
         d_model: width of the residual stream.
         tied: the unembedding's weight is the embedding's.
         causal: no position reads later ones, so the model can continue a text.
+        first_position: the position id of a text's first token; None if positions are not passed.
         logit_scale: what the model multiplies the unembedding's output by.
         reuses_memory: some module's output is later overwritten in place, so captures must copy.
     """
@@ -130,6 +131,7 @@ class Anatomy:
     tied: bool
     unembed_proj: nn.Module | None = None
     causal: bool = True
+    first_position: int | None = None
     logit_scale: float = 1.0
     reuses_memory: bool = False
 

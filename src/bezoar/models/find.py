@@ -17,6 +17,7 @@ from bezoar.models.find_block import find_block
 from bezoar.models.find_chain import Chain, find_chain
 from bezoar.models.find_ends import find_base, find_final, find_logit_scale, find_unembed
 from bezoar.models.names import AnatomyNames
+from bezoar.models.positions import find_first_position
 from bezoar.models.trace import Trace, close, trace
 from bezoar.models.weights import embedding_weight
 
@@ -63,6 +64,9 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
         d_model=chain.width,
         tied=unembed is not None and getattr(unembed, "weight", None) is weight,
         causal=_is_causal(run, other, chain),
+        first_position=None
+        if (whole := run.of("")) is None
+        else find_first_position(model, first, whole.wrote),
         logit_scale=find_logit_scale(run, unembed),
         reuses_memory=any(call.overwritten for call in run.calls),
     )

@@ -5,16 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bezoar.errors import UnsupportedAnatomy, did_you_mean
+from bezoar.models.arguments import unwrapped
 from bezoar.models.find_chain import Chain
 from bezoar.models.linear import is_linear
 from bezoar.models.names import AnatomyNames
 from bezoar.models.trace import Call, Trace, close
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside a wrapper that adds adapters (PEFT), or the model itself."""
-    inner = getattr(model, "get_base_model", None)
-    return inner() if callable(inner) else model
 
 
 def find_base(model: nn.Module, unembed: nn.Module | None) -> nn.Module:

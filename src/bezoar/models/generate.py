@@ -46,8 +46,10 @@ def generate(
         progress: where to show it.
 
     Raises:
+        ModelError: if the model has no unembedding, or reads in both directions.
         ConfigError: if ``compat`` is unknown or the context leaves no room for a prompt.
     """
+    lm.require_generation()
     if compat is not None and compat not in COMPATS:
         raise ConfigError(f"Unknown compat {compat!r}.", hint=did_you_mean(compat, COMPATS))
     ids, truncated = _prompt_ids(lm, prompts, decoding, max_prompt_tokens, keep)
@@ -175,6 +177,8 @@ def _continue(
 class _Stepper:
     """The model with a growing cache: reads a batch once, then one token a row at a time.
 
+    A model that keeps no cache reads all tokens again at every step.
+
     Attributes:
         logits: [row d_vocab] at the last position of the batch.
     """
@@ -185,6 +189,7 @@ class _Stepper:
         self._mask = batch.attention_mask if batch.padded else None
         self._positions = batch.position_ids[:, -1:]
         self._cache: Any = None
+        self._seen = (batch.input_ids[:, :0], batch.position_ids[:, :0])
         self.logits = self._forward(batch.input_ids, batch.position_ids)
 
     def __call__(self, tokens: Tensor) -> Tensor:
@@ -196,15 +201,23 @@ class _Stepper:
 
     def repeat(self, times: int) -> None:
         """Continue every row ``times`` times."""
-        self._cache.batch_repeat_interleave(times)
+        if self._lm.caches:
+            self._cache.batch_repeat_interleave(times)
+        ids, positions = (seen.repeat_interleave(times, 0) for seen in self._seen)
+        self._seen = (ids, positions)
         self._positions = self._positions.repeat_interleave(times, 0)
         if self._mask is not None:
             self._mask = self._mask.repeat_interleave(times, 0)
 
     def _forward(self, input_ids: Tensor, position_ids: Tensor) -> Tensor:
-        output = self._lm.step(input_ids, self._mask, position_ids, self._cache)
-        self._cache = output.past_key_values
-        return output.logits[:, -1]
+        if self._lm.caches:
+            output = self._lm.step(input_ids, self._mask, position_ids, self._cache)
+            self._cache = output.past_key_values
+            return output.logits[:, -1]
+        ids, positions = self._seen
+        ids, positions = torch.cat([ids, input_ids], 1), torch.cat([positions, position_ids], 1)
+        self._seen = (ids, positions)
+        return self._lm.step(ids, self._mask, positions, None).logits[:, -1]
 
 
 def _continuation(lm: LanguageModel, prompt: list[int], new: list[int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from bezoar.models.anatomy import Anatomy, unknown_point
+from bezoar.models.arguments import accepted, names_argument
 from bezoar.models.batch import Batch
 from bezoar.models.capture import Recorder, Reduce
 from bezoar.models.find import find_anatomy
@@ -55,9 +55,8 @@ class LanguageModel(Text):
         self.anatomy: Anatomy = find_anatomy(model, anatomy)
         self.source_dtype = source_dtype or self.dtype
         self.logits_processors: list[LogitsProcessor] = []
-        parameters = inspect.signature(model.forward).parameters
-        self._takes_positions = "position_ids" in parameters
-        self._keeps_last = "logits_to_keep" in parameters
+        self._keeps_last = names_argument(model, "logits_to_keep")
+        self._caches = names_argument(model, "past_key_values")
         self._fingerprint: tuple[int, str] | None = None
 
     @classmethod
@@ -147,9 +146,14 @@ class LanguageModel(Text):
             "input_ids": batch.input_ids,
             "attention_mask": batch.attention_mask,
         }
-        if self._takes_positions:
-            inputs["position_ids"] = batch.position_ids
-        return inputs | {"use_cache": False}
+        if (first := self.anatomy.first_position) is not None:
+            inputs["position_ids"] = batch.position_ids + first
+        return accepted(self.model, inputs | {"use_cache": False})
+
+    @property
+    def caches(self) -> bool:
+        """Whether the model can keep what it computed of earlier tokens while it generates."""
+        return self._caches
 
     def step(
         self,
@@ -164,14 +168,17 @@ class LanguageModel(Text):
             input_ids: the tokens not yet in the cache.
             attention_mask: over all tokens, those in the cache included; None if none is padding.
             position_ids: of ``input_ids``.
-            cache: ``past_key_values`` of the call before, or None.
+            cache: ``past_key_values`` of the call before, or None; never any where the model does
+                not take it (``caches``).
         """
         inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if self._takes_positions:
-            inputs["position_ids"] = position_ids
+        if (first := self.anatomy.first_position) is not None:
+            inputs["position_ids"] = position_ids + first
         if self._keeps_last:
             inputs["logits_to_keep"] = 1
-        return self.model(**inputs, past_key_values=cache, use_cache=True)
+        if self.caches:
+            inputs |= {"past_key_values": cache, "use_cache": True}
+        return self.model(**accepted(self.model, inputs))
 
     def capture(
         self,

@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from bezoar.errors import ModelError
+from bezoar.models.architecture import auto_class, lacks_only_head, without_pooler
 
 
 def load_pretrained(
@@ -27,7 +28,7 @@ def load_pretrained(
     """The model in evaluation mode, its tokenizer, and the dtype of the checkpoint.
 
     On the CPU half-precision checkpoints are cast to float32 (half precision crawls there) unless
-    ``dtype`` says otherwise.
+    ``dtype`` says otherwise. A checkpoint without a language-model head is loaded without one.
 
     Raises:
         ModelError: if there is no such model, it has no safetensors weights, or it needs code of
@@ -38,17 +39,15 @@ def load_pretrained(
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model, info = AutoModelForCausalLM.from_pretrained(
-                source,
-                dtype="auto",
-                device_map=device_map,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+            auto = auto_class(config, str(name))
+            model, absent = _load(auto, source, device_map)
+            if lacks_only_head(model, absent):
+                model, absent = _load(AutoModel, source, device_map)
+            absent = without_pooler(model, absent)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise _explain(str(name), error) from error
-    if absent := sorted(info["missing_keys"]):
+    if absent:
         raise ModelError(
             f"The checkpoint of {name} lacks weights that would be random: {', '.join(absent[:4])}"
             f"{', …' if len(absent) > 4 else ''}.",
@@ -60,6 +59,19 @@ def load_pretrained(
     elif wanted is not None:
         model = model.to(dtype=wanted)
     return model.eval(), tokenizer, source_dtype
+
+
+def _load(auto: Any, source: str, device_map: Any) -> tuple[PreTrainedModel, list[str]]:
+    """A model, and the names of the weights that its checkpoint lacks."""
+    model, info = auto.from_pretrained(
+        source,
+        dtype="auto",
+        device_map=device_map,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    return model, sorted(info["missing_keys"])
 
 
 def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:

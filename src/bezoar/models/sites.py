@@ -82,7 +82,7 @@ class Site:
             SiteError: if it is none of these; the message names the nearest points.
         """
         text = text.strip()
-        if match := re.fullmatch(r"blocks\.(-?\d+)\.(.+)", text):
+        if match := re.fullmatch(r"blocks\.(-?[0-9]{1,9})\.(.+)", text):
             layer, alias = match.groups()
             if alias not in _LAYER_ALIASES:
                 raise SiteError(
@@ -90,14 +90,14 @@ class Site:
                     hint=did_you_mean(alias, _LAYER_ALIASES),
                 )
             return cls(int(layer), _LAYER_ALIASES[alias])
-        if match := re.fullmatch(r"(-?\d+)\.(\w+)", text):
+        if match := re.fullmatch(r"(-?[0-9]{1,9})\.(\w+)", text):
             return cls(int(match[1]), match[2])
         point = _GLOBAL_ALIASES.get(text, text)
         if point in POINTS + GLOBAL_POINTS:
             return cls(None, point)
         names = POINTS + GLOBAL_POINTS
         raise SiteError(
-            f"{text!r} is not a site.",
+            f"{text[:80]!r} is not a site.",
             hint=f"A site is written '3.mlp_out' or 'embed'. {did_you_mean(text, names)}",
         )
 

@@ -22,7 +22,7 @@ class Text(Weights):
         """The longest input in tokens; 2,048 where the configuration does not say."""
         for name in _CONTEXT_NAMES:
             if isinstance(value := getattr(self._config, name, None), int):
-                return value
+                return value - (self.anatomy.first_position or 0)
         return 2048
 
     def encode(self, texts: Sequence[str], max_tokens: int | None = None) -> list[list[int]]:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bezoar.models.arguments import accepted
+
 
 @dataclass(slots=True)
 class Call:
@@ -104,7 +106,8 @@ def trace(model: nn.Module, input_ids: Tensor) -> Trace:
         for module in names:
             handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
             handles.append(module.register_forward_hook(after, with_kwargs=True))
-        model(input_ids=input_ids, use_cache=False)
+        arguments = {"input_ids": input_ids, "use_cache": False}
+        model(**accepted(model, arguments))
     finally:
         for handle in handles:
             handle.remove()
