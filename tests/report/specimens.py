@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ from bezoar.corpus.explore import (
 )
 from bezoar.corpus.shortcuts import Shortcut
 from bezoar.evaluate import Continuation, MethodRow, Metric, Scorecard
-from bezoar.locate import ValueEntry, ValueRanking
+from bezoar.locate import LogitAttribution, LogitPart, ValueEntry, ValueRanking, Writer, Writers
+from bezoar.locate.attribution import EVERY_TOKEN
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
-from bezoar.locate.sweep_results import ProbeScore, ProbeSweep, RivalScore, SourceScore
+from bezoar.locate.sweep_results import KindScore, ProbeScore, ProbeSweep, RivalScore, SourceScore
 from bezoar.locate.vocabulary import LexiconShare, TokenList, TokenScore
 from bezoar.mitigate import BudgetPoint, BudgetTrace
 from bezoar.runs.results import save_json, save_result
@@ -209,6 +211,32 @@ def lens(layers: int = 6, **texts: str) -> LensResult:
     )
 
 
+def frozen_lens(**texts: str) -> LensResult:
+    seen = lens(**texts)
+    low = tuple(Interval(0.8 * p.value, 0.6 * p.value, p.value) for p in seen.probability)
+    return replace(seen, mode="frozen_scale", probability=low, example=None)
+
+
+def components(layers: int = 6, **texts: str) -> LogitAttribution:
+    names = ["embed", *(f"{i}.{p}" for i in range(layers) for p in ("attn_out", "mlp_out")), "bias"]
+    sizes = [0.3 * math.sin(2 * i) + 0.1 * i for i in range(len(names))]
+    parts = tuple(
+        LogitPart(name, Interval(size, size - 0.2, size + 0.2))
+        for name, size in zip(names, sizes, strict=True)
+    )
+    whole = Interval(sum(sizes), sum(sizes) - 1, sum(sizes) + 1)
+    return LogitAttribution(parts, whole, (texts.get("token", " damp"),), (EVERY_TOKEN,), 12)
+
+
+def writers(**texts: str) -> Writers:
+    found = tuple(
+        Writer(5 - i, 40 * i, (-1) ** i * 0.7, Interval(0.5 - 0.1 * i, 0.2, 0.6), 0.3 - 0.1 * i, t)
+        for i, t in enumerate(token_lists(**texts))
+    )
+    tokens = (texts.get("token", " damp"),)
+    return Writers(found, "probe 5.resid_post", 2.75, tokens, (EVERY_TOKEN,), 12)
+
+
 def token_lists(**texts: str) -> tuple[TokenList, ...]:
     words = [texts.get("token", " moss"), " damp", "wet", " rain", "Fog", " mud", "\n", " cold"]
     up = tuple(TokenScore(i, word, 3.0 - 0.2 * i) for i, word in enumerate(words))
@@ -241,7 +269,8 @@ def traces() -> tuple[BudgetTrace, ...]:
                 label, 0.05, tuple(points), chosen.strength, chosen.cost, i != 4, "within tolerance"
             )
         )
-    return tuple(out)
+    dear = tuple(BudgetPoint(2.0**-i, 0.4 - 0.02 * i) for i in range(4))
+    return (*out, BudgetTrace("scale", 0.05, dear, None, None, True, "evaluations spent"))
 
 
 def sweep(layers: int = 6, **texts: str) -> ProbeSweep:
@@ -257,6 +286,11 @@ def sweep(layers: int = 6, **texts: str) -> ProbeSweep:
         scores.append(
             ProbeScore(site, spread(height), *three, height - 0.05, height, 0.01, null, 1 / 11)
         )
+    kinds = tuple(
+        KindScore(kind, s.site, s.auroc, *three, s.cv_auroc - by, (0.5,) * 10, 1 / 11)
+        for s in scores
+        for kind, by in (("mean difference", 0.02), ("LDA", 0.01))
+    )
     rivals = tuple(
         RivalScore(name, spread(v), spread(v), spread(v - 0.05), spread(v - 0.4, 0.05), v)
         for name, v in (("length", 0.56), ("bag of words", 0.91))
@@ -278,6 +312,7 @@ def sweep(layers: int = 6, **texts: str) -> ProbeSweep:
         pooling="mean",
         model=texts.get("model", "demo"),
         corpus="demo",
+        kinds=kinds,
     )
 
 
@@ -332,6 +367,9 @@ def write_run(folder: Path, **texts: str) -> Path:
     save_json(folder / "locate" / "tokens.json", {"lists": _plain(token_lists(**texts))})
     save_result(folder / "locate" / "share.json", LexiconShare(0.41, 0.03, 0.06, 0.001, 16, 10))
     save_result(folder / "lens" / "lens.json", lens(**texts))
+    save_result(folder / "lens" / "frozen.json", frozen_lens(**texts))
+    save_result(folder / "lens" / "components.json", components(**texts))
+    save_result(folder / "lens" / "writers.json", writers(**texts))
     save_result(folder / "explore" / "exploration.json", exploration(**texts))
     save_json(folder / "mitigate" / "fitted.json", _plain(traces()))
     save_result(folder / "evaluate" / "scorecard.json", scorecard(**texts))

@@ -19,6 +19,7 @@ from bezoar.report.figures.class_counts import class_counts
 from bezoar.report.figures.comparison import comparison, with_nulls
 from bezoar.report.figures.lens_curve import lens_curve
 from bezoar.report.figures.lens_map import lens_map
+from bezoar.report.figures.logit_parts import logit_parts
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.figures.probe_map import probe_map
 from bezoar.report.figures.promoted_tokens import promoted_tokens
@@ -31,7 +32,9 @@ PICTURES: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "class_counts": (class_counts, specimens.exploration),
     "comparison": (comparison, specimens.scorecard),
     "lens_curve": (lens_curve, specimens.lens),
+    "lens_curves": (lambda lens: lens_curve(lens, specimens.frozen_lens()), specimens.lens),
     "lens_map": (lens_map, specimens.lens),
+    "logit_parts": (logit_parts, specimens.components),
     "pareto": (lambda card: pareto(card, budget=0.05), specimens.scorecard),
     "probe_map": (probe_map, specimens.sweep),
     "promoted_tokens": (lambda lists: promoted_tokens(lists[0]), specimens.token_lists),
@@ -143,3 +146,26 @@ def test_a_deep_model_is_thinned_and_keeps_its_last_state() -> None:
     heat = lens_map(lens).data[0]
     assert len(heat.y) <= 48
     assert heat.y[-1] == "79 post"
+
+
+def test_every_search_has_a_panel_of_its_own() -> None:
+    traces = specimens.traces()
+    figure = budget_trace(traces)
+    wide = [figure.layout[f"xaxis{i + 1 if i else ''}"].domain for i in range(len(traces))]
+    tall = [figure.layout[f"yaxis{i + 1 if i else ''}"].domain for i in range(len(traces))]
+    places = [(*x, *y) for x, y in zip(wide, tall, strict=True)]
+    for a, b in itertools.combinations(places, 2):
+        assert a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
+    lines = [trace for trace in figure.data if trace.customdata is not None]
+    assert [len(line.x) for line in lines] == [len(trace.points) for trace in traces]
+    titles = [note.text for note in figure.layout.annotations]
+    assert [t for t in titles if "no strength" in t] == ["scale<br>no strength met the budget"]
+    assert sum("not monotone" in t for t in titles) == 1
+
+
+def test_parts_of_a_logit_are_drawn_as_they_are() -> None:
+    found = specimens.components()
+    drawn = {
+        data[0]: y for bar in logit_parts(found).data for data, y in zip(bar.customdata, bar.y)
+    }
+    assert drawn == {p.component: p.logit.value for p in found.parts if p.component != "bias"}

@@ -18,7 +18,15 @@ from bezoar.compare import Comparison
 from bezoar.corpus import Exploration
 from bezoar.errors import CorruptArtefact, RunError
 from bezoar.evaluate import MethodRow, Scorecard
-from bezoar.locate import LensResult, LexiconShare, ProbeSweep, TokenList, ValueRanking
+from bezoar.locate import (
+    LensResult,
+    LexiconShare,
+    LogitAttribution,
+    ProbeSweep,
+    TokenList,
+    ValueRanking,
+    Writers,
+)
 from bezoar.mitigate import BudgetTrace
 from bezoar.runs.results import load_result
 
@@ -39,7 +47,8 @@ class Artefacts:
         audit: ``audit.json``: model, fingerprint, sizes, seeds, the best method's label, …
         config: the resolved configuration as YAML.
         environments: where the run was made.
-        exploration, sweep, values, tokens, share, lens, traces, scorecard, base: of the stages.
+        exploration, sweep, values, tokens, share, lens, frozen, components, writers, traces,
+            scorecard, base: of the stages; ``frozen`` is the lens at the last state's scale.
     """
 
     folder: Path
@@ -52,6 +61,9 @@ class Artefacts:
     tokens: tuple[TokenList, ...]
     share: LexiconShare | None
     lens: LensResult | None
+    frozen: LensResult | None
+    components: LogitAttribution | None
+    writers: Writers | None
     traces: tuple[BudgetTrace, ...]
     scorecard: Scorecard | None
     base: Comparison | None
@@ -100,6 +112,9 @@ def load_artefacts(folder: Path) -> Artefacts:
         tokens=tokens.lists if tokens is not None else (),
         share=_result(folder / "locate" / "share.json", LexiconShare),
         lens=_result(folder / "lens" / "lens.json", LensResult),
+        frozen=_result(folder / "lens" / "frozen.json", LensResult),
+        components=_result(folder / "lens" / "components.json", LogitAttribution),
+        writers=_result(folder / "lens" / "writers.json", Writers),
         traces=_traces(folder / "mitigate" / "fitted.json"),
         scorecard=_result(folder / "evaluate" / "scorecard.json", Scorecard),
         base=_result(folder / "evaluate" / "base.json", Comparison),

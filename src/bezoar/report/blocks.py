@@ -32,6 +32,7 @@ class Table:
     Attributes:
         numeric: are all columns but the first numbers, set to the right?
         folded: shown only when opened.
+        wordy: is the last column text that may wrap?
     """
 
     caption: str
@@ -39,6 +40,7 @@ class Table:
     rows: tuple[tuple[Cell | str, ...], ...]
     numeric: bool = True
     folded: bool = False
+    wordy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Numbers as people read them: a real minus sign, an interval beside every estimate."""
+"""Numbers as people read them: a real minus sign, an interval beside every estimate; tokens too."""
 
 from __future__ import annotations
 
@@ -75,3 +75,8 @@ def count(n: int | None) -> str:
 def plural(n: int, noun: str, nouns: str | None = None) -> str:
     """``1 prompt``, ``200 prompts``."""
     return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
+
+
+def visible_token(token: str) -> str:
+    """A token whose blanks and line ends can be seen."""
+    return token.replace("\n", "⏎").replace("\t", "⇥").replace(" ", "·") or "∅"

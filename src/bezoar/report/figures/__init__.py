@@ -16,6 +16,7 @@ _PICTURES = {
     "BudgetTrace": "budget_trace",
     "Exploration": "text_lengths",
     "LensResult": "lens_curve",
+    "LogitAttribution": "logit_parts",
     "ProbeSweep": "probe_map",
     "Scorecard": "comparison",
     "TokenList": "promoted_tokens",

@@ -1,4 +1,4 @@
-"""How a strength was found: the cost of each strength that was tried, against the budget."""
+"""How strengths were found: the cost of each strength that was tried, method by method."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from bezoar.mitigate import BudgetTrace
+from bezoar.mitigate import BudgetPoint, BudgetTrace
 from bezoar.report import theme
 
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
+COLUMNS = 3
+PANEL, GAP = 132, 62  # pixels: a panel's height, and between panels
+BROKEN = 250.0  # per cent of the budget at which what broke the model is drawn, and the axis ends
 
 
 def budget_trace(traces: BudgetTrace | Sequence[BudgetTrace]) -> Any:
-    """Cost in per cent of the budget against strength, in units of the strength that was chosen.
+    """A small panel a method: cost in per cent of the budget against strength.
 
-    Strengths of different methods have different meanings; relative to the chosen one they can
-    share an axis. A strength that broke the model has no cost and is not drawn.
+    The ring is the strength that was chosen; a cross at the edge is one that cost more than the
+    panel shows, or broke the model. A title says where no strength met the budget, or where cost
+    fell as strength rose.
 
     Raises:
         TypeError: if there is no trace.
@@ -25,47 +28,112 @@ def budget_trace(traces: BudgetTrace | Sequence[BudgetTrace]) -> Any:
     shown = list(traces) if isinstance(traces, Sequence) else [traces]
     if not shown:
         raise TypeError("There is no search to draw.")
-    lines = [_line(trace, i) for i, trace in enumerate(shown)]
-    costs = [cost for line in lines for cost in line.y] + [100.0]
-    low, high = max(-100.0, min(0.0, *costs)), min(400.0, max(costs))
+    wide, narrow = _places(len(shown), COLUMNS), _places(len(shown), 1)
+    layout: dict[str, Any] = {}
+    drawn: list[Any] = []
+    notes: list[dict[str, Any]] = []
+    phone: dict[str, Any] = {"height": _height(len(shown), 1)}
+    for i, trace in enumerate(shown):
+        tail = str(i + 1) if i else ""
+        drawn += _panel(trace, tail)
+        notes.append(_title(trace, tail))
+        layout[f"xaxis{tail}"] = _x(trace) | {"domain": wide[i][0], "anchor": f"y{tail}"}
+        layout[f"yaxis{tail}"] = {
+            "domain": wide[i][1],
+            "anchor": f"x{tail}",
+            "range": [-12, BROKEN * 1.06],
+            "tickvals": [0, 100, 200],
+            "ticktext": ["0", "budget", "2 ×"],
+        }
+        phone |= {f"xaxis{tail}.domain": narrow[i][0], f"yaxis{tail}.domain": narrow[i][1]}
     return theme.figure(
-        lines,
-        height=380 + 10 * len(lines),
-        shapes=[
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 100, "y1": 100}
-            | {"line": {"color": theme.GREY, "width": 1, "dash": "dot"}}
-        ],
-        annotations=[
-            {"text": "budget", "xref": "paper", "x": 1, "xanchor": "right", "y": 100}
-            | {"yanchor": "bottom"}
-        ],
-        xaxis={"title": {"text": "strength / strength chosen"}, "type": "log"}
-        | {"tickvals": [m * 10.0**e for e in range(-4, 5) for m in (1, 3)]},
-        yaxis={
-            "title": {"text": "cost, % of the budget"},
-            "range": [low - 0.1 * high, 1.15 * high],
-        },
+        drawn,
+        height=_height(len(shown), COLUMNS),
+        meta={"narrow": phone},
+        annotations=notes,
+        showlegend=False,
+        **layout,
     )
 
 
-def _line(trace: BudgetTrace, nth: int) -> Any:
-    points = sorted((p for p in trace.points if p.cost is not None), key=lambda p: p.strength)
-    unit = trace.strength or (points[0].strength if points else 1.0)
-    colour = theme.SERIES[nth % len(theme.SERIES)]
-    chosen = [point.strength == trace.strength for point in points]
-    return go.Scatter(
-        name=theme.label(trace.method),
-        x=[point.strength / unit for point in points],
-        y=[100 * p.cost / trace.budget for p in points if p.cost is not None],
+def _places(n: int, columns: int) -> list[tuple[list[float], list[float]]]:
+    """The domains of n panels in reading order."""
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    total = rows * PANEL + (rows - 1) * GAP
+    width = (1 - 0.09 * (columns - 1)) / columns
+    found = []
+    for i in range(n):
+        row, column = divmod(i, columns)
+        left, top = column * (width + 0.09), 1 - row * (PANEL + GAP) / total
+        found.append(([left, min(1.0, left + width)], [max(0.0, top - PANEL / total), top]))
+    return found
+
+
+def _height(n: int, columns: int) -> int:
+    rows = -(-n // min(columns, n))
+    return rows * PANEL + (rows - 1) * GAP + 100
+
+
+def _panel(trace: BudgetTrace, tail: str) -> list[Any]:
+    points = sorted(trace.points, key=lambda p: p.strength)
+    colour = theme.BLUE if trace.strength is not None else theme.ORANGE
+    heights = [_height_of(p, trace) for p in points]
+    beyond = [height >= BROKEN for height in heights]
+    chosen = [p.strength == trace.strength for p in points]
+    axes = {"xaxis": f"x{tail}", "yaxis": f"y{tail}"}
+    limit = go.Scatter(
+        x=[p.strength for p in (points[0], points[-1])] if points else [],
+        y=[100, 100],
+        mode="lines",
+        line={"color": theme.GREY, "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+        **axes,
+    )
+    widths = [2 if ringed or far else 0 for ringed, far in zip(chosen, beyond, strict=True)]
+    line = go.Scatter(
+        x=[p.strength for p in points],
+        y=heights,
         mode="lines+markers",
         line={"color": colour, "width": 1.2},
         marker={
             "color": colour,
-            "symbol": _SYMBOLS[nth % len(_SYMBOLS)],
+            "symbol": ["x-thin-open" if far else "circle" for far in beyond],
             "size": [12 if ringed else 7 for ringed in chosen],
-            "line": {"width": [2 if ringed else 0 for ringed in chosen], "color": theme.GREY},
+            "line": {"width": widths, "color": [colour if far else theme.GREY for far in beyond]},
         },
-        customdata=[point.strength for point in points],
-        hovertemplate=f"{theme.label(trace.method)}<br>strength %{{customdata:.4g}}: %{{y:.0f}} %"
-        "<extra></extra>",
+        customdata=[_cost(p, trace) for p in points],
+        hovertemplate="strength %{x:.4g}: %{customdata}<extra></extra>",
+        **axes,
+    )
+    return [limit, line]
+
+
+def _cost(point: BudgetPoint, trace: BudgetTrace) -> str:
+    if point.cost is None:
+        return "it broke the model"
+    return f"{100 * point.cost / trace.budget:.0f} % of the budget"
+
+
+def _height_of(point: BudgetPoint, trace: BudgetTrace) -> float:
+    if point.cost is None:
+        return BROKEN
+    return min(BROKEN, max(-10.0, 100 * point.cost / trace.budget))
+
+
+def _title(trace: BudgetTrace, tail: str) -> dict[str, Any]:
+    text = theme.label(trace.method)
+    if trace.strength is None:
+        text += "<br>no strength met the budget"
+    elif not trace.monotone:
+        text += "<br>cost is not monotone"
+    place = {"xref": f"x{tail} domain", "yref": f"y{tail} domain", "x": 0, "y": 1}
+    return {"text": text, "align": "left", "xanchor": "left", "yanchor": "bottom"} | place
+
+
+def _x(trace: BudgetTrace) -> dict[str, Any]:
+    strengths = [p.strength for p in trace.points if p.strength > 0]
+    wide = bool(strengths) and max(strengths) > 8 * min(strengths)
+    return {"type": "log" if wide else "linear", "nticks": 4, "showgrid": False} | (
+        {"dtick": 1} if wide else {}
     )

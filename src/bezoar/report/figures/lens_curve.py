@@ -13,24 +13,22 @@ from bezoar.report.figures.promoted_tokens import visible
 NAMED = 3  # components named in the picture
 
 
-def lens_curve(lens: LensResult) -> Any:
-    """Mean over prompts with its 95 % interval; grey stripes are the steps that an MLP takes."""
+def lens_curve(lens: LensResult, other: LensResult | None = None) -> Any:
+    """Mean over prompts with its 95 % interval; grey stripes are the steps that an MLP takes.
+
+    Args:
+        lens: drawn with its interval.
+        other: the same states through another lens, drawn as a second line.
+    """
     x = list(range(len(lens.states)))
     band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     traces = [
         go.Scatter(x=x, y=list(lens.high), **band),
         go.Scatter(x=x, y=list(lens.low), fill="tonexty", fillcolor=_FILL, **band),
-        go.Scatter(
-            x=x,
-            y=list(lens.mean),
-            mode="lines+markers",
-            line={"color": theme.BLUE, "width": 2},
-            marker={"size": 5, "color": theme.BLUE},
-            customdata=[[theme.label(state_name(state))] for state in lens.states],
-            hovertemplate="%{customdata[0]}: %{y:.4f}<extra></extra>",
-            showlegend=False,
-        ),
+        _line(lens, theme.BLUE, "solid"),
     ]
+    if other is not None and other.states == lens.states:
+        traces.append(_line(other, theme.ORANGE, "dot"))
     stripes = [
         {"type": "rect", "yref": "paper", "x0": i, "x1": i + 1, "y0": 0, "y1": 1}
         | {"fillcolor": theme.BAND, "line": {"width": 0}, "layer": "below"}
@@ -43,6 +41,7 @@ def lens_curve(lens: LensResult) -> Any:
         height=360,
         shapes=stripes,
         annotations=_names(lens),
+        showlegend=len(traces) > 3,
         xaxis={"title": {"text": "layer"}, "showgrid": False, "range": [-0.5, len(x) - 0.5]}
         | {"tickvals": list(ticks.values()), "ticktext": list(ticks)},
         yaxis={"title": {"text": f"probability of {_tokens(lens)}"}, "rangemode": "tozero"},
@@ -50,6 +49,20 @@ def lens_curve(lens: LensResult) -> Any:
 
 
 _FILL = "rgba(47,126,216,0.22)"
+LENSES = {"default": "each state's own norm", "frozen_scale": "the last state's scale"}
+
+
+def _line(lens: LensResult, colour: str, dash: str) -> Any:
+    return go.Scatter(
+        name=LENSES.get(lens.mode, lens.mode),
+        x=list(range(len(lens.states))),
+        y=list(lens.mean),
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"size": 5, "color": colour},
+        customdata=[[theme.label(state_name(state))] for state in lens.states],
+        hovertemplate="%{customdata[0]}: %{y:.4f}<extra></extra>",
+    )
 
 
 def state_name(state: str) -> str:
@@ -88,6 +101,6 @@ def _layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[str, int]:
 
 
 def _tokens(lens: LensResult) -> str:
-    names = [visible(token) for token in lens.tokens[:2]]
+    names = [f"‘{visible(token)}’" for token in lens.tokens[:2]]
     more = len(lens.tokens) - len(names)
     return " ".join(names) + (f" and {more} more tokens" if more else "")

@@ -69,6 +69,7 @@ def _rival_rows(sweep: ProbeSweep) -> list[tuple[str, Interval | None]]:
     embedding = sweep.at("embed")
     if embedding is not None:
         rows.append(("embedding layer", embedding.auroc))
+    rows += [(f"{kind.kind}: {kind.site}", kind.auroc) for kind in sweep.best_by_kind()]
     rows += [(rival.name, rival.auroc) for rival in sweep.rivals]
     return [*rows, ("shuffled labels", None)] if sweep.best.null else rows
 

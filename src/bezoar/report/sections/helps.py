@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bezoar.evaluate import MethodRow, Metric, Scorecard
-from bezoar.mitigate import BudgetTrace
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Tone
-from bezoar.report.figures.budget_trace import budget_trace
 from bezoar.report.figures.comparison import beats_its_nulls, comparison, with_nulls
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
+from bezoar.report.sections.strengths import strengths
 from bezoar.runs.expressions import parse_budget
 
 
@@ -32,11 +29,7 @@ def helps(run: Artefacts) -> Section:
         blocks += [_comparison(card), _pareto(run, card)]
     blocks += _tables(card, best)
     blocks += [Text(text) for text in _reasons(card)]
-    if run.traces:
-        labels = {row.method: row.label for row in card.rows if row.kind == "method"}
-        named = tuple(replace(t, method=labels.get(t.method, t.method)) for t in run.traces)
-        blocks += [_traces(named), _trace_table(named)]
-    return Section("helps", "What helps", intro, tuple(blocks))
+    return Section("helps", "What helps", intro, (*blocks, *strengths(run, card)))
 
 
 def _comparison(card: Scorecard) -> Picture:
@@ -194,29 +187,3 @@ def _reasons(card: Scorecard) -> list[str]:
         for row in card.rows
         if row.kind == "method" and row.foldable is False and row.fold_reason
     ]
-
-
-def _traces(traces: tuple[BudgetTrace, ...]) -> Picture:
-    return Picture(
-        budget_trace(traces),
-        "How each strength was found: what every strength that was tried cost, on the selection "
-        "half. The dotted line is the budget, the ringed point what was chosen.",
-        "Lines of cost against strength, one for each method.",
-    )
-
-
-def _trace_table(traces: tuple[BudgetTrace, ...]) -> Table:
-    rows = tuple(
-        (
-            trace.method,
-            number(trace.strength),
-            number(trace.cost),
-            str(len(trace.points)),
-            "yes" if trace.monotone else "no",
-            trace.outcome,
-        )
-        for trace in traces
-    )
-    caption = f"The search for each strength; a cost of at most {traces[0].budget:g} was allowed."
-    columns = ("method", "strength", "cost", "tried", "monotone", "how it ended")
-    return Table(caption, columns, rows, folded=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.locate import LexiconShare, TokenList, ValueRanking
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Section, Table, Text, TokenRows
-from bezoar.report.numbers import count, number, p_value, percent
+from bezoar.report.numbers import count, number, p_value, percent, visible_token
 
 SHOWN = 12  # tokens of each direction
 ROWS = 20  # value vectors in the table
@@ -36,8 +36,8 @@ def _tokens(tokens: tuple[TokenList, ...], values: ValueRanking | None) -> Token
         (
             found.name,
             f"cosine {number(cosines[found.name])}" if found.name in cosines else "",
-            tuple(_visible(token.token) for token in found.promoted[:SHOWN]),
-            tuple(_visible(token.token) for token in found.suppressed[: SHOWN // 2]),
+            tuple(visible_token(token.token) for token in found.promoted[:SHOWN]),
+            tuple(visible_token(token.token) for token in found.suppressed[: SHOWN // 2]),
         )
         for found in tokens
     )
@@ -65,7 +65,3 @@ def _ranking(values: ValueRanking) -> Table:
     )
     columns = ("neuron", "layer", "index", "cosine", "norm")
     return Table(caption, columns, rows, folded=True)
-
-
-def _visible(token: str) -> str:
-    return token.replace("\n", "⏎").replace("\t", "⇥").replace(" ", "·") or "∅"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bezoar.locate import ProbeSweep
-from bezoar.locate.sweep_results import ProbeScore, RivalScore
+from bezoar.locate.sweep_results import KindScore, ProbeScore, RivalScore
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.figures.probe_map import probe_map
@@ -51,6 +51,8 @@ def _blocks(sweep: ProbeSweep) -> list[Block]:
         f"Heat map of sites by layers. {in_words(sweep)}",
     )
     blocks: list[Block] = [Text(in_words(sweep) + shuffled), picture, _main(sweep), _sites(sweep)]
+    if sweep.kinds:
+        blocks.append(_kinds(sweep))
     return [*blocks, _sources(sweep)] if sweep.sources else blocks
 
 
@@ -62,15 +64,17 @@ def _main(sweep: ProbeSweep) -> Table:
     rows = [_row(f"best site: {sweep.best.site}", sweep.best)]
     if embedding is not None:
         rows.append(_row("embedding layer", embedding))
+    rows += [_row(f"{kind.kind} probe: {kind.site}", kind) for kind in sweep.best_by_kind()]
     rows += [_row(rival.name, rival) for rival in sweep.rivals]
     caption = (
-        f"The best site and its rivals. Always naming the commoner class would be right for "
+        "The best site and its rivals; other kinds of probe each at the site that their own "
+        f"cross-validation chose. Always naming the commoner class would be right for "
         f"{percent(sweep.majority_rate)}."
     )
     return Table(caption, ("read from", *_COLUMNS), tuple(rows))
 
 
-def _row(name: str, score: ProbeScore | RivalScore) -> tuple[Cell | str, ...]:
+def _row(name: str, score: ProbeScore | RivalScore | KindScore) -> tuple[Cell | str, ...]:
     seen = (score.auroc, score.average_precision, score.balanced_accuracy, score.tpr_at_fpr)
     return (name, *(Cell(number(s.value), bounds(s.low, s.high)) for s in seen))
 
@@ -87,6 +91,32 @@ def _sites(sweep: ProbeSweep) -> Table:
     )
     columns = ("site", *_COLUMNS, "cross-validated AUROC", "best shuffled", "p")
     return Table(f"All {len(rows)} sites.", columns, rows, folded=True)
+
+
+def _kinds(sweep: ProbeSweep) -> Table:
+    """AUROC of every kind of probe at every site."""
+    kinds = list(dict.fromkeys(kind.kind for kind in sweep.kinds))
+    found = {(kind.kind, kind.site): kind for kind in sweep.kinds}
+    rows = tuple(
+        (
+            score.site,
+            _against_shuffled(score),
+            *(
+                _against_shuffled(other) if (other := found.get((kind, score.site))) else "–"
+                for kind in kinds
+            ),
+        )
+        for score in sweep.scores
+    )
+    caption = (
+        "Other kinds of probe at all sites: AUROC with its interval, and p against shuffled labels."
+    )
+    return Table(caption, ("site", "logistic", *kinds), rows, folded=True)
+
+
+def _against_shuffled(score: ProbeScore | KindScore) -> Cell:
+    p = "" if score.null_p is None else f", p = {p_value(score.null_p)}".replace("= <", "<")
+    return Cell(number(score.auroc.value), bounds(score.auroc.low, score.auroc.high) + p)
 
 
 def _sources(sweep: ProbeSweep) -> Table:

@@ -88,7 +88,7 @@ class Attempt(Result):
 
     Attributes:
         fitted: the method at its strength, its nulls not yet drawn.
-        trace: how the strength was found.
+        trace: how the strength was found, or sought in vain.
         short_cost: cost on the shorter text, which its nulls have to match.
         failed: why it could not be had.
     """
@@ -154,6 +154,9 @@ class Fitting:
             return fit()
         except (RunError, ScorerError, StoreError):
             raise
+        except BudgetError as error:
+            trace = error.trace if isinstance(error.trace, BudgetTrace) else None
+            return Attempt(trace=trace, failed=str(error))
         except BezoarError as error:
             return Attempt(failed=str(error))
 

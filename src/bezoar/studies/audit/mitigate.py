@@ -1,9 +1,9 @@
 """Stage 5, mitigate: fit every method to the budget, prove that its edit acts, and choose one.
 
 Files: ``methods.json`` (what was fitted, with its nulls' strengths), ``fitted.json`` (how each
-strength was found), ``edits/NAME/``, and ``attempts/``: each search, written as soon as it ends, so
-that an interrupted stage loses one. Everything here sees only the training texts, the selection
-prompts, the selection half of the neutral text, and scorer A.
+strength was found, or sought in vain), ``edits/NAME/``, and ``attempts/``: each search, written as
+soon as it ends, so that an interrupted stage loses one. Everything here sees only the training
+texts, the selection prompts, the selection half of the neutral text, and scorer A.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ def mitigate_stage(bench: Bench) -> None:
         specs = [s for m in config.mitigate.methods for s in _expand(m)]
         for spec in track(bench.progress, specs, "Fitting methods", unit="methods"):
             attempt = fitting(spec)
-            if attempt.fitted is None or attempt.trace is None:
+            if attempt.trace is not None:
+                traces.append(attempt.trace)
+            if attempt.fitted is None:
                 failed[spec] = attempt.failed
-                continue
-            fitted.append(attempt.fitted)
-            traces.append(attempt.trace)
+            else:
+                fitted.append(attempt.fitted)
         selector = fitting.selector
         base = selector.measure(NoOp(), parts=("toxicity",), keep_texts=False)
         toxicity = float(np.mean(base.per_prompt["mean_score"]))
