@@ -14,7 +14,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import safetensors
@@ -27,6 +27,9 @@ from bezoar.activations.batching import BatchPlan
 from bezoar.errors import CorruptArtefact, StoreError
 from bezoar.runs.results import Result, atomic_write, load_result, save_result
 from bezoar.runs.stages import file_hash
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 MANIFEST = "manifest.json"
 PLAN = "plan.safetensors"
@@ -87,6 +90,20 @@ class Manifest(Result):
     shards: tuple[FileMark, ...] = ()
     partial: FileMark | None = None
     complete: bool = False
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        state = "complete" if self.complete else "not complete: harvest again to go on"
+        size = sum(shard.bytes for shard in self.shards)
+        cut = f", {self.truncated:,} of them cut to {self.max_tokens}" if self.truncated else ""
+        table = Table.grid("", "", padding=(0, 2))
+        table.add_row("model", f"{self.model} ({self.fingerprint[:12]}) {self.variant}".rstrip())
+        table.add_row("texts", f"{self.texts:,}, {self.tokens:,} tokens{cut}")
+        table.add_row("rows", f"{self.rows:,} of each site, {self.pooling} pooling, {self.dtype}")
+        table.add_row("sites", ", ".join(self.sites))
+        table.add_row("on disk", f"{size / 1e6:.1f} MB in {len(self.shards)} files, {state}")
+        return table
 
     @property
     def batches_done(self) -> int:

@@ -76,6 +76,7 @@ class Shards:
         self._opened: dict[int, Arrays] = dict(opened or {})
         rows = [shard.rows for shard in manifest.shards]
         self._ends = np.cumsum(rows, dtype=np.int64)
+        self._addresses: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -98,15 +99,20 @@ class Shards:
         if len(self._ends) == 1:
             # mode: "raise" would read through a buffer; the caller has checked the range.
             return np.take(self.read(0)[column], stored, axis=0, out=out, mode="clip")
-        # 16 bits are sorted by counting, in linear time.
-        shard = np.searchsorted(self._ends, stored, side="right").astype(np.uint16)
-        order = np.argsort(shard, kind="stable")
-        ends = np.cumsum(np.bincount(shard, minlength=len(self._ends)))
-        for number in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
-            places = order[ends[number - 1] if number else 0 : ends[number]]
-            start = self._ends[number] - self._manifest.shards[number].rows
-            out[places] = np.take(self.read(number)[column], stored[places] - start, axis=0)
+        from bezoar.activations.gather import gather_rows  # compiled: imported where needed
+
+        gather_rows(self._addresses_of(column, stored), self._ends, stored, out)
         return out
+
+    def _addresses_of(self, column: str, stored: np.ndarray) -> np.ndarray:
+        """Where a column begins in every shard that these rows are in; 0 elsewhere."""
+        addresses = self._addresses.setdefault(column, np.zeros(len(self._ends), np.int64))
+        if not addresses.all():
+            needed = np.zeros(len(self._ends), dtype=bool)
+            needed[np.searchsorted(self._ends, stored, side="right")] = True
+            for number in np.flatnonzero(needed & (addresses == 0)).tolist():
+                addresses[number] = self.read(number)[column].ctypes.data
+        return addresses
 
     def gather_float32(self, column: str, stored: np.ndarray) -> np.ndarray:
         """The same as float32; no second copy of the whole is made."""
