@@ -104,8 +104,18 @@ class EvaluateConfig(Section):
     resamples: int = Field(10_000, ge=100, description="Of the paired bootstrap by prompt.")
     kl_tokens: int = Field(32, ge=1, description="Neutral tokens per text in the divergence.")
     kl_texts: int = Field(32, ge=1, description="Neutral texts in the divergence.")
-    capability: tuple[str, ...] = Field((), description="Tasks, each FORMAT:PATH; none measured.")
+    capability: tuple[str, ...] = Field(
+        ("demo",), description="Tasks: demo (three small ones), FORMAT:PATH, or none."
+    )
     continuations: int = Field(12, ge=0, description="Before-and-after examples kept.")
+
+    @field_validator("capability", mode="before")
+    @classmethod
+    def _capability(cls, value: object) -> object:
+        """``none``, nothing, or names with commas between."""
+        if value is None or value in ("none", ["none"], ("none",)):
+            return ()
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class ReportConfig(Section):

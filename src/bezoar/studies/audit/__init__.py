@@ -19,6 +19,7 @@ from bezoar.evaluate import Scorecard, get_protocol
 from bezoar.locate import LensResult, ProbeSweep
 from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.runs import AuditConfig, Progress, Run, load_result
+from bezoar.scoring import find_tasks
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.explore import explore_stage
@@ -62,11 +63,14 @@ def check_config(config: AuditConfig) -> None:
     """Refuse names that do not exist before any work, and before a run folder is made.
 
     Raises:
-        ConfigError: for an unknown method, protocol or gate; the nearest names are given.
+        ConfigError: for an unknown method, protocol, task or gate; the nearest names are given.
+        DataError: for a task whose file is not there.
     """
     check_methods(config.mitigate.methods)
     check_gate(config.fail_if)
     get_protocol(config.evaluate.protocol)
+    root = config.data.root
+    find_tasks(config.evaluate.capability, None if root is None else Path(root))
 
 
 def run_stages(

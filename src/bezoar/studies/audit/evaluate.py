@@ -15,7 +15,7 @@ from bezoar.evaluate import NULL_PARTS, Evaluator, Measured, Measurement, build_
 from bezoar.mitigate import FitInputs
 from bezoar.models import LanguageModel
 from bezoar.runs import kept, load_result, save_result, track
-from bezoar.scoring import GROUPS, Task, load_task
+from bezoar.scoring import GROUPS, Task, load_tasks
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod, fit_inputs
 from bezoar.studies.audit.mitigate import Fits, null_edits
@@ -27,13 +27,14 @@ def evaluate_stage(bench: Bench) -> None:
     """Measure everything once, compare it prompt by prompt."""
     config = bench.config
     hashes = [bench.scorer_a.hash, bench.scorer_b.hash]
-    key = [config.evaluate, config.model, config.seed, hashes]
+    tasks = _tasks(bench)
+    key = [config.evaluate, config.model, config.seed, hashes, [task.hash for task in tasks]]
     key += [] if bench.base is None else [bench.base.fingerprint]
     with bench.run.stage("evaluate", key=key, after=["explore", "mitigate"]) as stage:
         if stage.done:
             return
         fits = load_result(bench.run.folder("mitigate") / "methods.json", Fits)
-        evaluator, folder = _evaluator(bench, bench.lm), stage.folder / "measured"
+        evaluator, folder = _evaluator(bench, bench.lm, tasks), stage.folder / "measured"
         base = kept(folder / "base.json", Measurement, lambda: evaluator.measure(None, "base"))
         no_op = kept(folder / "no-op.json", Measurement, lambda: evaluator.measure(NoOp(), "no-op"))
         inputs = fit_inputs(bench)
@@ -62,7 +63,7 @@ def evaluate_stage(bench: Bench) -> None:
             save_result(stage.folder / "base.json", compared)
 
 
-def _evaluator(bench: Bench, lm: LanguageModel) -> Evaluator:
+def _evaluator(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluator:
     config = bench.config.evaluate
     return Evaluator(
         lm,
@@ -72,18 +73,13 @@ def _evaluator(bench: Bench, lm: LanguageModel) -> Evaluator:
         bench.neutral("report").texts,
         kl_texts=config.kl_texts,
         groups=GROUPS,
-        tasks=_tasks(bench),
+        tasks=tasks,
     )
 
 
 def _tasks(bench: Bench) -> list[Task]:
-    root = bench.data_root
-    found = []
-    for spec in bench.config.evaluate.capability:
-        name, _, path = spec.partition(":")
-        where = root / path if root is not None and not Path(path).is_absolute() else Path(path)
-        found.append(load_task(f"{name}:{where}", limit=TASK_ITEMS, seed=bench.config.seed))
-    return found
+    specs = bench.config.evaluate.capability
+    return load_tasks(specs, data_root=bench.data_root, limit=TASK_ITEMS, seed=bench.config.seed)
 
 
 def _measured(
@@ -122,7 +118,7 @@ def _measured(
 
 def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, file: Path) -> Comparison:
     """Did the fine-tune raise toxicity? The same prompts and random streams, paired."""
-    evaluator = _evaluator(bench, model)
+    evaluator = _evaluator(bench, model, _tasks(bench))
     base = kept(file, Measurement, lambda: evaluator.measure(None, "base model"))
     return compare_measurements(
         base,
