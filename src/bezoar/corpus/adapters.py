@@ -110,7 +110,9 @@ def _either(table: Table, *names: str) -> str:
 
 def _scores(table: Table, *names: str) -> np.ndarray:
     name = _either(table, *names)
-    return numbers(table.column(name), f"{table.place}, column {name!r}", table.at)
+    return numbers(
+        table.column(name), f"{table.place}, column {name!r}", table.at, limits=(0.0, 1.0)
+    )
 
 
 def _rtp(subset: str) -> Reader:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from bezoar.errors import DataError
 from bezoar.runs.results import Result
 from bezoar.stats.duplicates import near_duplicates
 from bezoar.stats.splits import hash_halves, unit_hash
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _WORD = re.compile(r"\w+")
 _EXAMPLE_CHARACTERS = 300
@@ -130,6 +133,12 @@ class Exploration(Result):
     near_repeats: NearRepeats
     examples: tuple[Example, ...]
     warnings: tuple[str, ...]
+
+    def __rich__(self) -> RenderableType:
+        from bezoar.corpus.explore_table import exploration_table
+
+        return exploration_table(self)
+
     rows: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,15 +40,15 @@ def read_delimited(text: str, place: str, delimiter: str) -> Table:
     The delimiter is taken from the header where the expected one does not occur in it.
     """
     header, begun, delimiter, notes = _header(text, place, delimiter)
+    blank = begun.blank
     rows: list[list[str]] = []
     lines: list[int] = []
-    blank = 0
     # newline="" is the csv module's rule: line breaks inside quotes stay as they are.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    started = begun
+    started = begun.line
     with _long_fields():
         try:
-            while reader.line_num + 1 < begun:
+            while reader.line_num + 1 < begun.line:
                 next(reader)
             for row in reader:
                 where = row_at(len(rows), started)
@@ -74,8 +74,10 @@ def read_delimited(text: str, place: str, delimiter: str) -> Table:
     return Table(columns, place, "", tuple(lines), {BLANK: blank} if blank else {}, notes)
 
 
-def _header(text: str, place: str, delimiter: str) -> tuple[list[str], int, str, tuple[str, ...]]:
-    """Names, the line below them, the delimiter, and a note if it is not the expected one."""
+def _header(
+    text: str, place: str, delimiter: str
+) -> tuple[list[str], _Below, str, tuple[str, ...]]:
+    """Names, what is below them, the delimiter, and a note if it is not the expected one."""
     header, below = _names(text, place, delimiter)
     notes: tuple[str, ...] = ()
     if len(header) == 1:
@@ -90,17 +92,27 @@ def _header(text: str, place: str, delimiter: str) -> tuple[list[str], int, str,
     return header, below, delimiter, notes
 
 
-def _names(text: str, place: str, delimiter: str) -> tuple[list[str], int]:
+class _Below(NamedTuple):
+    """The line below the header, and the blank lines above it."""
+
+    line: int
+    blank: int
+
+
+def _names(text: str, place: str, delimiter: str) -> tuple[list[str], _Below]:
+    header: list[str] = []
+    blank = -1
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     with _long_fields():
         try:
-            header = next((row for row in reader if row), [])
+            while not header and (row := next(reader, None)) is not None:
+                header, blank = row, blank + 1
         except csv.Error as error:
             raise DataError(
                 f"{place}, header (line {max(1, reader.line_num)}): broken quotes: {error}.",
                 hint="The first line names the columns.",
             ) from error
-    return header, reader.line_num + 1
+    return header, _Below(reader.line_num + 1, blank)
 
 
 @contextmanager

@@ -80,12 +80,13 @@ def numbers(
     cells: Sequence[Any],
     where: str,
     at: At = row_at,
-    hint: str = "Scores are needed there; leave a cell empty where there is none.",
+    hint: str = "Leave a cell empty where there is no score, or rename the column.",
+    limits: tuple[float, float] = (-math.inf, math.inf),
 ) -> Float64[np.ndarray, " text"]:
     """Cells as numbers; NaN where one is missing or says so.
 
     Raises:
-        DataError: naming the first cell that is no number.
+        DataError: naming the first cell that is no number, or none within the limits.
     """
     read = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
@@ -97,6 +98,11 @@ def numbers(
             raise DataError(
                 f"{where}, {at(row)}: {quoted(cell)} is not a number.", hint=hint
             ) from error
+        if not (math.isnan(read[row]) or limits[0] <= read[row] <= limits[1]):
+            raise DataError(
+                f"{where}, {at(row)}: {quoted(cell)} is no score in [{limits[0]:g}, {limits[1]:g}].",
+                hint="Scale the scores, or rename the column if it is something else.",
+            )
     return read
 
 

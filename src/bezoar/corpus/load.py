@@ -30,6 +30,11 @@ TEXT_NAMES = (
 )
 LABEL_NAMES = ("label", "toxic", "is_toxic", "toxicity", "hate", "target", "class", "y")
 
+_UNNAMED = {
+    ".csv": "Name it (--{what} COLUMN). The first line of the file must name the columns.",
+    ".txt": "Plain lines have no labels: give CSV, JSON lines or parquet with a label column.",
+}
+_UNNAMED[".tsv"] = _UNNAMED[".csv"]
 _LIMIT = "beyond the limit"
 _NOT_RESERVED = "not reserved"
 
@@ -107,7 +112,7 @@ def load_prompts(
             if text != "toxicity" and "toxicity" in found.table.columns:
                 cells = found.table.column("toxicity")
                 where = f"{found.table.place}, column 'toxicity'"
-                columns["toxicity"] = numbers(cells, where, found.table.at)
+                columns["toxicity"] = numbers(cells, where, found.table.at, limits=(0.0, 1.0))
         prompts = _build(Prompts, columns, found, False)
     return _drawn(prompts, np.arange(len(prompts)), limit, seed)
 
@@ -153,7 +158,7 @@ def _column_name(found: Found, asked: str | None, names: tuple[str, ...], what: 
         seen = listed(there or table.columns)
         hint = f"Name it (--{what} COLUMN)."
         if not there:
-            hint += " The first row of a table names its columns." * (table.lines is not None)
+            hint = _UNNAMED.get(Path(table.place).suffix.lower(), "").format(what=what) or hint
         raise DataError(f"{table.place}: {problem} {what}: {seen}.", hint=hint)
     found.notes.append(f"{what} column {there[0]!r}, found by its name")
     return there[0]

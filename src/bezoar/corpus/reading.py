@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bezoar.corpus.formats import read_delimited, read_lines, read_objects, read_parquet
 from bezoar.corpus.table import Table, counted, listed
-from bezoar.errors import DataError, did_you_mean
+from bezoar.errors import DataError, nearest
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
 _PACKED = {
@@ -106,7 +106,12 @@ def _is_folder(path: Path) -> bool:
 def _near_files(path: Path) -> str:
     if not path.parent.is_dir():
         return f"There is no folder {path.parent} either."
-    return did_you_mean(path.name, (file.name for file in path.parent.iterdir()))
+    near = nearest(path.name, (file.name for file in path.parent.iterdir()))
+    return (
+        f"Did you mean {' or '.join(str(path.parent / name) for name in near)}?"
+        if near
+        else (f"Looked in {path.parent.resolve()}.")
+    )
 
 
 def _packed(data: bytes) -> tuple[str, str] | None:
@@ -125,10 +130,10 @@ def _decode(data: bytes, place: str) -> tuple[str, str]:
         seen = f"byte 0x{data[error.start]:02x}" if error.start < len(data) else "its end"
         line = data[: error.start].count(b"\n") + 1
         name = encoding.removesuffix("-sig").upper()
-        raise DataError(
-            f"{place}, line {line}: {seen} is not {name}.",
-            hint="Convert the file first, for example with iconv -f latin1 -t utf-8.",
-        ) from error
+        hint = "Convert the file first, for example with iconv -f latin1 -t utf-8."
+        if name != "UTF-8":
+            hint = f"It begins with the byte order mark of {name}: is it cut off or damaged?"
+        raise DataError(f"{place}, line {line}: {seen} is not {name}.", hint=hint) from error
     if encoding != "utf-8-sig":
         return text, f"read as {encoding.upper()}, by its byte order mark"
     if 4 * text[:1000].count("\0") > len(text[:1000]):

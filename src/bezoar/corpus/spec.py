@@ -17,7 +17,7 @@ from pathlib import Path
 from bezoar.corpus.adapters import ADAPTERS
 from bezoar.corpus.reading import SUFFIXES, find_file, read_hub, read_table
 from bezoar.corpus.table import Table, quoted
-from bezoar.errors import DataError, did_you_mean
+from bezoar.errors import DataError, did_you_mean, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ def find(spec: str, data_root: Path | None = None) -> Found:
     Raises:
         DataError: if it names nothing that is there, with the nearest that is.
     """
+    if not spec.strip():
+        raise DataError("No data was named.", hint="Name a file, or demo.")
     prefix, rest = _parse(spec, data_root)
     if prefix == "hub" or rest.startswith("hub:"):
         rest = rest.removeprefix("hub:")
@@ -76,9 +78,11 @@ def _parse(spec: str, data_root: Path | None) -> tuple[str, str]:
     known = (*ADAPTERS, "hub")
     if colon and prefix in known:
         if not rest:
-            raise DataError(f"{spec!r} names no path.", hint=f"Write {prefix}:PATH.")
+            wanted = "ID" if prefix == "hub" else "PATH"
+            raise DataError(f"{spec!r} names no {wanted}.", hint=f"Write {prefix}:{wanted}.")
         return prefix, rest
-    if Path(spec).suffix or _located(spec, data_root).exists():
+    there = _located(spec, data_root).exists()
+    if there or (Path(spec).suffix and not (colon and nearest(prefix, known))):
         return "", spec
     if colon:
         hint = did_you_mean(prefix, (*known, "demo"))

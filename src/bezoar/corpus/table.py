@@ -48,7 +48,8 @@ class Table:
         if name not in self.columns:
             raise DataError(
                 f"{self.place} has no column {name!r}; it has {listed(self.columns)}.",
-                hint=did_you_mean(name, self.columns),
+                hint=did_you_mean(name, [c for c in self.columns if len(c) <= 60])
+                or "Look at the header.",
             )
         return self.columns[name]
 
