@@ -36,10 +36,15 @@ def as_texts(cells: Sequence[Any], where: str, at: At = row_at) -> list[str]:
     for row, cell in enumerate(cells):
         if not isinstance(cell, str) and not is_missing(cell):
             raise DataError(
-                f"{where}, {at(row)}: {type(cell).__name__} {quoted(cell)}, not a text.",
+                f"{where}, {at(row)}: {_kind(cell)}, not a text.",
                 hint="Name the column of texts (--text COLUMN), or write its cells as strings.",
             )
     return ["" if is_missing(cell) else cell for cell in cells]
+
+
+def _kind(cell: Any) -> str:
+    said = quoted(cell)
+    return said if said.startswith("a ") else f"{type(cell).__name__} {said}"
 
 
 def as_names(cells: Sequence[Any]) -> tuple[str, ...]:
@@ -100,7 +105,8 @@ def numbers(
             ) from error
         if not (math.isnan(read[row]) or limits[0] <= read[row] <= limits[1]):
             raise DataError(
-                f"{where}, {at(row)}: {quoted(cell)} is no score in [{limits[0]:g}, {limits[1]:g}].",
+                f"{where}, {at(row)}: {quoted(cell)} is no score from {limits[0]:g} to "
+                f"{limits[1]:g}.",
                 hint="Scale the scores, or rename the column if it is something else.",
             )
     return read

@@ -14,7 +14,7 @@ from bezoar.corpus.corpus import Corpus, NeutralText, Prompts
 from bezoar.corpus.labels import as_names, as_texts, binary_labels, numbers, repair, says_nothing
 from bezoar.corpus.rows import Origin
 from bezoar.corpus.spec import Found, demo_path, find
-from bezoar.corpus.table import listed
+from bezoar.corpus.table import counted, listed
 from bezoar.errors import DataError
 from bezoar.stats.splits import is_reserved, unit_hash
 
@@ -195,7 +195,7 @@ def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only
     keep = np.ones(len(texts), dtype=bool)
     left_out = dict(table.skipped)
     notes = [*table.notes, *found.notes, repaired]
-    notes += [f"{n} rows left out: {reason}" for reason, n in table.skipped.items()]
+    notes += [f"{counted(n, reason)} left out" for reason, n in table.skipped.items()]
 
     def only(wanted: np.ndarray, reason: str, note: str) -> None:
         """Keep the wanted rows; ``note`` tells of how many of how many."""
