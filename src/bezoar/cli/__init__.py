@@ -7,6 +7,7 @@ transformers or the configuration before a command runs, so that `--help` is ins
 from __future__ import annotations
 
 import os
+import sys
 
 
 def main() -> None:
@@ -16,6 +17,16 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from bezoar.interrupts import STOPPED, listen
+
+    listen()
     from bezoar.cli.app import app
 
-    app().main(prog_name="bezoar")
+    try:
+        app().main(prog_name="bezoar")
+    except SystemExit as end:
+        if end.code == STOPPED:  # taking torch down takes a second that nobody waits for
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(STOPPED)
+        raise

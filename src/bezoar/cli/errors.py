@@ -10,8 +10,7 @@ from pathlib import Path
 import typer
 
 from bezoar.errors import BezoarError
-
-STOPPED = 130
+from bezoar.interrupts import STOPPED
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from bezoar import __version__
 from bezoar.errors import CorruptArtefact, RunError, did_you_mean
+from bezoar.interrupts import check, opened
 from bezoar.runs.config import to_yaml
 from bezoar.runs.conflicts import refuse_conflict
 from bezoar.runs.environment import describe_environment
@@ -61,6 +62,7 @@ class Run:
         self.path = path
         self.config = config
         self._lock = lock
+        self._open = True
 
     @classmethod
     def open(
@@ -99,10 +101,14 @@ class Run:
             except BaseException:
                 lock.release()
                 raise
+        opened(1)
         return cls(path, config, lock)
 
     def close(self) -> None:
         """Release the folder."""
+        if self._open:
+            opened(-1)
+        self._open = False
         self._lock.release()
 
     def __enter__(self) -> Run:
@@ -161,6 +167,7 @@ class Run:
         Raises:
             RunError: if a stage it comes after has not finished.
         """
+        check()
         keys = {before: self._key_of(name, before) for before in after}
         code = f"{__version__}/{version}"
         return Stage(self.path, name, stage_key(name, code, key, keys), keys)

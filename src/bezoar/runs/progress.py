@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from bezoar.interrupts import check
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
@@ -65,7 +67,12 @@ class Progress:
             self.note(f"{label} …")
         task = bars.add_task(label, total=total, unit=unit)
         try:
-            yield lambda n: bars.advance(task, n)
+
+            def advance(n: int) -> None:
+                check()
+                bars.advance(task, n)
+
+            yield advance
         finally:
             bars.remove_task(task)
 
@@ -101,7 +108,7 @@ def track(
 
 
 def _ignore(n: int) -> None:
-    pass
+    check()
 
 
 def _bars(console: Console | None) -> RichProgress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bezoar.errors import CorruptArtefact
+from bezoar.interrupts import check
+from bezoar.masking import for_display
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,7 +50,16 @@ class Result:
         try:
             return str(self.figure().to_html(full_html=False, include_plotlyjs="cdn"))
         except TypeError:
-            return f"<pre>{_escape(str(self))}</pre>"
+            return f"<pre>{_escape(for_display(_printed(self)))}</pre>"
+
+
+def _printed(result: Result) -> str:
+    """What a terminal of a hundred columns would show, without colours."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=100, record=True, markup=False, emoji=False)
+    console.print(result)
+    return console.export_text()
 
 
 def _escape(text: str) -> str:
@@ -115,5 +127,6 @@ def kept(path: Path, kind: type[T], make: Callable[[], T]) -> T:
     if path.exists():
         return load_result(path, kind)
     result = make()
+    check()
     save_result(path, result)
     return result
