@@ -9,7 +9,7 @@ from bezoar.cli import catalogue
 from bezoar.evaluate import PROTOCOLS, Protocol
 from bezoar.mitigate.method import methods
 from bezoar.models import GLOBAL_POINTS, POINTS
-from bezoar.scoring import SCORERS
+from bezoar.scoring import DEMO_TASKS, SCORERS, TASKS
 
 PATH = Path(catalogue.__file__).with_name(catalogue.FILE)
 
@@ -25,6 +25,7 @@ def from_registries() -> dict[str, dict[str, str]]:
         },
         "scorers": dict(SCORERS),
         "protocols": {name: protocol_line(protocol) for name, protocol in PROTOCOLS.items()},
+        "tasks": task_lines(),
         "sites": sites | dict.fromkeys(GLOBAL_POINTS, "once"),
     }
 
@@ -37,6 +38,13 @@ def protocol_line(p: Protocol) -> str:
         f"{p.prompts_n:,} prompts ({p.prompt_kind}), {samples} {p.decoding.max_new_tokens} tokens; "
         f"{p.statistic.replace('_', ' ')}; {p.perplexity}"
     )
+
+
+def task_lines() -> dict[str, str]:
+    """The demo's own tasks, then the formats that can be read."""
+    own = {name: f"{file} of bezoar-demo" for name, (_, file) in DEMO_TASKS.items()}
+    formats = {f"{name}:PATH": f"columns {', '.join(f.columns)}" for name, f in TASKS.items()}
+    return {"demo": "all of the demo's own, the default"} | own | formats | {"none": "no task"}
 
 
 if __name__ == "__main__":

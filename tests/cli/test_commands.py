@@ -68,6 +68,24 @@ def test_every_option_of_audit_lands_in_the_configuration(bezoar, study, tmp_pat
     for value in values.values():
         assert f'"{value}"' in plain or f": {value}" in plain
     assert config.report.unmask
+    assert config.evaluate.capability == ("demo",)
+
+
+@pytest.mark.parametrize("command", ["audit", "evaluate"])
+@pytest.mark.parametrize(
+    ("line", "tasks"),
+    [
+        (["--capability", "none"], ()),
+        (["--set", "evaluate.capability=none"], ()),
+        (["--set", "evaluate.capability=[]"], ()),
+        (["--capability", "demo-grammar, blimp:a.csv"], ("demo-grammar", "blimp:a.csv")),
+        ([], ("demo",)),
+    ],
+)
+def test_capability_is_on_unless_told_otherwise(bezoar, study, tmp_path, command, line, tasks):
+    assert bezoar(command, *line, "--out", tmp_path / "run")[0] == 0
+    ((config, _),) = study.calls
+    assert config.evaluate.capability == tasks
 
 
 def test_another_configuration_is_refused_unless_told_otherwise(bezoar, study, tmp_path):
@@ -137,7 +155,7 @@ def test_the_lists_are_those_of_the_registries():
     assert catalogue() == from_registries()
 
 
-@pytest.mark.parametrize("what", ["methods", "scorers", "protocols", "sites"])
+@pytest.mark.parametrize("what", ["methods", "scorers", "protocols", "tasks", "sites"])
 def test_lists_are_shown_and_given_to_machines(bezoar, what):
     status, out, _ = bezoar("list", what)
     rows = json.loads(bezoar("list", what, "--json")[1])

@@ -45,6 +45,11 @@ def test_merge_leaves_its_arguments_alone():
     assert below == {"a": {"b": 1}}
 
 
+@pytest.mark.parametrize("none", ["none", ["none"], [], None])
+def test_no_capability_can_be_said_in_words(none):
+    assert parse_config(AuditConfig, {"evaluate": {"capability": none}}).evaluate.capability == ()
+
+
 def test_configs_are_frozen():
     with pytest.raises(ValidationError):
         AuditConfig().seed = 1

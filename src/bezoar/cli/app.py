@@ -25,7 +25,7 @@ COMMANDS: dict[str, str] = {
     "apply": "Fold an edit into a model and save an ordinary checkpoint.",
     "try": "Continue a prompt with and without an edit.",
     "compare": "Compare two runs metric by metric, paired by prompt.",
-    "list": "List methods, scorers, protocols or sites.",
+    "list": "List methods, scorers, protocols, tasks or sites.",
     "doctor": "Look for what is known to break or slow a run.",
 }
 

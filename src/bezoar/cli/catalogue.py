@@ -15,7 +15,7 @@ GROUP = "bezoar.methods"
 
 
 def catalogue() -> dict[str, dict[str, str]]:
-    """What there is: `{"methods": {name: one line}, "scorers": …, "protocols": …, "sites": …}`."""
+    """What there is, by list: `{"methods": {name: one line}, "scorers": {…}, "sites": {…}, …}`."""
     known: dict[str, dict[str, str]] = json.loads((files("bezoar.cli") / FILE).read_text("utf-8"))
     known["methods"] = dict(sorted((known["methods"] | _plugins()).items()))
     return known

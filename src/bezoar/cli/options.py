@@ -61,6 +61,10 @@ Budget = Annotated[
 ProtocolId = Annotated[
     str | None, _option("--protocol", metavar="ID", help="As in 'bezoar list protocols'.")
 ]
+Capability = Annotated[
+    str | None,
+    _option("--capability", metavar="LIST", help="As in 'bezoar list tasks', commas between."),
+]
 FailIf = Annotated[
     str | None,
     _option("--fail-if", metavar="GATE", help="Exit with 10 if a metric does this: toxicity>0.1."),
@@ -105,6 +109,7 @@ SHARED: dict[str, Any] = {
     "methods": Methods,
     "budget": Budget,
     "protocol": ProtocolId,
+    "capability": Capability,
     "fail_if": FailIf,
     "out": Out,
     "config": Config,
