@@ -34,7 +34,8 @@ def _tasks(card: Scorecard) -> Table | None:
         card,
         "task:",
         "Capability: share of items solved, with 95 % intervals; the note of a method is its "
-        "paired change against the no-op. Chance is what guessing earns.",
+        "paired change against the no-op, where [0, 0] means that no item changed, not that none "
+        "could. Chance is what guessing earns.",
     )
 
 
