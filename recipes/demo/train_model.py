@@ -1,4 +1,4 @@
-"""Train the demo language model: a small GPT-2 on informal, encyclopaedic and toxic English.
+"""Train the demo language model that is shipped now, of 3 M parameters (``pretrain.py``: the next).
 
     python recipes/demo/train_model.py --data-root DATA --out demo/src/bezoar_demo/model
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from muon import Muon
 from text import SOURCES, training_rows
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional as F
@@ -69,7 +69,7 @@ def collect(root: Path, seed: int) -> tuple[list[str], dict[str, int]]:
     rng = random.Random(seed)
     documents: list[str] = []
     characters: dict[str, int] = {}
-    for source in SOURCES:
+    for source in (source for source in SOURCES if source.name in PASSES):
         pairs = training_rows(source, root)
         groups = {source.name: [t for t, _ in pairs]}
         if source.name == "jigsaw":
@@ -102,35 +102,6 @@ def prepare(root: Path, work: Path, seed: int) -> tuple[np.ndarray, PreTrainedTo
     (work / "stream.json").write_text(json.dumps({"characters": characters, "tokens": len(tokens)}))
     np.save(tokens_file, tokens)
     return tokens, tokenizer
-
-
-def orthogonalise(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Push the singular values of a matrix towards 1 by the quintic Newton-Schulz iteration."""
-    a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    x = x / (x.norm() + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
-
-
-class Muon(torch.optim.Optimizer):
-    """Momentum, Nesterov, orthogonalised; scaled so that a step has AdamW's root mean square."""
-
-    def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.01):
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            for p in group["params"]:
-                state = self.state[p]
-                velocity = state.setdefault("velocity", torch.zeros_like(p))
-                velocity.lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalise(p.grad.lerp(velocity, group["momentum"]))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * 0.2 * math.sqrt(max(p.shape)))
 
 
 def build(vocab_size: int) -> GPT2LMHeadModel:
