@@ -55,6 +55,11 @@ class Text(Weights):
         """Each token as text, with its leading blank where it has one."""
         return [self.tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in ids]
 
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether `chat` can be asked for."""
+        return bool(getattr(self.tokenizer, "chat_template", None))
+
     def chat(self, texts: Sequence[str]) -> list[str]:
         """The texts as user turns in the tokenizer's chat template, ready for the answer.
 
@@ -62,7 +67,10 @@ class Text(Weights):
             ModelError: if the tokenizer has no chat template.
         """
         if not getattr(self.tokenizer, "chat_template", None):
-            raise ModelError(f"The tokenizer of {self.name!r} has no chat template.")
+            raise ModelError(
+                f"The tokenizer of {self.name!r} has no chat template.",
+                hint="Leave --chat (model.chat) away: it was not tuned for conversation.",
+            )
         return [
             self.tokenizer.apply_chat_template(
                 [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True

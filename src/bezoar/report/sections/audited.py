@@ -6,12 +6,21 @@ from typing import Any
 
 from bezoar.compare import Comparison
 from bezoar.report.artefacts import Artefacts
-from bezoar.report.blocks import Block, Cell, Facts, Section, Table
+from bezoar.report.blocks import Block, Cell, Code, Facts, Section, Table
 from bezoar.report.numbers import bounds, count, number
 from bezoar.runs.config import flatten
 
 # What audit.json says of these is shown elsewhere.
-_ELSEWHERE = ("config", "command", "best", "environment", "texts")
+_ELSEWHERE = (
+    "config",
+    "command",
+    "best",
+    "environment",
+    "texts",
+    "created",
+    "chat example",
+    "methods that missed the budget",
+)
 _PARTS = {
     "train": "labelled, to fit on",
     "report": "labelled, to report on",
@@ -24,7 +33,6 @@ _NAMES = {
     "model": "model",
     "fingerprint": "hash of weights and tokenizer",
     "parameters": "parameters",
-    "created": "made",
     "seed": "seed",
     "seeds": "seeds",
 }
@@ -45,7 +53,10 @@ def audited(run: Artefacts) -> Section:
             ("scorer that labels and selects", run.scorecard.selection_scorer),
             ("scorer that reports", run.scorecard.report_scorer),
         ]
+    if run.audit.get("created"):
+        items.insert(0, ("begun (UTC)", str(run.audit["created"])))
     blocks: list[Block] = [Facts(tuple(items))] if items else []
+    blocks += _chat(run.audit.get("chat example"))
     texts = run.audit.get("texts")
     if isinstance(texts, dict) and isinstance(texts.get("hashes"), dict):
         blocks.append(_texts(texts, texts["hashes"]))
@@ -56,6 +67,14 @@ def audited(run: Artefacts) -> Section:
         "no prompt is on both sides."
     )
     return Section("audited", "What was audited", intro, tuple(blocks))
+
+
+def _chat(example: Any) -> list[Block]:
+    """One prompt as the chat template wraps it: what the model really read."""
+    if not isinstance(example, dict):
+        return []
+    plain, wrapped = (str(example.get(key, "")) for key in ("prompt", "wrapped"))
+    return [Code(wrapped, f"The chat template as applied: the prompt “{plain}” is read as")]
 
 
 def _texts(texts: dict[str, Any], hashes: dict[str, Any]) -> Table:

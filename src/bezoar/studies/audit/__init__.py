@@ -20,6 +20,7 @@ from bezoar.locate import LensResult, ProbeSweep
 from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.runs import AuditConfig, Progress, Run, load_result
 from bezoar.scoring import find_tasks
+from bezoar.studies.audit.about import chat_in_words
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.explore import explore_stage
@@ -93,6 +94,7 @@ def run_stages(
 
     Raises:
         ConfigError: if there is no such stage, or a method that does not exist is asked for.
+        ModelError: if prompts shall stand in a chat template, and the model has none.
         RunError: see `bezoar.runs.Run.open`.
     """
     if upto not in STAGES:
@@ -104,11 +106,15 @@ def run_stages(
         bench = Bench(run, config, progress)
         if upto in ("mitigate", "evaluate", "report"):
             bench.scorer_a, bench.scorer_b  # noqa: B018 (a scorer that is not there: say so now)
+        if config.model.chat:
+            bench.lm.chat(("",))  # without a template: say so now
         for name, stage in STAGES.items():
             stage(bench)
             if name == upto:
                 break
             if name == "explore" and console is not None and "evaluate" not in run.finished():
+                if said := chat_in_words(bench):
+                    console.print(said)
                 console.print(str(forecast_audit(bench)))
         if upto == "report":
             return summarise(bench)

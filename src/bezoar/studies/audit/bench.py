@@ -94,11 +94,26 @@ class Bench:
         """The ``train`` or ``report`` part of the labelled texts."""
         return Corpus.load(self.run.folder("explore") / f"{part}.parquet")
 
-    def prompts(self, part: str) -> list[str]:
-        """The ``select`` or ``report`` prompts, in the chat template if that was asked for."""
+    def prompts(
+        self, part: str, lm: LanguageModel | None = None, *, plain: bool = False
+    ) -> list[str]:
+        """The ``select`` or ``report`` prompts, in the chat template if that was asked for.
+
+        Args:
+            part: which half.
+            lm: whose template; the audited model's if None. A base without one gets plain text.
+            plain: as they were read.
+
+        Raises:
+            ModelError: if a template was asked for and the audited model has none.
+        """
         prompts = Prompts.load(self.run.folder("explore") / f"prompts-{part}.parquet")
         texts = list(prompts.texts)
-        return self.lm.chat(texts) if self.config.model.chat else texts
+        if plain or not self.config.model.chat:
+            return texts
+        if lm is not None and lm is not self.lm and not lm.has_chat_template:
+            return texts
+        return (lm or self.lm).chat(texts)
 
     def neutral(self, part: str) -> NeutralText:
         """The ``select`` or ``report`` half of the neutral text."""

@@ -6,6 +6,7 @@ Files: ``measured/NAME.json`` (each variant, row by row, kept as soon as it is t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def _evaluator(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluator:
     config = bench.config.evaluate
     return Evaluator(
         lm,
-        bench.prompts("report"),
+        bench.prompts("report", lm),
         bench.protocol,
         [bench.scorer_b, bench.scorer_a],
         bench.neutral("report").texts,
@@ -117,11 +118,15 @@ def _measured(
 
 
 def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, file: Path) -> Comparison:
-    """Did the fine-tune raise toxicity? The same prompts and random streams, paired."""
+    """Did the fine-tune raise toxicity? The same prompts and random streams, paired.
+
+    In a chat each model reads them in its own template, or plain without one: the texts differ
+    then, the prompts do not.
+    """
     evaluator = _evaluator(bench, model, _tasks(bench))
     base = kept(file, Measurement, lambda: evaluator.measure(None, "base model"))
     return compare_measurements(
-        base,
+        replace(base, prompts_key=tuned.prompts_key),
         tuned,
         names=(model.name, bench.lm.name),
         scorers=evaluator.scorers,

@@ -19,6 +19,7 @@ from bezoar.locate import ProbeSweep
 from bezoar.report import write_model_card, write_report
 from bezoar.runs import Result, load_result, parse_budget, parse_gate, save_json, to_plain
 from bezoar.runs.folder import CONFIG
+from bezoar.studies.audit.about import facts
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod
 from bezoar.studies.audit.mitigate import Fits
@@ -95,7 +96,7 @@ def about(bench: Bench) -> dict[str, Any]:
         "chat template": bench.config.model.chat,
         "best": best,
         "command": f"bezoar audit --config {CONFIG} --out RUN",
-    }
+    } | facts(bench)
 
 
 def summary_of(bench: Bench) -> dict[str, Any]:
@@ -108,6 +109,7 @@ def summary_of(bench: Bench) -> dict[str, Any]:
         "budget_held": _held(bench, card),
         "scorecard": plain,
         "best_probe": to_plain(sweep.best),
+        "other_probes": [to_plain(score) for score in sweep.kinds],
         "gate": {"asked": bench.config.fail_if, "failed": gate(bench, card)},
     }
 
