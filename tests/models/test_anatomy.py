@@ -174,27 +174,6 @@ def test_a_wrong_name_by_hand_is_answered_with_the_nearest(names, nearest):
         LanguageModel(*tiny_hf_model("gpt2"), anatomy=names)
 
 
-class Odd(nn.Module):
-    """Runs on token ids, but has no chain of blocks."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(20, 8)
-        self.branches = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.embed
-
-    def forward(self, input_ids, use_cache=False):
-        x = self.embed(input_ids)
-        return sum(branch(x) for branch in self.branches)
-
-
-def test_an_unknown_structure_says_what_was_found_and_what_to_name():
-    with pytest.raises(UnsupportedAnatomy, match=r"branches \(2 × Linear\).*AnatomyNames"):
-        LanguageModel(Odd(), None)
-
-
 def test_parity_holds(lm):
     assert check_parity(lm) < 1e-5
 
