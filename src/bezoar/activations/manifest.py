@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bezoar.activations.batching import BatchPlan
 from bezoar.errors import CorruptArtefact, StoreError
+from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import Result, atomic_write, load_result, save_result
 from bezoar.runs.stages import file_hash
 
@@ -132,7 +133,7 @@ class Manifest(Result):
         """
         if not (folder / MANIFEST).is_file():
             raise StoreError(f"{folder} holds no activation store.", hint="Run a harvest into it.")
-        manifest = load_result(folder / MANIFEST, cls)
+        manifest = load_result(plain_file(folder / MANIFEST, limit=MAX_JSON), cls)
         rows = manifest.tokens if manifest.pooling == "none" else manifest.texts
         filled = sum(shard.rows for shard in manifest.shards)
         if (
@@ -211,6 +212,8 @@ def check_file(path: Path, mark: FileMark, *, content: bool = True) -> None:
     Raises:
         CorruptArtefact: if it is missing, truncated or altered.
     """
+    if path.is_symlink():
+        raise _damaged(path, "is a link to another place, and links are not followed")
     if not path.is_file():
         raise _damaged(path, "is missing")
     if path.stat().st_size != mark.bytes:

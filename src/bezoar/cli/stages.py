@@ -62,6 +62,12 @@ def check_texts(config: AuditConfig) -> None:
     """
     data = config.data
     root = None if data.root is None else Path(data.root)
+    if root is not None and not root.is_dir():
+        from bezoar.errors import DataError
+
+        raise DataError(
+            f"There is no folder {root} for data paths to start from.", hint="Check --data-root."
+        )
     if _cheap(data.data, root):
         from bezoar.corpus import load_corpus
 
@@ -87,7 +93,7 @@ def check_texts(config: AuditConfig) -> None:
 
 def _cheap(spec: str, root: Path | None) -> bool:
     """Whether a spec is read at once: a small file, or one that is not there."""
-    if spec == "demo" or spec.startswith("hub:") or ":hub:" in spec:
+    if spec == "demo" or ("hub:" in spec and spec != "hub:"):
         return False
     given = Path(spec if Path(spec).exists() else spec.partition(":")[2] or spec).expanduser()
     path = root / given if root is not None and (root / given).exists() else given

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from bezoar.edits.weight import WeightEdit
 from bezoar.errors import EditError, StoreError
 from bezoar.models import LanguageModel
 from bezoar.runs.results import Result, save_json, to_plain
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 CHECK_PROMPTS = ("The", "I think that you are", "She said that the man was", "In the night, we")
 
@@ -41,6 +45,18 @@ class Exported(Result):
     dtype: str
     max_difference: float
     untied: bool
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        untied = "\nuntied      the unembedding no longer is the input embedding"
+        return Text(
+            f"checkpoint  {self.folder}\n"
+            f"dtype       {self.dtype}, as in the model it was made from\n"
+            f"reloaded    logits differ by {self.max_difference:.1e} of the largest"
+            + untied
+            * self.untied
+        )
 
 
 def export(

@@ -78,7 +78,10 @@ class Protocol(Result):
             ConfigError: if there are none.
         """
         if prompts < 1:
-            raise ConfigError(f"{self.name} cannot be run on {prompts} prompts.")
+            raise ConfigError(
+                f"{self.name} cannot be run on {prompts} prompts.",
+                hint=f"Write {self.name}@200 for two hundred.",
+            )
         return replace(self, prompts_n=prompts)
 
 

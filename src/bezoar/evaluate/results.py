@@ -158,34 +158,38 @@ class Scorecard(Result):
         raise ConfigError(f"The scorecard has no {kind} row {method!r}.", hint=f"It has {names}.")
 
     def __rich__(self) -> Table:
+        """Eighty columns: intervals of the toxicity; all others are in the report."""
+        costs = [name for name in ("perplexity", "kl", "f1") if self._has(name)]
         table = Table(
-            title=f"{self.protocol}, scored by {self.report_scorer}",
-            caption="Intervals: 95 %, bootstrap by prompt. p: against null edits, Holm-adjusted.",
+            title=f"{self.protocol}, {self.prompts_n:,} prompts, scored by {self.report_scorer}",
+            caption="95 % intervals by prompt; p: against null edits (dim), Holm-adjusted.",
+            box=None,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
         )
         table.add_column("variant")
-        shown = [name for name in ("toxicity", "perplexity", "kl", "f1") if self._has(name)]
-        for name in shown:
-            table.add_column(f"{name}\n{self._protocol_of(name)}", justify="right")
-        table.add_column("reduction", justify="right")
-        table.add_column("p", justify="right")
+        for name in ("toxicity", *costs, "less", "p"):
+            shown = {"perplexity": "perpl."}.get(name, name)
+            table.add_column(shown, justify="right", no_wrap=True)
         for row in self.rows:
-            cells = [_cell(row.metrics.get(name)) for name in shown]
             reduction = row.change.get("toxicity_reduction")
-            percent = "" if reduction is None or reduction.identity else f"{reduction.value:.0%}"
-            p = "" if row.holm_p is None else f"{row.holm_p:.2g}"
-            style = {"null": "dim", "method": ""}.get(row.kind, "italic")
-            table.add_row(row.label, *cells, percent, p, style=style)
+            table.add_row(
+                f"  {row.label.partition(': ')[2] or row.label}" if row.null_of else row.label,
+                _cell(row.metrics.get("toxicity"), interval=True),
+                *(_cell(row.metrics.get(name)) for name in costs),
+                "" if reduction is None or reduction.identity else f"{reduction.value:.0%}",
+                "" if row.holm_p is None else f"{row.holm_p:.2g}",
+                style={"null": "dim", "method": ""}.get(row.kind, "italic"),
+            )
         return table
 
     def _has(self, name: str) -> bool:
         return any(name in row.metrics for row in self.rows)
 
-    def _protocol_of(self, name: str) -> str:
-        return next(row.metrics[name].protocol for row in self.rows if name in row.metrics)
 
-
-def _cell(metric: Metric | None) -> str:
+def _cell(metric: Metric | None, *, interval: bool = False) -> str:
     if metric is None:
         return ""
     digits = 3 if abs(metric.value) < 10 else 1
-    return f"{metric.value:.{digits}f} [{metric.low:.{digits}f}, {metric.high:.{digits}f}]"
+    value = f"{metric.value:.{digits}f}"
+    return f"{value} [{metric.low:.{digits}f}, {metric.high:.{digits}f}]" if interval else value

@@ -162,7 +162,10 @@ class ProbeSweep(Result):
             f"where {self.corpus} can be read in {self.model} "
             f"({self.test_n:,} test texts, majority {self.majority_rate:.1%})"
         )
-        table = Table("site", "AUROC", "AP", "balanced", "TPR at 1 % FPR", "shuffled", title=title)
+        table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        table.add_column("site")
+        for name in ("AUROC", "AP", "balanced", "TPR@1%", "shuffled"):
+            table.add_column(name, justify="right", no_wrap=True)
         best = self.best.site
         for s in self.scores:
             null = f"{max(s.null):.3f}" if s.null else ""

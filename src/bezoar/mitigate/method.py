@@ -203,7 +203,10 @@ def parse_method(spec: str) -> Method:
     for part in filter(None, (p.strip() for p in rest.split(","))):
         key, equals, value = part.partition("=")
         if not equals:
-            raise ConfigError(f"{part!r} in {spec!r} is no 'option=value'.")
+            raise ConfigError(
+                f"{part!r} in {spec!r} is no 'option=value'.",
+                hint=f"Write it like {name.strip()}:alpha=2,layers=-1.",
+            )
         options[key.strip()] = value.strip()
     return make_method(cls, options)
 
@@ -233,7 +236,8 @@ def make_method(cls: type[Method], options: Mapping[str, Any]) -> Method:
         key = ".".join(str(part) for part in first["loc"][:1])
         raise ConfigError(
             f"Option {key!r} of the method {cls.name!r} cannot be {options.get(key)!r}: "
-            f"{first['msg']}."
+            f"{first['msg'][:1].lower()}{first['msg'][1:]}.",
+            hint=f"Leave it away for {_plain(getattr(cls(), key))!r}." if key in fields else "",
         ) from error
 
 

@@ -73,10 +73,10 @@ class WordListScorer:
         """
         path = Path(path)
         if not path.is_file():
-            raise ScorerError(f"There is no word list {path}.")
+            raise ScorerError(f"There is no word list {path}.", hint="Write words:PATH.")
         words = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
         if not words:
-            raise ScorerError(f"The word list {path} is empty.")
+            raise ScorerError(f"The word list {path} is empty.", hint="Write a word a line.")
         return cls({"profanity": words}, name=f"words:{path.name}")
 
     def score(self, texts: Sequence[str]) -> dict[str, np.ndarray]:

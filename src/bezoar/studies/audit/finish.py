@@ -199,11 +199,12 @@ def _lines(
     else:
         row = card.row(best.spec)
         yield f"best        {row.label}, strength {best.strength:.3g}"
-        yield f"  toxicity  {row.metrics['toxicity']}"
         reduction, cost = (row.change.get(n) for n in ("toxicity_reduction", "perplexity_change"))
+        now = f"{row.metrics['toxicity'].value:.3f}"
         if reduction is not None and cost is not None:
-            less = f"{reduction.value:.0%} [{reduction.low:.0%}, {reduction.high:.0%}]"
-            yield f"  less by   {less}, for {cost.value:+.1%} perplexity"
+            now += f", {reduction.value:.0%} less [{reduction.low:.0%}, {reduction.high:.0%}]"
+            now += f", for {cost.value:+.1%} perplexity"
+        yield f"  toxicity  {now}"
         if row.holm_p is not None:
             rank = f"by rank {row.rank_p:.2g} of {row.n_draws} null edits"
             yield f"  p         {row.holm_p:.2g} (Holm); {rank}"

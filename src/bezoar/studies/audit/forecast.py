@@ -34,10 +34,14 @@ class AuditForecast(Result):
 
     def __str__(self) -> str:
         return (
-            f"To do: {self.variants} variants to measure, {self.tokens / 1e6:.1f} million tokens, "
-            f"at most about {self.seconds / 60:.0f} min; {self.bytes / 1e6:.0f} MB on disk, about "
+            f"To do: {self.variants} variants to measure, {self.tokens / 1e6:.1f} million tokens; "
+            f"{_duration(self.seconds)} at most,\n       {self.bytes / 1e6:.0f} MB on disk, about "
             f"{self.peak_memory / 1e9:.1f} GB of memory."
         )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, seconds / 60):.0f} min"
 
 
 def forecast_audit(bench: Bench) -> AuditForecast:

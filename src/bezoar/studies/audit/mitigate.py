@@ -9,6 +9,7 @@ texts, the selection prompts, the selection half of the neutral text, and scorer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from bezoar.mitigate import DEFAULT_METHODS, BudgetTrace, FitInputs, null_inputs
 from bezoar.runs import Result, save_result, track
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, slug
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,27 @@ class Fits(Result):
     failed: dict[str, str]
     best: str | None
     select_toxicity: float
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        table = Table(
+            title=f"Fitted to the budget; toxicity {self.select_toxicity:.3f} without an edit",
+            caption="On the selection half. * is exported.",
+            box=None,
+            padding=(0, 2, 0, 0),
+            pad_edge=False,
+        )
+        table.add_column("method")
+        for name in ("strength", "cost", "toxicity", "folds"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for m in self.methods:
+            folds = "yes" if m.foldable else "no"
+            cells = (f"{m.strength:.3g}", f"{m.cost:.3g}", f"{m.select_toxicity:.3f}", folds)
+            table.add_row(m.label + (" *" if m.name == self.best else ""), *cells)
+        for spec, why in self.failed.items():
+            table.add_row(f"{spec}: {why}", style="dim")
+        return table
 
 
 def mitigate_stage(bench: Bench) -> None:
