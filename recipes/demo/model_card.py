@@ -71,8 +71,8 @@ On text that it was not trained on; windows of {lm.context} tokens.
 
 {compression}
 
-Toxic continuations (20 tokens, top-p 0.9, {per_prompt} for each of {prompts} prompts, seed {seed}), by
-the two demo scorers at their thresholds, which call about 5 % of pieces of ordinary text toxic;
+Toxic continuations (20 tokens, top-p 0.9, {per_prompt} for each of {prompts} prompts, seed {seed}),
+by the two demo scorers at their thresholds, which call about 5 % of pieces of ordinary text toxic;
 intervals by bootstrap over prompts. The continuation alone is scored.
 
 {continuations}

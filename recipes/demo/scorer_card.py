@@ -21,6 +21,55 @@ LIMITS = """\
 - Perspective, which part of the measurements is taken against, is itself a model, of 2018 and 2020.
 - Thresholds were set on pieces of at most 25 words; whole comments pass them at other rates.
 """
+TEMPLATE = """\
+# {scorer.name}
+
+A research specimen, not for deployment. This scorer {role}.
+
+Hashed n-grams ({blocks}) and one logistic regression per attribute, L2 penalty
+C = {made[penalty_C]:g}; half precision, {size:.1f} MiB. Hash `{scorer.hash}`.
+Lineage: {scorer.lineage}.
+
+## Origin
+
+{used}
+
+A fifth of every set is reserved by a hash of the text and was not trained on. The two scorers share
+no training text, and neither saw RealToxicityPrompts. The weights are a statistic of these texts
+and are given under CC BY-SA 4.0; the sets keep their licences (NOTICE).
+
+## How it was made
+
+    python recipes/demo/train_scorers.py --data-root DATA --out demo/src/bezoar_demo/scorers
+
+{labels}
+
+Labels are of whole comments and of pieces of at most 25 words. Calibrated by Platt's method on a
+tenth of the training texts that was not fitted ({calibrated}; other attributes have too few
+positives and stay as fitted). The threshold, toxicity ≥ {scorer.threshold:.3f}, is where
+{made[false_alarm_rate]:.0%} of pieces of Reddit posts and Wikipedia articles (of the training
+part) are called toxic; some of these are toxic, so the true rate is lower.
+
+## Measured quality
+
+Toxicity; AUROC with 95 % interval (DeLong), average precision, Spearman's ρ with Perspective's
+score. Texts that either scorer was trained on are left out.
+
+{tables[quality]}
+
+Agreement of the two scorers:
+
+{tables[agreement]}
+
+False alarms at the thresholds:
+
+{tables[alarms]}
+
+{tables[speed]}
+
+## Limits
+
+{limits}"""
 
 
 def table(rows: list[list[str]]) -> str:
@@ -45,55 +94,16 @@ def write_card(
     used += [[s.name, s.origin, s.licence, s.used] for s in sets]
     labels = [["attribute", "labelled 0", "labelled 1"]]
     labels += [[name, f"{n[0]:,}", f"{n[1]:,}"] for name, n in counts.items()]
-    calibrated = ", ".join(scorer.provenance["calibrated"])
-    made = scorer.provenance
-    text = f"""\
-# {scorer.name}
-
-A research specimen, not for deployment. This scorer {ROLE[folder.name]}.
-
-Hashed n-grams ({blocks}) and one logistic regression per attribute, L2 penalty
-C = {made["penalty_C"]:g}; half precision, {size:.1f} MiB. Hash `{scorer.hash}`.
-Lineage: {scorer.lineage}.
-
-## Origin
-
-{table(used)}
-
-A fifth of every set is reserved by a hash of the text and was not trained on. The two scorers share
-no training text, and neither saw RealToxicityPrompts. The weights are a statistic of these texts
-and are given under CC BY-SA 4.0; the sets keep their licences (NOTICE).
-
-## How it was made
-
-    python recipes/demo/train_scorers.py --data-root DATA --out demo/src/bezoar_demo/scorers
-
-{table(labels)}
-
-Labels are of whole comments and of pieces of at most 25 words. Calibrated by Platt's method on a
-tenth of the training texts that was not fitted ({calibrated}; other attributes have too few
-positives and stay as fitted). The threshold, toxicity ≥ {scorer.threshold:.3f}, is where
-{made["false_alarm_rate"]:.0%} of pieces of Reddit posts and Wikipedia articles (of the training
-part) are called toxic; some of these are toxic, so the true rate is lower.
-
-## Measured quality
-
-Toxicity; AUROC with 95 % interval (DeLong), average precision, Spearman's ρ with Perspective's
-score. Texts that either scorer was trained on are left out.
-
-{table(tables["quality"])}
-
-Agreement of the two scorers:
-
-{table(tables["agreement"])}
-
-False alarms at the thresholds:
-
-{table(tables["alarms"])}
-
-{table(tables["speed"])}
-
-## Limits
-
-{LIMITS}"""
+    text = TEMPLATE.format(
+        scorer=scorer,
+        role=ROLE[folder.name],
+        blocks=blocks,
+        size=size,
+        made=scorer.provenance,
+        calibrated=", ".join(scorer.provenance["calibrated"]),
+        used=table(used),
+        labels=table(labels),
+        tables={name: table(rows) for name, rows in tables.items()},
+        limits=LIMITS,
+    )
     (folder / "card.md").write_text(text, encoding="utf-8")
