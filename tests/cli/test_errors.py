@@ -88,3 +88,58 @@ def test_options_that_cannot_be_are_refused_with_the_nearest(bezoar, args, parts
     assert status == 2
     assert all(part in err for part in parts)
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "parts"),
+    [
+        (["audit", "--data", "tow.csv"], 3, ["tow.csv", "two.csv"]),
+        (["audit", "--data", "jigsaww:x.csv"], 3, ["'jigsaww'", "'jigsaw'"]),
+        (["audit", "--data", "hub:"], 3, ["hub:ID"]),
+        (["audit", "--data", "two.csv", "--label", "flagg"], 3, ["'flagg'", "'flag'"]),
+        (["audit", "--data", "two.csv", "--label", "comment"], 3, ["'comment'", "0/1"]),
+        (["audit", "--data", "empty.csv"], 3, ["empty.csv is empty"]),
+        (["audit", "--data", "folder"], 3, ["folder"]),
+        (["audit", "--prompts", "none.txt"], 3, ["none.txt", "Looked in"]),
+        (["audit", "--data-root", "/no/root"], 3, ["/no/root", "--data-root"]),
+        (["explore", "--neutral", "none.txt"], 3, ["none.txt"]),
+        (["audit", "--seed", "-1"], 2, ["--seed"]),
+        (["locate", "--threads", "0"], 2, ["--threads"]),
+        (["audit", "--config", "broken.yaml"], 2, ["broken.yaml is not YAML", "bracket"]),
+        (["audit", "--config", "list.yaml"], 2, ["holds a list"]),
+        (["audit", "--config", "folder"], 2, ["folder", "YAML"]),
+        (["audit", "--config", "type.yaml"], 2, ["data.limit", "'many'"]),
+        (["apply", "/no/such", "demo", "--out", "x"], 5, ["/no/such", "mitigate/edits"]),
+        (["apply", "edits/sbtract", "demo", "--out", "x"], 5, ["edits/subtract"]),
+        (["try", "hello", "--edit", "folder"], 5, ["folder", "edit.json"]),
+        (["try", "hello", "--edit", "edits"], 5, ["holds the edits edits/subtract"]),
+        (["compare", "/no/a", "/no/b"], 8, ["/no/a"]),
+        (["compare", "folder", "folder"], 8, ["config.yaml"]),
+    ],
+)
+def test_mistakes_of_a_stranger_get_an_answer_and_leave_nothing(
+    bezoar, tmp_path, monkeypatch, args, status, parts
+):
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "two.csv": "comment,flag\nhello,0\nbad,1\n",
+        "empty.csv": "",
+        "broken.yaml": "a: [1,\n",
+        "list.yaml": "- 1\n",
+        "type.yaml": "data: {limit: many}\n",
+        "edits/subtract/edit.json": "{}",
+        "folder/nothing.md": "",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    seen, out, err = bezoar(*args)
+    assert (seen, out) == (status, "")
+    assert all(part in err for part in parts), err
+    assert "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_empty_yaml_file_is_the_defaults(bezoar, study, tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    assert bezoar("audit", "--config", tmp_path / "empty.yaml", "--out", tmp_path / "run")[0] == 0

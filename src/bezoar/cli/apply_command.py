@@ -15,6 +15,7 @@ def command(
     model: Annotated[str, typer.Argument(help="Folder, hub id or demo.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the new checkpoint.")],
     device: opt.Device = None,
+    threads: opt.Threads = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -23,6 +24,11 @@ def command(
     The checkpoint keeps the model's source dtype and needs nothing of bezoar: transformers, vLLM
     and others load it. It is loaded once more and compared before the command ends.
     """
+    from bezoar.cli.edits import check_edit
+
+    check_edit(edit)
+    opt.use_threads(threads)
+
     from bezoar.cli.show import show
     from bezoar.edits import export, load_edit
     from bezoar.models import LanguageModel

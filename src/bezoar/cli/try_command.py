@@ -17,8 +17,9 @@ def command(
     tokens: Annotated[int, typer.Option("--tokens", min=1, help="To write.")] = 20,
     sample: Annotated[bool, typer.Option("--sample", help="Sample; greedy otherwise.")] = False,
     chat: Annotated[bool, typer.Option("--chat", help="Use the model's chat template.")] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Of the sampling.")] = 0,
+    seed: opt.Seed = None,
     device: opt.Device = None,
+    threads: opt.Threads = None,
     unmask: opt.Unmask = False,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -27,6 +28,11 @@ def command(
 
     Sampling is paired: the same random numbers choose the tokens of both continuations.
     """
+    from bezoar.cli.edits import check_edit
+
+    check_edit(edit)
+    opt.use_threads(threads)
+
     from bezoar.cli.show import show
     from bezoar.edits import load_edit
     from bezoar.models import Decoding, LanguageModel, generate
@@ -34,7 +40,7 @@ def command(
     lm = LanguageModel.from_pretrained(model, device=device)
     loaded = load_edit(edit, lm)
     prompts = lm.chat([prompt]) if chat else [prompt]
-    decoding = Decoding(max_new_tokens=tokens, sample=sample, seed=seed)
+    decoding = Decoding(max_new_tokens=tokens, sample=sample, seed=seed or 0)
     before = generate(lm, prompts, decoding).texts()[0][0]
     with loaded.applied_to(lm):
         after = generate(lm, prompts, decoding).texts()[0][0]

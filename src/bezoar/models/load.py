@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from bezoar.errors import ModelError
+from bezoar.errors import ModelError, nearest
 from bezoar.models.architecture import auto_class, lacks_only_head, without_pooler
 
 
@@ -90,9 +90,10 @@ def _moved(
             dtype = torch.float32
         return model.to(device=target, dtype=dtype)
     except (RuntimeError, AssertionError) as error:  # torch raises either for a missing device
+        why = str(error).splitlines()[0].partition("Expected one of")[0].strip()
         raise ModelError(
-            f"The model cannot be put on the device {str(device)!r}: {str(error).splitlines()[0]}",
-            hint="Leave device out to take what is there.",
+            f"The model cannot be put on the device {str(device)!r}: {why or 'there is none'}.",
+            hint="Devices are cpu, cuda, cuda:1, mps; leave it out to take what is there.",
         ) from error
 
 
@@ -129,6 +130,8 @@ def resolve(name: str | Path) -> str:
         raise ModelError(f"{path} is a file.", hint="Give the folder that holds config.json.")
     if is_path or (path.parent != Path() and path.parent.is_dir()):
         raise ModelError(f"There is no folder {path}.", hint=_nearest_folder(path))
+    if "/" not in text and nearest(text, ("demo",)):  # rather than a minute of asking the hub
+        raise ModelError(f"There is no model {text!r}.", hint="Did you mean 'demo'?")
     return text
 
 

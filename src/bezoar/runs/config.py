@@ -196,10 +196,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
+        raise ConfigError(
+            f"Cannot read {path}: {error.strerror}.", hint="Give a YAML file of options."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not YAML: {where}") from error
+        raise ConfigError(
+            f"{path} is not YAML: {where}", hint="Look for an open bracket, quote or a tab there."
+        ) from error
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
