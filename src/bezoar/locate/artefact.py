@@ -14,11 +14,22 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bezoar.errors import CorruptArtefact
+from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import atomic_write, save_json, to_plain
 
 T = TypeVar("T")
 
 VERSION = 1
+MAX_NUMBERS = 2**32  # bytes: a basis as large as an unembedding stays below
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RecursionError,
+    ValidationError,
+    SafetensorError,
+)
 
 
 def save_artefact(folder: Path, kind: str, about: object, tensors: dict[str, Tensor]) -> None:
@@ -46,22 +57,24 @@ def load_artefact(folder: Path, kind: str, about: type[T]) -> tuple[T, dict[str,
     """Read what `save_artefact` wrote, trusting nothing.
 
     Raises:
-        CorruptArtefact: if a file is missing, altered, of another kind, or holds a number that is
-            not finite.
+        CorruptArtefact: if a file is missing, a link, altered, of another kind or absurd size, or
+            holds a number that is not finite.
     """
     try:
-        envelope = json.loads((folder / f"{kind}.json").read_bytes())
+        about_file = plain_file(folder / f"{kind}.json", limit=MAX_JSON)
+        numbers_file = plain_file(folder / f"{kind}.safetensors", limit=MAX_NUMBERS)
+        envelope = json.loads(about_file.read_bytes())
         if envelope["kind"] != kind or envelope["version"] != VERSION:
             raise ValueError(f"it holds {envelope['kind']!r} version {envelope['version']!r}")
         fields = TypeAdapter(about).validate_python(envelope["about"])
-        data = (folder / f"{kind}.safetensors").read_bytes()
+        data = numbers_file.read_bytes()
         if hashlib.sha256(data).hexdigest() != envelope["sha256"]:
             raise ValueError(f"{kind}.safetensors does not have the hash that {kind}.json names")
         tensors = safetensors.torch.load(data)
         for name, tensor in tensors.items():
             if not torch.isfinite(tensor).all():
                 raise ValueError(f"tensor {name!r} is not finite")
-    except (OSError, ValueError, TypeError, LookupError, ValidationError, SafetensorError) as error:
+    except _UNREADABLE as error:
         raise corrupt(folder, kind, str(error) or type(error).__name__) from error
     return fields, tensors
 

@@ -52,11 +52,8 @@ class HuggingFaceScorer:
             self._model: Any = AutoModelForSequenceClassification.from_pretrained(
                 str(model), revision=revision, dtype=torch.float32
             )
-        except (OSError, ValueError, ImportError) as error:
-            raise ScorerError(
-                f"The classifier {model} cannot be loaded: {str(error).splitlines()[0]}",
-                hint="Give a folder or hub id of a sequence classification model.",
-            ) from error
+        except Exception as error:  # whatever transformers, tokenizers or torch may raise
+            raise _unloadable(model, error) from error
         self._model.to(device).eval()
         self._device = device
         self._columns = _columns(self._model.config, label)
@@ -105,6 +102,19 @@ class HuggingFaceScorer:
         if problem == "multi_label_classification" or logits.shape[1] == 1:
             return logits.sigmoid()
         return logits.softmax(dim=1)
+
+
+def _unloadable(model: str | Path, error: Exception) -> ScorerError:
+    if type(error).__name__ == "UnpicklingError":  # torch refused; its own advice is to run it
+        return ScorerError(
+            f"The classifier {model} keeps its weights in a pickle that would run code.",
+            hint="Do not trust it; use a model whose weights are safetensors.",
+        )
+    why = (str(error).splitlines() or [type(error).__name__])[0]
+    return ScorerError(
+        f"The classifier {model} cannot be loaded: {why}",
+        hint="Give a folder or hub id of a sequence classification model.",
+    )
 
 
 def _columns(config: Any, label: str | None) -> dict[str, int]:

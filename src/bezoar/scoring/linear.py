@@ -28,10 +28,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from bezoar.errors import CorruptArtefact, ScorerError
+from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import atomic_write, save_json
 
 FORMAT = "bezoar-linear-scorer-1"
 _BATCH = 8192  # texts featurised at once
+_MAX_NUMBERS = 2**30
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +253,13 @@ class LinearScorer:
         """Read what ``save`` wrote.
 
         Raises:
-            CorruptArtefact: if it is missing, damaged, altered or of another format.
+            CorruptArtefact: if it is missing, a link, damaged, altered or of another format.
         """
         try:
-            described = json.loads((folder / "scorer.json").read_bytes())
-            tensors = parse_safetensors((folder / "scorer.safetensors").read_bytes())
+            about = plain_file(folder / "scorer.json", limit=MAX_JSON)
+            numbers = plain_file(folder / "scorer.safetensors", limit=_MAX_NUMBERS)
+            described = json.loads(about.read_bytes())
+            tensors = parse_safetensors(numbers.read_bytes())
             if described.pop("format") != FORMAT:
                 raise CorruptArtefact(f"{folder} is not of the format {FORMAT}.")
             digest = described.pop("hash")
@@ -262,8 +267,10 @@ class LinearScorer:
             described["attributes"] = tuple(described["attributes"])
             weights = tensors["weights"].astype(np.float32)
             scorer = cls(weights=weights, bias=tensors["bias"], **described)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CorruptArtefact(f"{folder} holds no scorer that can be read: {error}.") from error
+        except _UNREADABLE as error:
+            raise CorruptArtefact(
+                f"{folder} holds no scorer that can be read: {error}.", hint="Fetch it again."
+            ) from error
         except (SafetensorError, ScorerError) as error:
             raise CorruptArtefact(f"{folder} holds a damaged scorer: {error}") from error
         if scorer.hash != digest:
