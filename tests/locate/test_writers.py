@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bezoar.locate import Direction, Writers, name_writers, sub_update_attribution
+from bezoar.locate.norm import AffineNorm
 from bezoar.runs import load_result, save_result
 from tests.families import tiny_model
 from tests.locate.kit import PROMPTS
@@ -24,7 +25,8 @@ def test_writers_are_read_with_the_sign_of_their_coefficient(lm, tmp_path):
         update = lm.values(w.layer)[w.index].detach() * (-1 if w.coefficient < 0 else 1)
         cosine = float(update @ vector / update.norm() / vector.norm())
         assert w.cosine == pytest.approx(cosine, abs=1e-5)
-        assert w.tokens.promoted[0].id == int((lm.W_U.detach() @ update).argmax())
+        read = AffineNorm.of(lm.final_norm, update).pull_back(update)
+        assert w.tokens.promoted[0].id == int((lm.W_U.detach() @ read).argmax())
     assert {w.coefficient < 0 for w in found.writers} == {True, False}
     save_result(tmp_path / "w.json", found)
     assert load_result(tmp_path / "w.json", Writers) == found

@@ -166,6 +166,8 @@ def test_every_search_has_a_panel_of_its_own() -> None:
 def test_parts_of_a_logit_are_drawn_as_they_are() -> None:
     found = specimens.components()
     drawn = {
-        data[0]: y for bar in logit_parts(found).data for data, y in zip(bar.customdata, bar.y)
+        name: y
+        for bar in logit_parts(found).data
+        for (name, _), y in zip(bar.customdata, bar.y, strict=True)
     }
     assert drawn == {p.component: p.logit.value for p in found.parts if p.component != "bias"}

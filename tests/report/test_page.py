@@ -15,6 +15,7 @@ from bezoar.errors import CorruptArtefact, RunError, StoreError
 from bezoar.report import render as render_module
 from bezoar.report import write_report
 from bezoar.runs.results import save_json
+from tests.report import specimens
 from tests.report.specimens import write_run
 
 SLUR = codecs.decode("shpxre", "rot13")
@@ -215,3 +216,46 @@ def test_a_page_too_large_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_equal_runs_give_equal_bytes(run: Path) -> None:
     assert write_report(run).read_bytes() == write_report(run).read_bytes()
+
+
+def test_every_kind_of_probe_is_beside_the_best_site(page: Page) -> None:
+    for kind in ("mean difference", "LDA"):
+        best = specimens.sweep().best_of(kind)
+        assert best is not None
+        assert f"{kind} probe: {best.site}" in page.text
+    assert "Other kinds of probe at all sites" in page.text
+
+
+def test_both_lenses_and_who_writes_the_tokens_are_shown(page: Page) -> None:
+    assert "all states share the last one's scale" in page.text
+    assert "less that of the average token" in page.text
+    assert "of all MLP neurons, the 4 whose updates add most" in page.text
+    assert "‘·moss’ ‘·damp’ ‘wet’" in page.text
+
+
+def test_failed_fits_and_bent_costs_are_said(page: Page) -> None:
+    assert "No strength costs so little." in page.text
+    assert "cost fell somewhere as strength rose for project out probe" in page.text
+    assert "no strength met the budget" in page.text
+
+
+def test_a_run_of_before_has_a_page_too(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    for name in ("frozen", "components", "writers"):
+        (folder / "lens" / f"{name}.json").unlink()
+    text = Page(write_report(folder).read_text("utf-8")).text
+    assert "The components that raise the probability most." in text
+    assert "Direct attribution" not in text
+
+
+def test_the_applied_chat_template_is_shown_and_only_text(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    about = json.loads((folder / "audit.json").read_text())
+    example = {"prompt": "The <b>river", "wrapped": "<|user|>\nThe <b>river\n<|assistant|>\n"}
+    save_json(
+        folder / "audit.json", about | {"chat example": example, "licences": {"model": "mit"}}
+    )
+    page = Page(write_report(folder).read_text("utf-8"))
+    assert "<|user|>\nThe <b>river" in page.text
+    assert "b" not in {tag for tag, _ in page.elements}
+    assert "licences: model" in page.text

@@ -2,8 +2,8 @@
 
 A value vector near the probe may never fire; one that fires may write something else. Here the
 neurons come from what they *did* (`sub_update_attribution`), and beside that stand the cosine to
-the probe and the tokens that the update promotes: ``W_U (a_i v_i)``, so with the sign of its
-coefficient (Geva et al. 2022).
+the probe and the tokens that the update promotes: ``W_U (g ∘ a_i v_i)``, with the sign of its
+coefficient and the final norm's gain g, as the logits have it (Geva et al. 2022).
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def name_writers(
         update = -value if part.coefficient < 0 else value
         reader = direction.vector.to(update)
         cosine = torch.nn.functional.cosine_similarity(update, reader, dim=0)
-        tokens = replace(promoted_tokens(lm, update, k), name=f"{part.layer}.{part.index}")
+        tokens = replace(
+            promoted_tokens(lm, update, k, fold_norm=True), name=f"{part.layer}.{part.index}"
+        )
         found.append(
             Writer(part.layer, part.index, part.coefficient, part.logit, float(cosine), tokens)
         )

@@ -83,11 +83,12 @@ def _names(lens: LensResult) -> list[dict[str, Any]]:
             "arrowhead": 0,
             "arrowwidth": 1,
             "arrowcolor": theme.GREY,
-            "ax": -14,
+            "ax": -14 if right else 14,
             "ay": -26 - 18 * nth,
-            "xanchor": "right",
+            "xanchor": "right" if right else "left",
         }
         for nth, step in enumerate(best)
+        for right in (2 * places[step.component] > len(lens.states),)
     ]
 
 
@@ -101,6 +102,5 @@ def _layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[str, int]:
 
 
 def _tokens(lens: LensResult) -> str:
-    names = [f"‘{visible(token)}’" for token in lens.tokens[:2]]
-    more = len(lens.tokens) - len(names)
-    return " ".join(names) + (f" and {more} more tokens" if more else "")
+    more = len(lens.tokens) - 1
+    return f"‘{visible(lens.tokens[0])}’" + (f" and {more} more" if more else "")

@@ -19,7 +19,8 @@ def logit_parts(found: LogitAttribution) -> Any:
     layers = sorted({int(name.partition(".")[0]) for name in rows if "." in name})
     bars = [_bars(rows, layers, *kind) for kind in _KINDS]
     if "embed" in rows:
-        bars.insert(0, _bar([rows["embed"]], ["embed"], "embedding", theme.GREY))
+        first = _bar([rows["embed"]], ["embed"], "embedding", theme.GREY)
+        bars.insert(0, first.update(offsetgroup=_KINDS[0][1]))
     names = ["embed", *map(str, layers)]
     step = -(-len(names) // 18)
     return theme.figure(
@@ -45,6 +46,7 @@ def _bar(parts: list[LogitPart], x: list[str], name: str, colour: str) -> Any:
     bars = theme.error_bars([s.value for s in seen], [s.low for s in seen], [s.high for s in seen])
     return go.Bar(
         name=name,
+        offsetgroup=name,
         x=x,
         y=[s.value for s in seen],
         marker={"color": colour},

@@ -41,7 +41,7 @@ def probe_map(sweep: ProbeSweep) -> Any:
         [_heat(values, layers, points), *_dots(sweep, rivals)],
         height=height + ENDS,
         meta={
-            "narrow": {"yaxis2.ticktext": [theme.wrapped(name, 15) for name, _ in rivals]},
+            "narrow": {"yaxis2.ticktext": [theme.wrapped(name, 18) for name, _ in rivals]},
             "min_width": 130 + (32 if wordy else 12) * len(layers),
         },
         shapes=_frame(sweep, layers, points),

@@ -12,6 +12,8 @@ from bezoar.report.figures.logit_parts import logit_parts
 from bezoar.report.numbers import bounds, estimate, number, plural, visible_token
 from bezoar.stats import Interval
 
+WRITERS = 8  # value vectors in the table
+
 
 def decides(run: Artefacts) -> Section:
     """The probability of toxic tokens along the residual stream, and what writes them."""
@@ -117,7 +119,7 @@ def _writers(found: Writers) -> Table:
             Cell(number(w.cosine, signed=True)),
             " ".join(f"‘{visible_token(t.token)}’" for t in w.tokens.promoted[:6]),
         )
-        for w in found.writers
+        for w in found.writers[:WRITERS]
     )
     caption = (
         f"The value vectors that write those tokens: of all MLP neurons, the {len(rows)} whose "
