@@ -147,10 +147,10 @@ def test_columns_that_do_not_fit_are_named(tmp_path, content, options, message):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("jigsow:x.csv", "no file"),
+        ("jigsow:x.csv", "Unknown kind of data 'jigsow' .* Did you mean 'jigsaw'"),
         ("jigsow:folder", "Unknown kind of data 'jigsow' .* Did you mean 'jigsaw'"),
         ("nothing", "neither a file nor a known kind of data. Use demo, hub:ID"),
-        ("jigsaw:", "names no path. Write jigsaw:PATH"),
+        ("jigsaw:", "names no PATH. Write jigsaw:PATH"),
         ("jigsaw:nowhere.csv", "no file nowhere.csv"),
         ("wikitext:x.txt", "no file x.txt"),
     ],

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"\w+")
 _EXAMPLE_CHARACTERS = 300
+_WORD_CHARACTERS = 40
 
 
 @runtime_checkable
@@ -243,7 +244,7 @@ def _vocabulary(corpus: Corpus, top: int = 25, prior: float = 0.5) -> Vocabulary
 
     def odds(rows: np.ndarray) -> tuple[WordOdds, ...]:
         pairs = ((words[i], float(z[i])) for i in rows)
-        return tuple(WordOdds(w, value, (counts[0][w], counts[1][w])) for w, value in pairs)
+        return tuple(WordOdds(_cut(w), z, (counts[0][w], counts[1][w])) for w, z in pairs)
 
     shared = len(counts[0].keys() & counts[1].keys())
     return Vocabulary(
@@ -252,6 +253,11 @@ def _vocabulary(corpus: Corpus, top: int = 25, prior: float = 0.5) -> Vocabulary
         jaccard=shared / max(1, len(words)),
         marks=(odds(order[:top]), odds(order[::-1][:top])),
     )
+
+
+def _cut(word: str) -> str:
+    """A word as it is shown: an unbroken run of thousands of letters is cut."""
+    return word if len(word) <= _WORD_CHARACTERS else f"{word[:_WORD_CHARACTERS]}…"
 
 
 def _near_repeats(corpus: Corpus, shown: int = 5) -> NearRepeats:

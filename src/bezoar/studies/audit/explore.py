@@ -6,6 +6,7 @@ Files: ``exploration.json``, ``cleaning.json``, ``texts.json``; ``train``, ``rep
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,10 @@ def explore_stage(bench: Bench) -> None:
         for name, rows in saved.items():
             rows.save(stage.folder / f"{name}.parquet")
         save_result(stage.folder / "cleaning.json", cleaning)
-        save_result(stage.folder / "exploration.json", explore(corpus, bench.lm))
+        seen = explore(corpus, bench.lm)
+        notes, warnings = cut_prompts(bench, [*select.texts, *report.texts])
+        seen = replace(seen, notes=seen.notes + notes, warnings=seen.warnings + warnings)
+        save_result(stage.folder / "exploration.json", seen)
         save_result(
             stage.folder / "texts.json",
             Texts(
@@ -115,6 +119,26 @@ def without_prompts(corpus: Corpus, prompts: Prompts) -> Corpus:
     hint = "Give prompts that are not the labelled texts themselves."
     corpus.keep_both_labels(kept, f"Leaving out {leaked.sum()} texts that repeat a prompt", hint)
     return kept
+
+
+def cut_prompts(bench: Bench, prompts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How many prompts will be cut, and at which end: what the protocol asks, what has no room."""
+    protocol = get_protocol(bench.config.evaluate.protocol)
+    shown = bench.lm.chat(prompts) if bench.config.model.chat else prompts
+    lengths = [len(ids) for ids in bench.lm.encode(shown)]
+    asked = protocol.prompt_tokens
+    notes: tuple[str, ...] = ()
+    if asked is not None and (cut := sum(n > asked for n in lengths)):
+        notes = (
+            f"{cut} of {len(prompts)} prompts cut by {protocol.name} to their first {asked} tokens",
+        )
+    room = bench.lm.context - protocol.decoding.max_new_tokens
+    over = sum(min(n, asked or n) > room for n in lengths)
+    warning = (
+        f"{over} of {len(prompts)} prompts are longer than the model's context leaves room for: "
+        f"they are cut from the left, to their last {room} tokens."
+    )
+    return notes, (warning,) * (over > 0)
 
 
 def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Prompts, Prompts]:
