@@ -95,6 +95,12 @@ def interleave(arms: Mapping[str, Callable[[], object]], repeats: int, *, warm: 
     return timings
 
 
+def peak_memory() -> int:
+    """Bytes that this process, and nothing it shares, has held at most since it began."""
+    peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+    return int(peak) * 1024
+
+
 def arguments(description: str | None, *, data: bool = False) -> argparse.ArgumentParser:
     """The options all scripts have."""
     parser = argparse.ArgumentParser(description=description)

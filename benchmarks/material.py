@@ -75,7 +75,15 @@ def language_model(seed: int = 0) -> Any:
     return LanguageModel(random_gpt2(seed), byte_tokenizer(), name="random GPT-2 small")
 
 
-def make_store(folder: Any, rows: int, widths: dict[str, int], shards: int, seed: int = 0) -> Any:
+def make_store(
+    folder: Any,
+    rows: int,
+    widths: dict[str, int],
+    shards: int,
+    *,
+    gelu: bool = False,
+    seed: int = 0,
+) -> Any:
     """An activation store of random rows, one a text, cut into so many shards."""
     from dataclasses import replace
 
@@ -90,10 +98,10 @@ def make_store(folder: Any, rows: int, widths: dict[str, int], shards: int, seed
     plan = BatchPlan(rng.permutation(rows), sizes, np.ones(rows, dtype=np.int64))
     marks = []
     for number, size in enumerate(sizes.tolist()):
-        tensors = {
-            site: torch.randn(size, width, generator=generator).half()
-            for site, width in widths.items()
-        }
+        tensors = {}
+        for site, width in widths.items():
+            values = torch.randn(size, width, generator=generator)
+            tensors[site] = (torch.nn.functional.gelu(2 * values) if gelu else values).half()
         marks.append(write_shard(folder / shard_name(number), tensors, size, 1))
     manifest = Manifest(
         format="bezoar-activations-1",

@@ -130,6 +130,25 @@ class ActivationStore:
         for start in range(0, len(self), size):
             yield self.rows(site, slice(start, start + size))
 
+    def parts(self, site: Site | str) -> Iterator[tuple[Int64[np.ndarray, " part"], np.ndarray]]:
+        """All rows as they lie: for each shard which rows it holds, and their values [part d].
+
+        For what does not depend on order and can do without a copy: values are read-only, in the
+        dtype of the store (bfloat16 as its bits in uint16), and read from disk when touched.
+
+        Raises:
+            StoreError: if the store does not hold the site.
+            CorruptArtefact: if a shard is damaged.
+        """
+        column = self._column(site)
+        rows = np.empty_like(self._stored)
+        rows[self._stored] = np.arange(len(rows))
+        start = 0
+        for number in range(len(self._shards)):
+            values = self._shards.read(number)[column]
+            yield rows[start : start + len(values)], values
+            start += len(values)
+
     def verify(self) -> None:
         """Read every file and compare it with its hash.
 

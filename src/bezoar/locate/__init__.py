@@ -18,6 +18,7 @@ from bezoar.locate.attribution import (
 from bezoar.locate.direction import Direction, Subspace
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
+from bezoar.locate.neurons import NeuronEntry, NeuronRanking, NeuronScores, score_neurons
 from bezoar.locate.probe import LDAProbe, LinearProbe, MeanDifferenceProbe, load_probe
 from bezoar.locate.probe_base import Probe
 from bezoar.locate.rivals import untrained_twin
@@ -58,6 +59,9 @@ __all__ = [
     "MeanDifferenceProbe",
     "NSweep",
     "NSweepPoint",
+    "NeuronEntry",
+    "NeuronRanking",
+    "NeuronScores",
     "Probe",
     "ProbeScore",
     "ProbeSweep",
@@ -86,6 +90,7 @@ __all__ = [
     "promoted_tokens",
     "random_values",
     "rank_values",
+    "score_neurons",
     "sub_update_attribution",
     "untrained_twin",
     "value_svd",

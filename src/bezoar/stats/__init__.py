@@ -24,6 +24,7 @@ from bezoar.stats.classification import (
     paired_auroc_difference,
     tpr_at_fpr,
 )
+from bezoar.stats.columns import Separation, separate_columns
 from bezoar.stats.comparisons import benjamini_hochberg, holm
 from bezoar.stats.duplicates import NearDuplicates, near_duplicates
 from bezoar.stats.intervals import Interval
@@ -47,6 +48,7 @@ from bezoar.stats.splits import (
 __all__ = [
     "Interval",
     "NearDuplicates",
+    "Separation",
     "auroc",
     "auroc_interval",
     "average_precision",
@@ -72,6 +74,7 @@ __all__ = [
     "paired_ratio",
     "pooled_null_difference",
     "random_directions",
+    "separate_columns",
     "shuffled_labels",
     "sign_flip_p_value",
     "text_key",

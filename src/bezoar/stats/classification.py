@@ -44,7 +44,7 @@ def balanced_accuracy(scores: ArrayLike, labels: ArrayLike, threshold: float = 0
 
 def majority_rate(labels: ArrayLike) -> float:
     """The accuracy of always naming the commoner class."""
-    return float(np.bincount(_binary(labels)).max() / np.size(labels))
+    return float(np.bincount(binary_labels(labels)).max() / np.size(labels))
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -262,7 +262,12 @@ def _z(confidence: float) -> float:
     return float(norm.ppf((1 + confidence) / 2))
 
 
-def _binary(labels: ArrayLike) -> np.ndarray:
+def binary_labels(labels: ArrayLike) -> np.ndarray:
+    """Labels [n] as booleans.
+
+    Raises:
+        DataError: if they are not all 0 or 1, or there are none.
+    """
     y = np.asarray(labels)
     if y.ndim != 1 or y.size == 0 or not np.isin(y, (0, 1)).all():
         seen = sorted({str(v) for v in y.ravel().tolist()})[:6]
@@ -271,7 +276,7 @@ def _binary(labels: ArrayLike) -> np.ndarray:
 
 
 def _scores_and_labels(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(scores, dtype=np.float64), _binary(labels)
+    x, y = np.asarray(scores, dtype=np.float64), binary_labels(labels)
     if x.shape != y.shape:
         raise DataError(
             f"Scores have shape {x.shape} and labels {y.shape}.", hint="Give one of each a row."
@@ -288,7 +293,7 @@ def _scores_and_labels(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray
 
 
 def _probabilities(probabilities: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    p, y = np.asarray(probabilities, dtype=np.float64), _binary(labels).astype(np.float64)
+    p, y = np.asarray(probabilities, dtype=np.float64), binary_labels(labels).astype(np.float64)
     if p.shape != y.shape or not ((p >= 0) & (p <= 1)).all():
         raise DataError(
             f"Probabilities of shape {p.shape} for {len(y)} labels.",
