@@ -165,8 +165,9 @@ class Maker:
 
     def _solved(self, task: CapabilityResult, values: Sequence[float]) -> Estimate:
         """The mean over items; those made from one template are resampled together."""
-        options = {"resamples": self.resamples, "seed": self.seed}
-        interval = mean_interval(values, task.groups or None, **options)
+        interval = mean_interval(
+            np.array(values), task.groups or None, resamples=self.resamples, seed=self.seed
+        )
         return Estimate(f"task:{task.name}", interval, task.protocol, len(values))
 
     def _over_draws(self, values: Sequence[float]) -> Interval:
