@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transformers import BertConfig, BertModel
 
-from bezoar.errors import ModelError, ScorerError, SiteError, UnsupportedAnatomy
+from bezoar.errors import ModelError, ScorerError, SiteError
 from bezoar.models import LanguageModel
 from bezoar.scoring import CachedScorer
 from tests.families import tiny_model
@@ -61,17 +60,3 @@ def test_a_scorer_that_fails_is_an_error_with_its_name(answer, said):
     with pytest.raises(ScorerError, match=said) as raised:
         CachedScorer(Broken(answer)).score(["a", "b", "c"])
     assert "broken" in str(raised.value)
-
-
-def test_a_model_without_an_unembedding_says_so():
-    config = BertConfig(
-        vocab_size=64,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    lm = LanguageModel(BertModel(config).eval(), tiny_model("gpt2").tokenizer, name="bert")
-    assert not lm.has_unembedding
-    with pytest.raises(UnsupportedAnatomy, match="unembedding"):
-        _ = lm.W_U
