@@ -77,11 +77,16 @@ def export(
     Raises:
         NotFoldable: if the edit is no set of plain weights.
         StoreError: if ``out`` holds something.
-        EditError: if the reloaded model is not the edited one.
+        EditError: if the reloaded model is not the edited one, or the model wears adapters.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(
             f"{out} exists and is not empty.", hint="Nothing is overwritten: name a new folder."
+        )
+    if callable(getattr(lm.model, "merge_and_unload", None)):
+        raise EditError(
+            f"{lm.name} wears adapters, and saving it would leave its own weights out.",
+            hint="Merge them first: LanguageModel(lm.model.merge_and_unload(), lm.tokenizer).",
         )
     weights = edit.fold(lm)
     out.parent.mkdir(parents=True, exist_ok=True)
