@@ -15,7 +15,8 @@ threads are not promised to be equal.
 Left out of the comparison: ``log.jsonl``, which records when stages started and ended, and
 ``.lock``, which is empty but for the moments when somebody holds it (its being empty is checked).
 
-Recorded on 2 CPU cores, seed 0: RESULT
+Recorded on 2 busy CPU cores: 20 tries of the audit in one campaign (seed 0, stopped there) and 8 in
+another, 6 of the harvest (seed 0): no file differed in any, and every last run ended well.
 """
 
 # ruff: noqa: T201 - a script, and a protocol on standard output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class Texts(Result):
         neutral_tokens: tokens of the report half.
         dropped: labelled texts left out, by reason.
         hashes: content hash of each part.
+        near_repeats: texts left out because another part has them nearly, by where.
     """
 
     train: int
@@ -37,6 +38,7 @@ class Texts(Result):
     neutral_tokens: int
     dropped: dict[str, int]
     hashes: dict[str, str]
+    near_repeats: dict[str, int] = field(default_factory=dict)
 
 
 class Bench:

@@ -6,6 +6,9 @@ Files: ``exploration.json``, ``cleaning.json``, ``texts.json``; ``train``, ``rep
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,22 +25,27 @@ from bezoar.corpus import (
     load_prompts,
     split_corpus,
 )
+from bezoar.corpus.adapters import ADAPTERS
+from bezoar.corpus.reading import find_file
+from bezoar.corpus.spec import demo_path, find
 from bezoar.errors import DataError
 from bezoar.evaluate import get_protocol
 from bezoar.models import LanguageModel
-from bezoar.runs import save_result
+from bezoar.runs import DataConfig, save_result
 from bezoar.runs.stages import file_hash
 from bezoar.stats import hash_halves, near_duplicates, text_key, unit_hash
 from bezoar.studies.audit.bench import Bench, Texts
 
 _SALT = "bezoar-audit-halves-1"
+_DEMO_PATHS = ("corpus_path", "prompts_path", "neutral_path")
+_HEADING = re.compile(r"= [^=].*[^=] =")  # of an article; its sections have two signs or more
 
 
 def explore_stage(bench: Bench) -> None:
     """Read, clean, look at and split the texts."""
     config = bench.config
     key = [config.data, config.evaluate.protocol, config.mitigate.select_prompts, config.seed]
-    key += contents(bench)
+    key += contents(config.data)
     with bench.run.stage("explore", key=[*key, bench.lm.fingerprint]) as stage:
         if stage.done:
             return
@@ -68,7 +76,7 @@ def explore_stage(bench: Bench) -> None:
             config.mitigate.select_prompts,
             get_protocol(config.evaluate.protocol).prompts_n,
         )
-        halves = split_neutral(bench.lm, neutral, asked.neutral_tokens)
+        *halves, repeated = split_neutral(bench.lm, neutral, asked.neutral_tokens)
         saved: dict[str, Corpus | Prompts | NeutralText] = {
             "train": train,
             "report": held_out,
@@ -90,17 +98,34 @@ def explore_stage(bench: Bench) -> None:
                 **{name.replace("-", "_"): len(rows) for name, rows in saved.items()},
                 neutral_tokens=sum(map(len, bench.lm.encode(list(halves[1].texts)))),
                 dropped=corpus.origin.left_out,
+                near_repeats={"neutral lines of one half in the other, left out": repeated},
                 hashes={name: rows.hash for name, rows in saved.items()},
             ),
         )
 
 
-def contents(bench: Bench) -> list[str]:
-    """Hashes of the files that the options name: a replaced file makes the stage run again."""
-    data = bench.config.data
-    root = bench.data_root or Path()
-    paths = [root / s.rpartition(":")[2] for s in (data.data, data.prompts, data.neutral)]
-    return [file_hash(path) for path in paths if path.is_file()]
+def contents(data: DataConfig) -> list[str]:
+    """Hashes of what the options name, for a name stays while what it stands for changes."""
+    root = None if data.root is None else Path(data.root)
+    named = zip((data.data, data.prompts, data.neutral), _DEMO_PATHS, strict=True)
+    return [_content(spec, demo, root) for spec, demo in named]
+
+
+def _content(spec: str, demo: str, root: Path | None) -> str:
+    if spec == "demo":
+        path = demo_path(demo)
+        return file_hash(path) if path.is_file() else ""
+    if "hub:" in spec:  # an id may stand for other rows tomorrow
+        table = find(spec, root).table
+        digest = hashlib.sha256()
+        for column in table.columns:
+            digest.update(repr((column, table.column(column))).encode("utf-8", "backslashreplace"))
+        return digest.hexdigest()
+    prefix, _, rest = spec.rpartition(":")
+    path = (root or Path()) / rest
+    if path.is_dir() and prefix in ADAPTERS:
+        path = find_file(path, ADAPTERS[prefix].files)
+    return file_hash(path) if path.is_file() else ""
 
 
 def without_prompts(corpus: Corpus, prompts: Prompts) -> Corpus:
@@ -167,15 +192,30 @@ def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Promp
 
 def split_neutral(
     lm: LanguageModel, neutral: NeutralText, tokens: int
-) -> tuple[NeutralText, NeutralText]:
-    """Two halves of the neutral text by hash, each of about ``tokens`` tokens.
+) -> tuple[NeutralText, NeutralText, int]:
+    """Two halves of the neutral text, each of about ``tokens`` tokens, and what repeated.
+
+    Articles are never divided: a model that has read half of one finds the rest easy. Lines of the
+    report half that nearly repeat one of the selection half are left out, and counted.
 
     Raises:
         DataError: if a half has too little text to measure a perplexity on.
     """
-    halves = []
+    blocks = articles(neutral.texts)
+    first = {
+        int(block): text for block, text in zip(blocks[::-1], neutral.texts[::-1], strict=True)
+    }
+    names = [first[block] for block in range(len(first))]
     lengths = np.array([len(ids) for ids in lm.encode(list(neutral.texts))])
-    for name, rows in zip(("selection", "report"), hash_halves(neutral.texts, _SALT), strict=True):
+    halves: list[NeutralText] = []
+    repeated = 0
+    for name, chosen in zip(("selection", "report"), hash_halves(names, _SALT), strict=True):
+        rows = np.flatnonzero(np.isin(blocks, chosen))
+        if halves:
+            texts = [neutral.texts[row] for row in rows]
+            found = near_duplicates(texts, list(halves[0].texts), 0.7)
+            repeats = [n for n in found.a if texts[n].strip()]  # blank lines are all alike
+            repeated, rows = len(repeats), np.delete(rows, repeats)
         before = np.cumsum(lengths[rows]) - lengths[rows]
         kept = rows[before < tokens]
         if lengths[kept].sum() < 64:
@@ -184,4 +224,15 @@ def split_neutral(
                 hint="Give some pages of ordinary prose with --neutral.",
             )
         halves.append(neutral.take(kept, note=f"{name} half"))
-    return halves[0], halves[1]
+    return halves[0], halves[1], repeated
+
+
+def articles(texts: Sequence[str]) -> np.ndarray:
+    """The number of the article that each line belongs to: WikiText's headings begin one.
+
+    Where there is no such heading, every text is a document of its own.
+    """
+    begins = np.array([_HEADING.fullmatch(text.strip()) is not None for text in texts])
+    if not begins.any():
+        return np.arange(len(texts))
+    return np.unique(np.cumsum(begins), return_inverse=True)[1]

@@ -89,6 +89,7 @@ def about(bench: Bench) -> dict[str, Any]:
         "prompts": data.prompts,
         "neutral text": data.neutral,
         "only texts held out from the demo assets": data.reserved_only,
+        "held out means": "labelled and neutral texts; prompts are used whole",
         "texts": to_plain(bench.texts),
         "methods that missed the budget": fits.failed,
         "budget": bench.config.mitigate.budget,
