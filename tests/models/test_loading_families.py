@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers as hf
 
-from bezoar.errors import ModelError
+from bezoar.errors import ModelError, UnsupportedAnatomy
 from bezoar.models import Decoding, LanguageModel, check_parity, generate
 from tests.models import zoo
 from tests.models.helpers import TEXTS
@@ -84,3 +84,25 @@ def test_an_encoder_decoder_is_refused(tmp_path):
     zoo.tiny_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="encoder-decoder"):
         LanguageModel.from_pretrained(tmp_path)
+
+
+def test_layers_that_share_their_weights_are_refused():
+    config = hf.AlbertConfig(vocab_size=50, embedding_size=8, hidden_size=16, num_hidden_layers=3)
+    config.num_attention_heads, config.intermediate_size = 2, 16
+    with pytest.raises(UnsupportedAnatomy, match=r"called 3 times.*share their weights"):
+        LanguageModel(hf.AlbertModel(config).eval(), zoo.tiny_tokenizer())
+
+
+def test_layers_may_differ():
+    """The first layers of a mixture of experts are often dense, and wider."""
+    config = zoo.config_of("Qwen3-MoE")
+    config.mlp_only_layers = [0]
+    torch.manual_seed(0)
+    lm = LanguageModel(hf.AutoModelForCausalLM.from_config(config).eval(), zoo.tiny_tokenizer())
+    assert check_parity(lm) < 1e-5
+    assert lm.values(0).shape == (64, 32)
+    with pytest.raises(UnsupportedAnatomy, match="linear maps"):
+        lm.values(1)
+    with pytest.raises(UnsupportedAnatomy, match="linear maps"):
+        lm.sites(["mlp_post"])
+    assert len(lm.sites(["mlp_out", "attn_out"])) == 4

@@ -118,3 +118,13 @@ def test_a_parameter_of_bytes_is_recognised_as_packed():
             pass
     with pytest.raises(NotFoldable, match="packed"):
         one("0.mlp_raw", Gate(torch.ones(lm.d_model))).fold(lm)
+
+
+def test_the_fingerprint_follows_packed_weights():
+    model, tokenizer = zoo.hf_model("Llama")
+    lm = LanguageModel(pack(model, Packed), tokenizer)
+    before, levels = lm.fingerprint, lm.anatomy[0].w_out.qweight
+    levels[0, 0] ^= 1
+    assert lm.fingerprint != before
+    levels[0, 0] ^= 1
+    assert lm.fingerprint == before

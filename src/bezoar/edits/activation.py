@@ -114,11 +114,14 @@ class ActivationEdit(Edit):
 
 def site_width(lm: LanguageModel, site: Site) -> int:
     """Width of the activations at a site."""
-    if site.point in ("mlp_pre", "mlp_gate", "mlp_up", "mlp_post"):
-        return lm.d_mlp
     if site.point == "embed":
         return lm.d_embed
-    return lm.n_heads * lm.d_head if site.point == "z" else lm.d_model
+    if site.layer is None:
+        return lm.d_model
+    parts = lm.anatomy[site.layer]
+    if site.point in ("mlp_pre", "mlp_gate", "mlp_up", "mlp_post"):
+        return parts.d_mlp
+    return parts.d_z if site.point == "z" else lm.d_model
 
 
 class _LastTokens:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from rich.table import Table
 from torch import Tensor
 
-from bezoar.errors import DataError
+from bezoar.errors import DataError, UnsupportedAnatomy
 from bezoar.locate.lens import batches_of, checked_ids, encode_for, last_values, over_prompts
 from bezoar.locate.norm import AffineNorm
 from bezoar.locate.vocabulary import needs_unembedding, quoted
@@ -237,6 +237,12 @@ def _passes(
     """For each batch: its rows, values at the last token, and the pulled-back reader [rows d]."""
     if not prompts:
         raise DataError("There is no prompt to attribute.", hint="Give at least one.")
+    if lm.anatomy.post_ln:
+        raise UnsupportedAnatomy(
+            f"The residual stream of {lm.name} is normed after every component (post-LN), so a "
+            "logit is no sum of what the components added.",
+            hint="Use the logit lens, which reads whole states.",
+        )
     norm = AffineNorm.of(lm.final_norm, reader)
     final = Site(lm.n_layers - 1, "resid_post")
     encoded = encode_for(lm, prompts, limits[1])

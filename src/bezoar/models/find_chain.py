@@ -57,9 +57,15 @@ def find_chain(modules: dict[str, nn.Module], run: Trace, names: AnatomyNames) -
                 hint=_HINT,
             )
         chosen = max(chains, key=len)
-    first = run.of(chosen[0])
+    calls = [call for call in run.calls if call.name in chosen]
+    first = next((call for call in calls if call.name == chosen[0]), None)
     if first is None or first.d_in is None:
         raise UnsupportedAnatomy(f"The block {chosen[0]} was never called in a forward pass.")
+    if len(calls) > len(chosen):
+        raise UnsupportedAnatomy(
+            f"{len(chosen)} blocks ({chosen[0]}, …) were called {len(calls)} times in one forward "
+            "pass: layers that share their weights are not supported.",
+        )
     return Chain(tuple(chosen), tuple(modules[name] for name in chosen), first.d_in)
 
 

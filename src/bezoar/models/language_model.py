@@ -219,7 +219,8 @@ class LanguageModel(Text):
     @property
     def fingerprint(self) -> str:
         """A hash of weights, configuration and tokenizer, not hooks; renewed if weights change."""
-        version = hash(tuple((p.data_ptr(), p._version) for p in self.model.parameters()))
+        held = [*self.model.parameters(), *self._packed().values()]
+        version = hash(tuple((tensor.data_ptr(), tensor._version) for tensor in held))
         if self._fingerprint is None or self._fingerprint[0] != version:
             self._fingerprint = (version, self._hash())
         return self._fingerprint[1]
@@ -239,9 +240,19 @@ class LanguageModel(Text):
             tokens["backend"].pop(name, None)
         return json.dumps([config, tokens], sort_keys=True, default=str)
 
+    def _packed(self) -> dict[str, Tensor]:
+        """What a checkpoint holds besides parameters: the weights of packed layers."""
+        parameters = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
+        state = self.model.state_dict()
+        return {
+            name: value
+            for name, value in state.items()
+            if name not in parameters and isinstance(value, Tensor) and not value.is_meta
+        }
+
     def _hash(self) -> str:
         digest = hashlib.sha256()
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in (*self.model.named_parameters(), *self._packed().items()):
             digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
             digest.update(
                 parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
