@@ -153,14 +153,14 @@ class Run:
         self.step += 1
         return loss.item()
 
-    def measure(self) -> None:
-        """Tell the bits per byte (of the masked twin: per hidden token) of reserved text."""
+    def measure(self, limit: int) -> None:
+        """Tell the bits per byte (of the masked twin: per hidden token) of reserved windows."""
         measured = bits_per_byte if self.plan.objective == "next" else masked_bits
         bits = {
-            name: round(measured(self.model, self.stream, name, MEASURED), 4)
+            name: round(measured(self.model, self.stream, name, limit), 4)
             for name in self.stream.reserves
         }
-        self.tell(step=self.step, seconds=round(self.seconds), bits=bits)
+        self.tell(step=self.step, seconds=round(self.seconds), windows=limit, bits=bits)
 
     def train(self, minutes: float = math.inf) -> bool:
         """Go on until the end, or until ``minutes`` of CPU time are spent; whether it ended."""
@@ -180,10 +180,10 @@ class Run:
                 )
                 losses = []
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self.measure()
+                self.measure(MEASURED)
                 self.save()
                 saved = time.monotonic()
-        self.measure()
+        self.measure(max(map(windows, self.stream.reserves.values())))
         self.save()
         return self.step == self.steps
 
