@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bezoar.errors import ModelError, ScorerError, SiteError
+from bezoar.errors import EditError, ModelError, ScorerError, SiteError
 from bezoar.models import LanguageModel
 from bezoar.scoring import CachedScorer
+from bezoar.studies.audit.fitting import Fitting
 from tests.families import tiny_model
 
 
@@ -60,3 +61,16 @@ def test_a_scorer_that_fails_is_an_error_with_its_name(answer, said):
     with pytest.raises(ScorerError, match=said) as raised:
         CachedScorer(Broken(answer)).score(["a", "b", "c"])
     assert "broken" in str(raised.value)
+
+
+def test_a_method_at_a_layer_that_is_not_there_ends_the_audit_and_one_that_fails_does_not():
+    def failing(error):
+        def fit():
+            raise error
+
+        return fit
+
+    fitting = object.__new__(Fitting)
+    with pytest.raises(SiteError, match="There is no layer 77"):
+        fitting._or_failed(failing(SiteError("There is no layer 77.")))
+    assert fitting._or_failed(failing(EditError("It does nothing."))).failed == "It does nothing."

@@ -16,7 +16,14 @@ import numpy as np
 
 from bezoar.corpus import Corpus
 from bezoar.edits import Edit, self_test
-from bezoar.errors import BezoarError, BudgetError, RunError, ScorerError, StoreError
+from bezoar.errors import (
+    BezoarError,
+    BudgetError,
+    RunError,
+    ScorerError,
+    SiteError,
+    StoreError,
+)
 from bezoar.evaluate import Evaluator, everywhere, get_protocol
 from bezoar.evaluate.cost import PerplexityMeter
 from bezoar.locate import Lexicon
@@ -149,10 +156,11 @@ class Fitting:
         return self._or_failed(partial(self._with_nulls, attempt, attempt.fitted))
 
     def _or_failed(self, fit: Callable[[], Attempt]) -> Attempt:
-        """One method that cannot be had must not cost the rest; a broken run or scorer must."""
+        """One method that cannot be had must not cost the rest; a broken run or scorer, or a layer
+        that the model does not have, must."""
         try:
             return fit()
-        except (RunError, ScorerError, StoreError):
+        except (RunError, ScorerError, SiteError, StoreError):
             raise
         except BudgetError as error:
             trace = error.trace if isinstance(error.trace, BudgetTrace) else None
