@@ -38,7 +38,7 @@ def test_weights_are_the_textbooks(shape, share):
     x, y = rows(*shape)
     expected, s = textbook(x, y, share)
     covariance = ShrunkCovariance.within(x, y, share)
-    assert covariance.share == pytest.approx(s, rel=1e-9)
+    assert covariance.share == pytest.approx(s, rel=1e-6)  # rows are float32
     probe = LDAProbe(shrinkage="auto" if share is None else share, calibrate=False, folds=1)
     np.testing.assert_allclose(probe.fit(x, y).raw_coef_, expected, rtol=1e-6, atol=1e-12)
 

@@ -51,10 +51,10 @@ def test_joint_fits_equal_single_ones():
     labels = np.stack([y, 1 - y, np.roll(y, 7)], axis=1)
     principal = PrincipalRows.of(x, standardise=True, centre=True)
     penalties = np.array([0.3, 0.03, 0.003])
-    w, b = fit_logistic(principal.rows, labels, penalties, principal.curvature)
+    w, b = fit_logistic(principal.rows, labels, penalties, principal.curvature, principal.axes)
     for k in range(3):
         one_w, one_b = fit_logistic(
-            principal.rows, labels[:, [k]], penalties[[k]], principal.curvature
+            principal.rows, labels[:, [k]], penalties[[k]], principal.curvature, principal.axes
         )
         assert w[:, k] == pytest.approx(one_w[:, 0], abs=1e-4)
         assert b[k] == pytest.approx(one_b[0], abs=1e-4)

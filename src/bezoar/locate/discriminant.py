@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Shaped
+from jaxtyping import Float, Float64, Shaped
 
 from bezoar.locate.logistic import PrincipalRows
+
+_RANK_TOLERANCE = 1e-6  # of the largest eigenvalue: below, an axis carries float32 rounding only
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class ShrunkCovariance:
         level = float(values.sum()) / d
         if share is None:
             share = _ledoit_wolf(rows.rows, values, d)
-        return cls(rows.axes, values, rows.scale, share, level)
+        return cls(*_spanned(rows), rows.scale, share, level)
 
     def of_total(self, X: Float64[np.ndarray, "n d"]) -> ShrunkCovariance:
         """The same with the total covariance in the place of S.
@@ -55,7 +57,7 @@ class ShrunkCovariance:
         labelling of the same rows.
         """
         rows = PrincipalRows.of((X - X.mean(axis=0)) / self.scale, standardise=False, centre=False)
-        return ShrunkCovariance(rows.axes, rows.curvature, self.scale, self.share, self.level)
+        return ShrunkCovariance(*_spanned(rows), self.scale, self.share, self.level)
 
     def solve(self, raw: Float64[np.ndarray, "k d"]) -> Float64[np.ndarray, "k d"]:
         """``Σ⁻¹`` of raw differences, as weights for raw features; a pseudo-inverse at s = 0."""
@@ -67,6 +69,12 @@ class ShrunkCovariance:
         outside = rest / floor if floor > 0 else rest if not self.values.size else 0.0
         found: np.ndarray = (inside + outside) / self.scale
         return found
+
+
+def _spanned(rows: PrincipalRows) -> tuple[np.ndarray, np.ndarray]:
+    """The axes that carry more than rounding, and the eigenvalues along them."""
+    kept = rows.curvature > _RANK_TOLERANCE * max(float(rows.curvature.max(initial=0.0)), 1e-300)
+    return rows.axes[:, kept], rows.curvature[kept]
 
 
 def class_means(
@@ -87,7 +95,7 @@ def mean_differences(
 
 
 def _ledoit_wolf(
-    rows: Float64[np.ndarray, "n r"], values: Float64[np.ndarray, " r"], d: int
+    rows: Float[np.ndarray, "n d_raw"], values: Float64[np.ndarray, " r"], d: int
 ) -> float:
     """Their equation 14: the share of the identity with the least expected squared error."""
     trace, square = float(values.sum()), float((values**2).sum())

@@ -72,6 +72,7 @@ class LinearProbe(Probe):
             y[:, None],
             np.array([self.l2_]),
             principal.curvature,
+            principal.axes,
             intercept=self.fit_intercept,
         )
         coef, intercept = principal.to_raw(w, b)
@@ -90,6 +91,7 @@ class LinearProbe(Probe):
             labels.T,
             np.full(len(labels), self.l2_),
             principal.curvature,
+            principal.axes,
             intercept=self.fit_intercept,
             tolerance=_PATH_TOLERANCE,  # a null need not be converged to the last digit
         )
@@ -107,10 +109,12 @@ class LinearProbe(Probe):
         decisions = np.empty((len(y), len(grid)))
         for train, test in folds:
             w, b = fit_logistic(
-                principal.rows[train],
+                principal.rows,
                 y[train, None],
                 grid,
                 principal.curvature,
+                principal.axes,
+                part=train,
                 intercept=self.fit_intercept,
                 tolerance=_PATH_TOLERANCE,
             )
