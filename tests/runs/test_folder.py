@@ -33,7 +33,8 @@ def test_a_run_records_what_was_asked_and_where(tmp_path):
 
 
 def test_another_config_is_a_conflict_that_names_each_key(tmp_path):
-    Run.open(tmp_path, AuditConfig()).close()
+    with Run.open(tmp_path, AuditConfig()) as run:
+        finish(run)
     before = (tmp_path / "config.yaml").read_bytes()
     with pytest.raises(RunConflict) as caught:
         Run.open(tmp_path, OTHER)
@@ -45,8 +46,15 @@ def test_another_config_is_a_conflict_that_names_each_key(tmp_path):
     Run.open(tmp_path, AuditConfig()).close()  # the refusal left no lock behind
 
 
-def test_what_changes_no_number_may_change(tmp_path):
+def test_a_run_that_began_no_stage_takes_any_config(tmp_path):
     Run.open(tmp_path, AuditConfig()).close()
+    Run.open(tmp_path, OTHER).close()
+    assert load_config(tmp_path / "config.yaml", AuditConfig) == OTHER
+
+
+def test_what_changes_no_number_may_change(tmp_path):
+    with Run.open(tmp_path, AuditConfig()) as run:
+        finish(run)
     free = {"fail_if": "toxicity>0.1", "report": {"unmask": True}}
     looks = parse_config(AuditConfig, free)
     with Run.open(tmp_path, parse_config(AuditConfig, free, {"out": str(tmp_path)})):

@@ -11,8 +11,14 @@ from bezoar.runs import AuditConfig, Run, load_config, parse_config
 from bezoar.runs.config import QUICK
 
 
+def begin(folder, config):
+    """A run whose first stage was begun."""
+    with Run.open(folder, config) as run, run.stage("explore"):
+        pass
+
+
 def test_a_preset_that_changed_is_no_unexplained_conflict(tmp_path):
-    Run.open(tmp_path, parse_config(AuditConfig, QUICK)).close()
+    begin(tmp_path, parse_config(AuditConfig, QUICK))
     environment = tmp_path / "environment.json"
     seen = json.loads(environment.read_text())
     seen[0]["packages"]["bezoar"] = "0.0.9"
@@ -30,14 +36,14 @@ def test_a_preset_that_changed_is_no_unexplained_conflict(tmp_path):
 
 
 def test_within_one_version_nothing_is_said_of_versions(tmp_path):
-    Run.open(tmp_path, AuditConfig()).close()
+    begin(tmp_path, AuditConfig())
     with pytest.raises(RunConflict) as caught:
         Run.open(tmp_path, parse_config(AuditConfig, {"seed": 1}))
     assert "begun by" not in str(caught.value)
 
 
 def test_an_option_that_no_longer_exists_names_both_versions(tmp_path):
-    Run.open(tmp_path, AuditConfig()).close()
+    begin(tmp_path, AuditConfig())
     with (tmp_path / "config.yaml").open("a") as file:
         file.write("colour: red\n")
     with pytest.raises(RunConflict, match=r"does not understand it: Unknown option 'colour'"):

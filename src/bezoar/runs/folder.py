@@ -77,7 +77,7 @@ class Run:
             update: accept another configuration: stages whose keys change run again.
 
         Raises:
-            RunConflict: if it holds a run with another configuration; the keys are listed.
+            RunConflict: if stages were begun under another configuration; the keys are listed.
             RunLocked: if another process works in it.
             RunError: if it cannot be written to, or holds something else.
             CorruptArtefact: if its own files are links or of absurd size.
@@ -94,7 +94,7 @@ class Run:
                     leftover.unlink()
                 if not resume:
                     _clear(path)
-                elif (path / CONFIG).exists() and not update:
+                elif (path / CONFIG).exists() and not update and any(path.glob(f"*/{MARKER}")):
                     refuse_conflict(path, path / CONFIG, config, path / ENVIRONMENT)
                 _write_config(path, config)
                 _write_environment(path)
