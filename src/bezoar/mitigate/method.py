@@ -76,7 +76,8 @@ class FitInputs:
         if name not in given:
             raise ConfigError(
                 f"{by} needs {name!r}, and the inputs hold {', '.join(given) or 'nothing'}.",
-                hint=f"Pass FitInputs({name}=...).",
+                hint=f"Pass FitInputs({name}=...)"
+                + (" (a mixture of experts has none)." if name in ("values", "svd") else "."),
             )
         return given[name]
 

@@ -94,7 +94,8 @@ def run_stages(
 
     Raises:
         ConfigError: if there is no such stage, or a method that does not exist is asked for.
-        ModelError: if prompts shall stand in a chat template, and the model has none.
+        ModelError: if prompts shall stand in a chat template, and the model has none; or if text
+            is to be generated with an encoder.
         RunError: see `bezoar.runs.Run.open`.
     """
     if upto not in STAGES:
@@ -106,6 +107,8 @@ def run_stages(
         bench = Bench(run, config, progress)
         if upto in ("mitigate", "evaluate", "report"):
             bench.scorer_a, bench.scorer_b  # noqa: B018 (a scorer that is not there: say so now)
+            if "evaluate" not in run.finished():
+                bench.lm.require_generation()  # an encoder: say so now
         if config.model.chat:
             bench.lm.chat(("",))  # without a template: say so now
         for name, stage in STAGES.items():

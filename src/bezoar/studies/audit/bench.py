@@ -137,12 +137,16 @@ class Bench:
         return Direction.load(self.run.folder("locate") / "mean_difference")
 
     @cached_property
-    def values(self) -> ValueRanking:
-        return load_result(self.run.folder("locate") / "values.json", ValueRanking)
+    def values(self) -> ValueRanking | None:
+        """The ranked value vectors; None for a mixture of experts."""
+        path = self.run.folder("locate") / "values.json"
+        return load_result(path, ValueRanking) if path.exists() else None
 
     @cached_property
-    def svd(self) -> Subspace:
-        return Subspace.load(self.run.folder("locate") / "svd")
+    def svd(self) -> Subspace | None:
+        """Their singular directions; None for a mixture of experts."""
+        path = self.run.folder("locate") / "svd"
+        return Subspace.load(path) if path.exists() else None
 
     def edit(self, name: str) -> Edit:
         """The edit that the mitigate stage fitted under this name."""

@@ -83,7 +83,7 @@ def about(bench: Bench) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.model.parameters()),
         "layers": model.n_layers,
         "d_model": model.d_model,
-        "d_mlp": model.d_mlp,
+        "d_mlp": model.anatomy[0].d_mlp or None,
         "vocabulary": model.d_vocab,
         "labelled texts": data.data,
         "prompts": data.prompts,

@@ -1,13 +1,16 @@
 """Stages 2-4: harvest activations, locate what reads and writes the behaviour, follow it.
 
 Files of ``locate``: ``sweep.json`` (probe map), ``direction/``, ``probe/``, ``mean_difference/``,
-``values.json``, ``n_sweep.json``, ``svd/``, ``tokens.json``, ``lexicon.json``, ``share.json``.
+``values.json``, ``n_sweep.json``, ``svd/``, ``tokens.json``, ``lexicon.json``, ``share.json``. A
+mixture of experts, whose neurons are not one set, leaves out ``values``, ``n_sweep``, ``svd`` and
+``share``.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +20,6 @@ from bezoar.errors import ConfigError, UnsupportedAnatomy
 from bezoar.locate import (
     Direction,
     Lexicon,
-    LexiconShare,
     LinearProbe,
     MeanDifferenceProbe,
     ProbeSweep,
@@ -95,25 +97,37 @@ def locate_stage(bench: Bench) -> None:
         lm, train, report = bench.lm, bench.corpus("train"), bench.corpus("report")
         save_result(stage.folder / "sweep.json", _sweep(bench, train, report))
         direction, difference = _directions(bench, train)
-        values = rank_values(lm, direction, config.top_values)
-        svd = value_svd(lm, values, direction=direction)
         direction.save(stage.folder / "direction")
         difference.save(stage.folder / "mean_difference")
-        svd.save(stage.folder / "svd")
-        save_result(stage.folder / "values.json", values)
-        sizes = [n for n in (32, 64, 128, 256, 512) if n <= values.considered]
-        if sizes:
-            save_result(stage.folder / "n_sweep.json", n_sweep(lm, direction, sizes))
+        named = [direction, difference]
+        values: ValueRanking | None = None
+        with suppress(UnsupportedAnatomy):
+            values = rank_values(lm, direction, config.top_values)
+            named += _value_vectors(bench, stage.folder, direction, values)
         if not lm.has_unembedding:
             return
-        named = [direction, difference]
-        named += [values.at(lm, rank) for rank in range(min(SHOWN_VALUES, len(values)))]
-        named += [svd.direction(i) for i in range(min(config.svd_rank, len(svd)))]
         lists = tuple(promoted_tokens(lm, d, config.promoted) for d in named)
         save_result(stage.folder / "tokens.json", TokenLists(lists))
-        lexicon, share = _lexicon(bench, train, values)
+        lexicon = class_lexicon(lm, train)
         save_result(stage.folder / "lexicon.json", lexicon)
-        save_result(stage.folder / "share.json", share)
+        if values is not None:
+            share = lexicon_share(lm, values, lexicon, seed=bench.config.seed)
+            save_result(stage.folder / "share.json", share)
+
+
+def _value_vectors(
+    bench: Bench, folder: Path, direction: Direction, values: ValueRanking
+) -> list[Direction]:
+    """Save the ranking and its SVD; the directions of either whose tokens are shown."""
+    lm, config = bench.lm, bench.config.locate
+    svd = value_svd(lm, values, direction=direction)
+    svd.save(folder / "svd")
+    save_result(folder / "values.json", values)
+    sizes = [n for n in (32, 64, 128, 256, 512) if n <= values.considered]
+    if sizes:
+        save_result(folder / "n_sweep.json", n_sweep(lm, direction, sizes))
+    shown = [values.at(lm, rank) for rank in range(min(SHOWN_VALUES, len(values)))]
+    return shown + [svd.direction(i) for i in range(min(config.svd_rank, len(svd)))]
 
 
 def _sweep(bench: Bench, train: Corpus, report: Corpus) -> ProbeSweep:
@@ -151,12 +165,6 @@ def _directions(bench: Bench, train: Corpus) -> tuple[Direction, Direction]:
     probes[0].save(bench.run.folder("locate") / "probe")
     first, second = (probe.direction(trained_on=train.hash) for probe in probes)
     return first, second
-
-
-def _lexicon(bench: Bench, train: Corpus, values: ValueRanking) -> tuple[Lexicon, LexiconShare]:
-    """Are the tokens that the top value vectors promote the corpus's own, beyond chance?"""
-    lexicon = class_lexicon(bench.lm, train)
-    return lexicon, lexicon_share(bench.lm, values, lexicon, seed=bench.config.seed)
 
 
 def lens_stage(bench: Bench) -> None:
