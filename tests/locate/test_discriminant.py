@@ -40,7 +40,8 @@ def test_weights_are_the_textbooks(shape, share):
     covariance = ShrunkCovariance.within(x, y, share)
     assert covariance.share == pytest.approx(s, rel=1e-6)  # rows are float32
     probe = LDAProbe(shrinkage="auto" if share is None else share, calibrate=False, folds=1)
-    np.testing.assert_allclose(probe.fit(x, y).raw_coef_, expected, rtol=1e-6, atol=1e-12)
+    close = 1e-6 * np.abs(expected).max()
+    np.testing.assert_allclose(probe.fit(x, y).raw_coef_, expected, rtol=1e-5, atol=close)
 
 
 @pytest.mark.parametrize("shape", [(90, 12), (30, 70)], ids=["tall", "wide"])
