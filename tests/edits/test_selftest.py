@@ -14,9 +14,9 @@ from bezoar.edits import (
     NoOp,
     Project,
     WeightEdit,
+    places,
     self_test,
 )
-from bezoar.edits import fold as fold_module
 from bezoar.errors import DataError, EditError, EditHasNoEffect
 from bezoar.runs.results import load_result, save_result
 from tests.edits.kit import PROMPTS, one, unit
@@ -74,7 +74,7 @@ def test_a_hook_that_is_bypassed_is_found(lm):
 
 def test_a_wrong_fold_is_found(lm, monkeypatch):
     edit = one("1.mlp_out", Project(unit(lm.d_model)[None]))
-    monkeypatch.setitem(fold_module._WRITERS, "mlp_out", "attn_out_proj")
+    monkeypatch.setitem(places._WRITERS, "mlp_out", "attn_out_proj")
     with pytest.raises(EditError, match="do not do what its hooks do"):
         self_test(edit, lm, PROMPTS)
 
