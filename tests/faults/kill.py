@@ -15,8 +15,8 @@ threads are not promised to be equal.
 Left out of the comparison: ``log.jsonl``, which records when stages started and ended, and
 ``.lock``, which is empty but for the moments when somebody holds it (its being empty is checked).
 
-Recorded on 2 busy CPU cores: 20 tries of the audit in one campaign (seed 0, stopped there) and 8 in
-another, 6 of the harvest (seed 0): no file differed in any, and every last run ended well.
+Recorded on 2 busy CPU cores, seed 0: 30 tries of the audit with 65 interruptions, 22 of which came
+too late; 21 tries of the harvest (then of 300 texts). No file differed in any.
 """
 
 # ruff: noqa: T201 - a script, and a protocol on standard output
@@ -62,13 +62,13 @@ def audit(folder: Path) -> None:
 
 
 def harvest(folder: Path) -> None:
-    """A harvest of 300 texts into about a dozen shards."""
+    """A harvest of 120 texts into a handful of shards."""
     from bezoar.activations import harvest, writer
     from bezoar.corpus import load_corpus
     from bezoar.models import LanguageModel
 
     writer.SHARD_TOKENS = 512
-    texts = load_corpus("demo", limit=300).texts
+    texts = load_corpus("demo", limit=120).texts
     lm = LanguageModel.from_pretrained("demo")
     sites = lm.sites(["resid_post", "mlp_post"])
     harvest(lm, texts, sites, pooling="mean", out=folder, budget_tokens=128)
@@ -175,7 +175,7 @@ def differing(whole: Path, other: Path) -> list[str]:
     return wrong + ([".lock"] if lock.exists() and lock.read_bytes() else [])
 
 
-def campaign(job: str, tries: int, seed: int, work: Path) -> list[dict[str, Any]]:
+def campaign(job: str, tries: int, seed: int, work: Path, most: int = 3) -> list[dict[str, Any]]:
     """Kill and compare; one record a try, with where the kills fell and what then differed."""
     dice = random.Random(seed)
     whole = work / "whole"
@@ -190,7 +190,7 @@ def campaign(job: str, tries: int, seed: int, work: Path) -> list[dict[str, Any]
         for number in range(tries):
             folder = work / f"try-{number}"
             record: dict[str, Any] = {"try": number, "killed": []}
-            for _ in range(dice.randint(1, 3)):
+            for _ in range(dice.randint(1, most)):
                 record["killed"].append(_disturb(server, job, folder, dice, length, events))
             server.start(job, folder)
             record["status"] = server.wait()

@@ -12,7 +12,7 @@ from bezoar.errors import RunError
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 # Writers in Rust and C++ (safetensors, parquet) report a full disk in an error type of their own.
-_FULL_WORDS = ("no space left on device", "disk quota exceeded", "os error 28")
+_FULL_WORDS = ("no space left on device", "disk quota exceeded", "file too large", "os error 28")
 
 
 def explain(error: BaseException, path: Path) -> RunError | None:
