@@ -16,7 +16,7 @@ Left out of the comparison: ``log.jsonl``, which records when stages started and
 ``.lock``, which is empty but for the moments when somebody holds it (its being empty is checked).
 
 Recorded on 2 busy CPU cores, seed 0: 30 tries of the audit with 65 interruptions, 22 of which came
-too late; 21 tries of the harvest (then of 300 texts). No file differed in any.
+too late; 30 tries of the harvest (then of 300 texts). No file differed in any.
 """
 
 # ruff: noqa: T201 - a script, and a protocol on standard output
