@@ -40,9 +40,11 @@ def last_states(lm, batch):
         ("ModernBERT", "AutoModelForMaskedLM", False),
     ],
 )
-def test_a_checkpoint_is_loaded_with_the_head_it_has(tmp_path, name, auto, has_unembedding):
+def test_a_checkpoint_is_loaded_with_the_head_it_has(tmp_path, name, auto, has_unembedding, capfd):
     source = saved(tmp_path, name, auto)
+    capfd.readouterr()
     lm = LanguageModel.from_pretrained(tmp_path, device="cpu")  # parity is checked
+    assert capfd.readouterr() == ("", "")
     assert lm.has_unembedding == has_unembedding
     batch = lm.batch(lm.encode(TEXTS))
     with torch.no_grad():

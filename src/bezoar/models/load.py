@@ -99,12 +99,17 @@ def _moved(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the loading bar of transformers."""
-    shown = logging.is_progress_bar_enabled()
+    """Without the loading bar of transformers, or its table of weights that a head left behind.
+
+    Weights that are missing are an error here, and weights that no part asks for are none.
+    """
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity(max(level, logging.ERROR))
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
 
