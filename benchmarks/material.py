@@ -12,23 +12,21 @@ CONTEXT = 1024
 def lengths(data: str | None, n: int, seed: int = 0) -> tuple[np.ndarray, str]:
     """Tokens of ``n`` texts drawn at random, and where the lengths come from.
 
-    Without data they are lognormal (median 20, mean 32 tokens), cut at the context. With data they
-    are those of the bundled model's tokenizer, whose 4,096 entries give some 25 % more tokens than
-    GPT-2's would.
+    Without data they are lognormal (median 20, mean 32 tokens). With data they are those of a
+    byte-level BPE of GPT-2's size, made from the texts themselves (GPT-2's own is on a hub).
+    All are cut at the context.
     """
     rng = np.random.default_rng(seed)
     if data is None:
         drawn = np.exp(rng.normal(np.log(20), 0.97, n)).round().astype(np.int64)
         return drawn.clip(1, CONTEXT), "lognormal lengths"
-    from tokenizers import Tokenizer
+    from tokenizers import ByteLevelBPETokenizer
 
-    import bezoar_demo
     from bezoar.corpus import load_corpus
 
-    tokenizer = Tokenizer.from_file(str(bezoar_demo.model_path() / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     texts = load_corpus(data).texts
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(texts, vocab_size=50_257, show_progress=False)
     chosen = rng.permutation(len(texts))[:n]
     counts = [len(row.ids) for row in tokenizer.encode_batch([texts[i] for i in chosen])]
     return np.array(counts, dtype=np.int64).clip(1, CONTEXT), f"lengths of {data.split(':')[0]}"

@@ -1,0 +1,78 @@
+"""Peak memory of a pooled harvest to disk as the corpus grows tenfold.
+
+    python -m benchmarks.memory
+
+Each corpus is harvested in a process of its own: resid_post and mlp_post of all layers of a small
+random GPT-2 (4 layers of 128: memory for the corpus shows beside so little else), mean-pooled, with
+lognormal lengths, the longest of 1,024 tokens in both. Tokenising is included.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from benchmarks.common import Figure, arguments, peak_memory, report, start
+from benchmarks.material import CONTEXT, byte_tokenizer, lengths
+
+_RUN = "from benchmarks.memory import harvest_texts; print(harvest_texts({n}, {out!r}))"
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--texts", type=int, nargs=2, default=(2_000, 20_000))
+    args = start(parser)
+    ratios, seen = [], []
+    for _ in range(args.repeats):
+        few, many = (measured(n) for n in args.texts)
+        ratios.append(many / few)
+        seen.append((few, many))
+    few, many = seen[-1]
+    report(
+        args,
+        Figure(
+            f"peak memory at {args.texts[1]:,} texts: × that at {args.texts[0]:,}",
+            1.1,
+            ratios,
+            at_least=False,
+            note=f"{few / 2**20:.0f} MiB and {many / 2**20:.0f} MiB",
+        ),
+    )
+
+
+def measured(n: int) -> int:
+    """Peak bytes of a process that harvests so many texts."""
+    out = tempfile.mkdtemp(prefix="bezoar-benchmark-")
+    try:
+        command = [sys.executable, "-c", _RUN.format(n=n, out=out)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return int(done.stdout.split()[-1])
+
+
+def harvest_texts(n: int, out: str) -> int:
+    """Make the texts, harvest them, and say what memory that took at most."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from bezoar.activations import harvest
+    from bezoar.models import LanguageModel
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer()
+    config = GPT2Config(vocab_size=len(tokenizer), n_embd=128, n_layer=4, n_head=4)
+    lm = LanguageModel(GPT2LMHeadModel(config), tokenizer, name="small random GPT-2")
+    counts = lengths(None, n)[0]
+    counts[0] = CONTEXT  # the longest text decides what the model itself needs: one in both
+    texts = ["a" * int(length) for length in counts]
+    sites = lm.sites(["resid_post", "mlp_post"])
+    harvest(lm, texts, sites, pooling="mean", out=out)
+    return peak_memory()
+
+
+if __name__ == "__main__":
+    main()
