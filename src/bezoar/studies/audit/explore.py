@@ -49,23 +49,7 @@ def explore_stage(bench: Bench) -> None:
     with bench.run.stage("explore", key=[*key, bench.lm.fingerprint]) as stage:
         if stage.done:
             return
-        asked = config.data
-        corpus = load_corpus(
-            asked.data,
-            text=asked.text,
-            label=asked.label,
-            positive=asked.positive,
-            threshold=asked.threshold,
-            source=asked.source,
-            data_root=bench.data_root,
-            reserved_only=asked.reserved_only,
-            limit=asked.limit,
-            seed=config.seed,
-        )
-        prompts = load_prompts(asked.prompts, data_root=bench.data_root)
-        neutral = load_neutral(
-            asked.neutral, data_root=bench.data_root, reserved_only=asked.reserved_only
-        )
+        corpus, prompts, neutral = _read(bench)
         corpus, cleaning = clean(corpus)
         corpus = without_prompts(corpus, prompts)
         held_out = split_corpus(corpus).report
@@ -76,7 +60,7 @@ def explore_stage(bench: Bench) -> None:
             config.mitigate.select_prompts,
             get_protocol(config.evaluate.protocol).prompts_n,
         )
-        *halves, repeated = split_neutral(bench.lm, neutral, asked.neutral_tokens)
+        *halves, repeated = split_neutral(bench.lm, neutral, config.data.neutral_tokens)
         saved: dict[str, Corpus | Prompts | NeutralText] = {
             "train": train,
             "report": held_out,
@@ -102,6 +86,26 @@ def explore_stage(bench: Bench) -> None:
                 hashes={name: rows.hash for name, rows in saved.items()},
             ),
         )
+
+
+def _read(bench: Bench) -> tuple[Corpus, Prompts, NeutralText]:
+    """The texts as they are given."""
+    asked, root = bench.config.data, bench.data_root
+    corpus = load_corpus(
+        asked.data,
+        text=asked.text,
+        label=asked.label,
+        positive=asked.positive,
+        threshold=asked.threshold,
+        source=asked.source,
+        data_root=root,
+        reserved_only=asked.reserved_only,
+        limit=asked.limit,
+        seed=bench.config.seed,
+    )
+    prompts = load_prompts(asked.prompts, data_root=root)
+    neutral = load_neutral(asked.neutral, data_root=root, reserved_only=asked.reserved_only)
+    return corpus, prompts, neutral
 
 
 def contents(data: DataConfig) -> list[str]:
