@@ -57,7 +57,7 @@ class BlockView:
         total, stream, part = total.reshape(-1), stream.reshape(-1), part.reshape(-1)
         change, energy = total - stream, float(part.square().sum())
         fitted = float((change * part).sum()) / energy if energy > 0 else 0.0
-        for c in (1.0, float(f"{fitted:.6g}")):
+        for c in (1.0, plainest(fitted, max(1e-5, self.eps / 2))):
             # judged at the size of what is added: the stream may dwarf it
             size = abs(c) * float(part.abs().max())
             rounding = 8 * self.eps * float(total.abs().max())
@@ -75,7 +75,7 @@ class BlockView:
             return False
         rest = total.reshape(-1) - stream.reshape(-1) - torch.stack(parts).sum(0)
         size = min(float(part.abs().max()) for part in parts)
-        rounding = 8 * self.eps * float(total.abs().max())
+        rounding = min(8 * self.eps * float(total.abs().max()), size / 2)
         return float(rest.abs().max()) <= max(1e-4, 8 * self.eps) * size + rounding
 
     def by_hand(self, name: str) -> Call:
@@ -113,6 +113,15 @@ class BlockView:
             return None
         changes = not close(added.wrote, component.wrote, 1e-6)
         return added if changes and close(added.read, component.wrote, 1e-6) else None
+
+
+def plainest(value: float, tolerance: float) -> float:
+    """The number with the fewest digits (six at most) within a relative tolerance."""
+    for digits in range(1, 6):
+        short = float(f"{value:.{digits}g}")
+        if abs(short - value) <= tolerance * abs(value):
+            return short
+    return float(f"{value:.6g}")
 
 
 def reader_of(calls: Iterable[Call], value: Tensor | None, after: int) -> Call | None:
