@@ -72,8 +72,10 @@ class KneserNey:
     def _level(self, contexts: np.ndarray, grams: np.ndarray, counts: np.ndarray) -> Level:
         n1, n2, n3, n4 = (max(int((counts == n).sum()), 1) for n in (1, 2, 3, 4))
         y = n1 / (n1 + 2 * n2)
-        raw = [0.0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3]
-        discount = np.clip(raw, 0.0, [0.0, 1.0, 2.0, 3.0])[np.minimum(counts, 3)]
+        steps = np.array([1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+        if not np.all((steps > 0) & (steps <= [1, 2, 3])):  # too few rare grams to estimate them
+            steps = np.array([0.5, 1.0, 1.5])
+        discount = np.concatenate([[0.0], steps])[np.minimum(counts, 3)]
         owner = grams // self.vocab
         total = np.bincount(owner, weights=counts, minlength=len(contexts))
         backoff = np.bincount(owner, weights=discount, minlength=len(contexts)) / total

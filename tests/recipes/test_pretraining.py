@@ -228,6 +228,14 @@ def test_kneser_ney_sums_to_one_and_forgets_other_documents():
     assert np.allclose(model.probabilities(after)[-4:], expected)
 
 
+def test_kneser_ney_leaves_something_for_tokens_never_seen():
+    tokens = np.tile(np.arange(10, dtype=np.uint16), 50)  # no rare gram at all
+    model = ngram.KneserNey(tokens, 12, 3)
+    unseen = [model.probabilities(np.array([0, 1, w], dtype=np.uint16))[-1] for w in range(12)]
+    assert min(unseen) > 0
+    assert sum(unseen) == pytest.approx(1)
+
+
 def test_kneser_ney_learns_what_a_longer_context_tells():
     rng = np.random.default_rng(0)
     pattern = np.array([2, 3, 4, 2, 3, 5], dtype=np.uint16)  # after "2 3" only the third back tells
