@@ -9,7 +9,7 @@ import pytest
 
 from bezoar.cli.catalogue import catalogue
 from bezoar.cli.options import split_methods
-from bezoar.runs import AuditConfig, Result, load_config
+from bezoar.runs import AuditConfig, Result, Run, load_config
 from bezoar.runs.config import QUICK
 from tests.cli.catalogue import from_registries
 from tests.cli.conftest import Summary
@@ -91,6 +91,9 @@ def test_capability_is_on_unless_told_otherwise(bezoar, study, tmp_path, command
 def test_another_configuration_is_refused_unless_told_otherwise(bezoar, study, tmp_path):
     run = tmp_path / "run"
     assert bezoar("audit", "--out", run)[0] == 0
+    with Run.open(run, load_config(run / "config.yaml", AuditConfig)) as begun:
+        with begun.stage("explore"):
+            pass
     status, _, err = bezoar("audit", "--out", run, "--seed", "3")
     assert status == 8
     assert "seed (0 there, 3 now)" in err

@@ -118,10 +118,11 @@ def test_any_bytes_are_read_or_refused_in_words(tmp_path_factory, content, suffi
     spec=st.text(max_size=30) | st.sampled_from(["~nobody/x.csv", "x" * 5000, "hub:", "a\0.csv"])
 )
 @settings(max_examples=100, deadline=None)
-def test_any_spec_is_read_or_refused_in_words(spec):
+def test_any_spec_is_refused_in_words_where_there_is_no_file(tmp_path_factory, spec):
+    root = tmp_path_factory.mktemp("empty")
     for load in (load_corpus, load_prompts, load_neutral):
         with pytest.raises(DataError) as raised:
-            load(spec)
+            load(spec, data_root=root)
         assert raised.value.hint
 
 
