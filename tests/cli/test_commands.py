@@ -199,3 +199,17 @@ def test_the_doctor_reports_and_its_status_says_whether_a_run_can_be_made(bezoar
     checks = {check["name"]: check["state"] for check in json.loads(out)["checks"]}
     assert status == ("problem" in checks.values())
     assert checks["packages"] == "ok"
+
+
+def test_the_doctor_names_a_damaged_file_of_a_run(bezoar, tmp_path):
+    with Run.open(tmp_path / "run", AuditConfig()) as run, run.stage("explore") as stage:
+        (stage.folder / "x.txt").write_text("as it was")
+    status, out, _ = bezoar("doctor", tmp_path / "run")
+    assert (status, "whole: explore" in out) == (0, True)
+    (tmp_path / "run" / "explore" / "x.txt").write_text("as it is!")
+    status, _, err = bezoar("doctor", tmp_path / "run")
+    assert status != 0
+    assert "explore/x.txt" in err
+    status, _, err = bezoar("doctor", tmp_path)
+    assert status != 0
+    assert "holds no run" in err

@@ -133,16 +133,8 @@ class Run:
         return f"Kept in {self.path}: {'; '.join(parts)}."
 
     def verify(self) -> list[str]:
-        """Compare every file of every finished stage with what it was; the stages' names.
-
-        Raises:
-            CorruptArtefact: naming the first file that is missing, truncated, altered or a link,
-                and the folder to remove so that its stage runs again.
-        """
-        for marker in (read_marker(path.parent) for path in sorted(self.path.glob(f"*/{MARKER}"))):
-            if marker is not None and marker.state == "done":
-                check_files(self.path, marker)
-        return self.finished()
+        """As `verify_run` of this folder."""
+        return verify_run(self.path)
 
     def folder(self, stage: str) -> Path:
         """The folder of a stage, finished or not."""
@@ -185,6 +177,25 @@ class Run:
                 hint=f"Run 'bezoar {before}' first. {did_you_mean(before, self.finished())}",
             )
         return marker.key
+
+
+def verify_run(path: Path) -> list[str]:
+    """Compare every file of every finished stage with what it was; the stages' names.
+
+    Raises:
+        RunError: if there is no run.
+        CorruptArtefact: naming the first file that is missing, truncated, altered or a link, and
+            the folder to remove so that its stage runs again.
+    """
+    if not (path / CONFIG).is_file():
+        raise RunError(
+            f"{path} holds no run: there is no {CONFIG} in it.", hint="Give the folder of --out."
+        )
+    markers = [read_marker(file.parent) for file in sorted(path.glob(f"*/{MARKER}"))]
+    done = [marker for marker in markers if marker is not None and marker.state == "done"]
+    for marker in done:
+        check_files(path, marker)
+    return [marker.stage for marker in done]
 
 
 def _refuse_foreign(path: Path) -> None:
