@@ -98,7 +98,7 @@ def forecast(
     rows = int(plan.tokens.sum()) if pooling == "none" else len(table)
     largest = int((plan.tokens if pooling == "none" else plan.sizes).max())
     rate = _measure(lm, table, wanted, pooling)
-    buffer = min(max(shard_rows(row_bytes), largest), rows) * row_bytes
+    buffers = min(2 * max(shard_rows(row_bytes), largest), rows) * row_bytes
     return Forecast(
         texts=len(table),
         tokens=len(table.ids),
@@ -106,7 +106,7 @@ def forecast(
         truncated=table.truncated,
         bytes=rows * row_bytes,
         useful_share=plan.useful_share,
-        peak_memory=_weights(lm) + buffer + int(padded.max()) * _bytes_a_token(lm),
+        peak_memory=_weights(lm) + buffers + int(padded.max()) * _bytes_a_token(lm),
         seconds=float(padded.sum()) / rate,
         tokens_per_second=rate,
         device=str(lm.device),

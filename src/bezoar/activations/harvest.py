@@ -168,7 +168,7 @@ def _to_disk(
             plan,
             sites,
             manifest.pooling,
-            writer.buffer.take,
+            writer.take,
             start=writer.next_batch,
             replanned=writer.replanned,
         )

@@ -1,9 +1,15 @@
-"""Fills shards and records them: first the file, then its line in the manifest."""
+"""Fills shards and records them: first the file, then its line in the manifest.
+
+A full shard is written and hashed beside the next batches, from a buffer of its own; its line
+follows when the next shard is full, or at the end.
+"""
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -23,10 +29,10 @@ from bezoar.activations.shards import map_shard
 from bezoar.errors import CorruptArtefact, ModelError, StoreError
 from bezoar.models import Site
 
-SHARD_BYTES = 2**29
-"""Rows of a shard, before it is written. Also what a batch of one-token texts may hold."""
+SHARD_BYTES = 2**28
+"""Rows of a shard, of which two are held. Also what a batch of one-token texts may hold."""
 SHARD_TOKENS = 2**16
-"""Padded tokens after which a shard is written anyway: what a ``kill -9`` can cost at most."""
+"""Padded tokens after which a shard is written anyway. A ``kill -9`` can cost two shards."""
 
 _LARGEST = {"float16": 65504.0, "bfloat16": 3.38e38, "float32": 3.4e38}
 
@@ -101,6 +107,14 @@ class Buffer:
         self.commit(rows, batches, tokens)
 
 
+class _Pending(NamedTuple):
+    """A shard on its way to disk: its number, what it holds, and the mark of its file to come."""
+
+    number: int
+    held: Buffer
+    mark: Future[FileMark]
+
+
 class Writer:
     """Writes a harvest into a folder, from where its manifest says it was left.
 
@@ -113,14 +127,23 @@ class Writer:
         self._manifest = manifest
         largest = int(plan.tokens.max() if manifest.pooling == "none" else plan.sizes.max())
         room = max(shard_rows(manifest.row_bytes), largest)
-        self.buffer = Buffer(manifest, min(room, manifest.rows))
+        self._capacity = min(room, manifest.rows)
+        self._thread = ThreadPoolExecutor(1, "shards")
+        self._pending: _Pending | None = None
+        self._spare: Buffer | None = None
+        self.buffer = Buffer(manifest, self._capacity)
         if manifest.partial is not None:
             self._restore(manifest.partial, plan)
             self._flush_if_full(plan)
 
     @property
     def next_batch(self) -> int:
-        return self._manifest.batches_done + self.buffer.batches
+        pending = 0 if self._pending is None else self._pending.held.batches
+        return self._manifest.batches_done + pending + self.buffer.batches
+
+    def take(self, site: Site, rows: Tensor) -> Tensor:
+        """Copy a batch's rows into the shard that is being filled, as `Buffer.take` does."""
+        return self.buffer.take(site, rows)
 
     def replanned(self, first: int, plan: BatchPlan) -> None:
         """Record that batches were halved, before any runs so."""
@@ -138,15 +161,42 @@ class Writer:
         more = 0 if last else self._rows(plan, following)
         full = buffer.rows + more > buffer.capacity or buffer.tokens >= SHARD_TOKENS
         if buffer.rows and (last or full):
-            path = self._out / shard_name(len(self._manifest.shards))
-            mark = write_shard(path, buffer.filled(), buffer.rows, buffer.batches)
-            # Cleared first: an interruption here must not save the same rows once more as partial.
-            buffer.clear()
-            self._record(shards=(*self._manifest.shards, mark), partial=None, complete=last)
-            (self._out / PARTIAL).unlink(missing_ok=True)
+            self._settle()
+            empty = self._spare or Buffer(self._manifest, 0 if last else self._capacity)
+            empty.clear()
+            number = len(self._manifest.shards)
+            path, held = self._out / shard_name(number), buffer
+            mark = self._thread.submit(write_shard, path, held.filled(), held.rows, held.batches)
+            # One statement: an interruption must not leave the same rows pending and in the buffer.
+            self._pending, self.buffer = _Pending(number, held, mark), empty
+            if last:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Wait for the shard on its way, and record it.
+
+        Raises:
+            OSError, SafetensorError: if it could not be written. Its rows are then in the buffer
+                again, in the place of those that came after.
+        """
+        if self._pending is None:
+            return
+        number, held, mark = self._pending
+        try:
+            written = mark.result()
+        except Exception:
+            self._pending, self.buffer = None, held
+            raise
+        if number == len(self._manifest.shards):  # not recorded by a call that was interrupted
+            shards = (*self._manifest.shards, written)
+            complete = sum(shard.rows for shard in shards) == self._manifest.rows
+            self._record(shards=shards, partial=None, complete=complete)
+        self._pending, self._spare = None, held
+        (self._out / PARTIAL).unlink(missing_ok=True)
 
     def save_partial(self) -> None:
         """Keep the rows of the unfinished shard."""
+        self._settle()
         buffer = self.buffer
         if buffer.rows:
             mark = write_shard(self._out / PARTIAL, buffer.filled(), buffer.rows, buffer.batches)
