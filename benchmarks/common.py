@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -84,7 +85,7 @@ def interleave(arms: Mapping[str, Callable[[], object]], repeats: int, *, warm: 
     names = list(arms)
     for turn in range(-warm, repeats):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            gc.collect()
+            before()
             cpu, wall = time.process_time(), time.perf_counter()
             arms[name]()
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -99,6 +100,14 @@ def peak_memory() -> int:
     """Bytes that this process, and nothing it shares, has held at most since it began."""
     peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
     return int(peak) * 1024
+
+
+def clear(folder: Path) -> None:
+    """Remove what an arm wrote before, so that the next does not pay for that, and wait for the
+    disk to be at rest."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.sync()
+    gc.collect()
 
 
 def arguments(description: str | None, *, data: bool = False) -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import arguments, interleave, report, start
+from benchmarks.common import arguments, clear, interleave, report, start
 from benchmarks.material import language_model, lengths, token_table
 
 
@@ -56,7 +56,7 @@ def main() -> None:
         "one layer": to_disk(middle, "none"),
     }
     try:
-        times = interleave(arms, args.repeats)
+        times = interleave(arms, args.repeats, before=lambda: clear(folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     note = f"{len(table)} texts of {len(table.ids):,} tokens ({origin}), {len(plan)} batches"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Figure, Timings, arguments, interleave, report, start
+from benchmarks.common import Figure, Timings, arguments, clear, interleave, report, start
 from benchmarks.material import language_model, lengths, token_table
 
 Arms = dict[str, Callable[[], object]]
@@ -51,9 +51,8 @@ def main() -> None:
         lm.tokenizer.save_pretrained(folder / "model")
         theirs = transformer_lens(lm, folder / "model", batches) | nnsight(lm, batches)
         with torch.inference_mode():
-            times = interleave(
-                {"bezoar": ours("none"), "pooled": ours("mean")} | theirs, args.repeats
-            )
+            arms = {"bezoar": ours("none"), "pooled": ours("mean")} | theirs
+            times = interleave(arms, args.repeats, before=lambda: clear(folder / "store"))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     note = f"{len(table)} texts of {len(table.ids):,} tokens ({origin}), {len(plan)} batches"
