@@ -43,8 +43,8 @@ def shard_rows(row_bytes: int) -> int:
 
 def _empty(rows: int, width: int, dtype: torch.dtype) -> Tensor:
     # numpy asks the system for huge pages, which take a third of the time to be filled first.
-    memory = np.empty(rows * width * dtype.itemsize, np.uint8)
-    return torch.from_numpy(memory).view(dtype).reshape(rows, width)
+    bits = np.int16 if dtype.itemsize == 2 else np.int32
+    return torch.from_numpy(np.empty((rows, width), bits)).view(dtype)
 
 
 class Buffer:
