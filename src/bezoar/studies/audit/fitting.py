@@ -73,7 +73,7 @@ class FittedMethod(Result):
         strength, cost: what was chosen, on the selection half.
         foldable, fold_reason: whether it becomes plain weights, and if not, why.
         logit_change: largest change of a next-token logit in the self-test.
-        select_toxicity: mean score by scorer A over the selection prompts.
+        select_toxicity: the protocol's statistic by scorer A, mean over the selection prompts.
         nulls: its null edits.
     """
 
@@ -185,7 +185,7 @@ class Fitting:
             foldable=proof.fold_reason == "",
             fold_reason=proof.fold_reason,
             logit_change=proof.logit_change,
-            select_toxicity=float(np.mean(measured.per_prompt["mean_score"])),
+            select_toxicity=float(np.mean(measured.per_prompt["toxicity"])),
             nulls=(),
         )
         return Attempt(fitted, found.trace, self.short_cost(found.edit))

@@ -85,7 +85,7 @@ def mitigate_stage(bench: Bench) -> None:
                 fitted.append(attempt.fitted)
         selector = fitting.selector
         base = selector.measure(NoOp(), parts=("toxicity",), keep_texts=False)
-        toxicity = float(np.mean(base.per_prompt["mean_score"]))
+        toxicity = float(np.mean(base.per_prompt["toxicity"]))
         save_result(stage.folder / "fitted.json", tuple(traces))
         save_result(
             stage.folder / "methods.json",
