@@ -78,9 +78,17 @@ class Timings:
         return Figure(claim, goal, ratios(self.wall), ratios(self.cpu), note=note)
 
 
-def interleave(arms: Mapping[str, Callable[[], object]], repeats: int, *, warm: int = 1) -> Timings:
-    """Run all arms in turns, ``repeats`` times after ``warm`` untimed ones; every round begins
-    with another arm."""
+def interleave(
+    arms: Mapping[str, Callable[[], object]],
+    repeats: int,
+    *,
+    warm: int = 1,
+    before: Callable[[], object] = gc.collect,
+) -> Timings:
+    """Run all arms in turns, ``repeats`` times after ``warm`` untimed ones.
+
+    Every round begins with another arm. ``before`` runs before each arm, and is not timed.
+    """
     timings = Timings()
     names = list(arms)
     for turn in range(-warm, repeats):
