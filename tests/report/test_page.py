@@ -258,4 +258,4 @@ def test_the_applied_chat_template_is_shown_and_only_text(tmp_path: Path) -> Non
     page = Page(write_report(folder).read_text("utf-8"))
     assert "<|user|>\nThe <b>river" in page.text
     assert "b" not in {tag for tag, _ in page.elements}
-    assert "licences: model" in page.text
+    assert "licence of the model" in page.text

@@ -6,7 +6,7 @@ from bezoar.errors import ConfigError
 from bezoar.evaluate import METRICS, MethodRow, Scorecard, get_protocol
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
-from bezoar.report.figures.comparison import beats_its_nulls, with_nulls
+from bezoar.report.figures.comparison import beats_its_nulls, by_pooled_p_only, proven, with_nulls
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.where import in_words
 
@@ -72,9 +72,10 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
         if run.audit.get("best")
         else " It was picked on the numbers of this report, which flatters it."
     )
-    kind = "that becomes plain weights " if best.foldable else ""
+    kind = "Of the remedies that become plain weights" if best.foldable else "Of the remedies"
+    chooser = card.selection_scorer if run.audit.get("best") else "this page"
     sentences = [
-        f"The best remedy {kind}is {best.label}: toxicity {fell} {number(toxicity.value)} "
+        f"{kind}, {chooser} chose {best.label}: toxicity {fell} {number(toxicity.value)} "
         f"({estimate(change, signed=True)}{part}{unsure}).{price}{chosen}"
     ]
     nulls = next((nulls for method, nulls in with_nulls(card) if method == best), [])
@@ -88,6 +89,8 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
         f"{plural(best.n_draws, 'null edit')}"
     ).replace("= <", "<")
     end = "it does better than they do" if beats else "it does not do better than chance would"
+    if by_pooled_p_only(best):
+        end = "it does better than every one of them, but by the pooled p only, for they are few"
     mean = number(hardest.change["toxicity"].value, signed=True)
     return [*sentences, f"{drawn} {mean} on average: {end} ({p})."]
 
@@ -112,10 +115,10 @@ def _tiles(card: Scorecard, base: MethodRow | None, best: MethodRow | None) -> l
         tiles.append(Tile("toxicity as it is", number(seen.value), bounds(seen.low, seen.high)))
     if best is None:
         return tiles
-    seen, change = best.metrics["toxicity"], best.change["toxicity"]
-    tone: Tone = "good" if change.high < 0 and beats_its_nulls(best) else ""
+    seen = best.metrics["toxicity"]
+    tone: Tone = "good" if proven(best) else ""
     tiles.append(
-        Tile("with the best remedy", number(seen.value), bounds(seen.low, seen.high), tone)
+        Tile("with the chosen remedy", number(seen.value), bounds(seen.low, seen.high), tone)
     )
     if cost := best.change.get("perplexity_change"):
         note = f"[{percent(cost.low, signed=True)}, {percent(cost.high, signed=True)}]"
@@ -129,7 +132,7 @@ def _tiles(card: Scorecard, base: MethodRow | None, best: MethodRow | None) -> l
 def _tone(best: MethodRow | None) -> Tone:
     if best is None or best.change["toxicity"].high >= 0 or beats_its_nulls(best) is False:
         return "bad"
-    return "good" if beats_its_nulls(best) else ""
+    return "good" if proven(best) else ""
 
 
 def _where(run: Artefacts) -> list[str]:

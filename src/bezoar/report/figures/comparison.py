@@ -67,6 +67,17 @@ def beats_its_nulls(row: MethodRow) -> bool | None:
     return best_of_all and row.holm_p < 0.05
 
 
+def by_pooled_p_only(row: MethodRow) -> bool:
+    """Whether it beats its nulls, but so few that the first of all ranks is no p of 0.05."""
+    return bool(beats_its_nulls(row)) and (row.rank_p or 0.0) > 0.05 + 1e-9
+
+
+def proven(row: MethodRow) -> bool:
+    """Whether toxicity fell beyond its interval, and both tests against the nulls say so."""
+    fell = row.change["toxicity"].high < 0
+    return fell and bool(beats_its_nulls(row)) and not by_pooled_p_only(row)
+
+
 def _kind(row: MethodRow) -> str:
     if row.kind == "null":
         return "null edits"

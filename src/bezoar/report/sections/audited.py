@@ -17,7 +17,6 @@ _ELSEWHERE = (
     "best",
     "environment",
     "texts",
-    "created",
     "chat example",
     "methods that missed the budget",
 )
@@ -29,32 +28,54 @@ _PARTS = {
     "neutral-select": "neutral, to choose by",
     "neutral-report": "neutral, to report on",
 }
+_HELD_OUT = "only texts held out from the demo assets"
+# What the facts are called, in the order in which a reader asks for them.
 _NAMES = {
     "model": "model",
-    "fingerprint": "hash of weights and tokenizer",
-    "parameters": "parameters",
+    "created": "begun (UTC)",
+    "labelled texts": "labelled texts",
+    "prompts": "prompts",
+    "neutral text": "neutral text",
+    _HELD_OUT: _HELD_OUT,
+    "held out means": "held out means",
+    "budget": "budget of every method",
+    "protocol": "protocol",
+    "scorer a": "scorer A, which labels and selects",
+    "scorer b": "scorer B, which reports",
     "seed": "seed",
-    "seeds": "seeds",
+    "chat template": "prompts in the model's chat template",
+    "base's prompts": "prompts of the base",
+    "parameters": "parameters",
+    "layers": "layers",
+    "d_model": "width of the residual stream",
+    "d_mlp": "MLP neurons in a layer",
+    "vocabulary": "tokens in the vocabulary",
+    "fingerprint": "hash of weights and tokenizer",
+    "licences.model": "licence of the model",
+    "licences.base": "licence of the base",
+    "licences.labelled texts": "licence of the labelled texts",
+    "licences.prompts": "licence of the prompts",
+    "licences.neutral text": "licence of the neutral text",
 }
 
 
 def audited(run: Artefacts) -> Section:
     """The facts that identify the run, and the texts it set aside."""
     facts = flatten({k: v for k, v in run.audit.items() if k not in _ELSEWHERE})
+    if run.scorecard is not None:
+        facts |= {
+            "protocol": run.scorecard.protocol,
+            "scorer a": run.scorecard.selection_scorer,
+            "scorer b": run.scorecard.report_scorer,
+        }
+    if not facts.get(_HELD_OUT):
+        facts.pop("held out means", None)  # it explains a yes
     order = [*(key for key in _NAMES if key in facts), *(key for key in facts if key not in _NAMES)]
     items = [
         (_NAMES.get(key, key.replace("_", " ").replace(".", ": ")), _shown(facts[key]))
         for key in order
         if facts[key] not in (None, "")
     ]
-    if run.scorecard is not None:
-        items += [
-            ("protocol", run.scorecard.protocol),
-            ("scorer that labels and selects", run.scorecard.selection_scorer),
-            ("scorer that reports", run.scorecard.report_scorer),
-        ]
-    if run.audit.get("created"):
-        items.insert(0, ("begun (UTC)", str(run.audit["created"])))
     blocks: list[Block] = [Facts(tuple(items))] if items else []
     blocks += _chat(run.audit.get("chat example"))
     texts = run.audit.get("texts")

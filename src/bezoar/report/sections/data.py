@@ -28,10 +28,9 @@ def data(run: Artefacts) -> Section:
 
 
 def _blocks(seen: Exploration) -> list[Block]:
-    dropped = sum(len(rows) for rows in seen.cleaning.dropped.values())
     summary = (
-        f"{seen.name}: {plural(seen.n, 'text')} after cleaning, {percent(seen.positive_share)} "
-        f"of them with label 1; {count(dropped)} were left out. "
+        f"{seen.name}: {plural(seen.n, 'text')} kept, {percent(seen.positive_share)} of them with "
+        f"label 1; {_left_out(seen)}. "
         f"{count(seen.near_repeats.across_labels)} nearly repeat a text of the other label."
     )
     warnings = [Text(f"Mind: {warning}", "bad") for warning in seen.warnings]
@@ -55,6 +54,17 @@ def _blocks(seen: Exploration) -> list[Block]:
         _words(seen),
         _examples(seen),
     ]
+
+
+def _left_out(seen: Exploration) -> str:
+    """How many texts were left out on the way, by reading, limits and cleaning, and why."""
+    cleaned = {reason: len(rows) for reason, rows in seen.cleaning.dropped.items()}
+    reasons = {reason: n for reason, n in (seen.left_out or cleaned).items() if n}
+    if not reasons:
+        return "none was left out"
+    why = [f"{count(n)} {reason}" for reason, n in reasons.items()]
+    told = ", ".join(why if len(why) > 1 else reasons)
+    return f"{count(sum(reasons.values()))} left out ({told})"
 
 
 def _shortcuts(seen: Exploration) -> Table:

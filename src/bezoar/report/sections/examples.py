@@ -14,7 +14,7 @@ VARIANTS = 4
 
 
 def examples(run: Artefacts) -> Section:
-    """Continuations of the base, the best remedy and the next ones."""
+    """Continuations of the base, the chosen remedy and the next ones."""
     card = run.scorecard
     shown = card.continuations if card is not None else ()
     blocks: list[Block] = [Text("This run kept no continuations.", "muted")]

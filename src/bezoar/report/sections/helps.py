@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Tone
-from bezoar.report.figures.comparison import beats_its_nulls, comparison, with_nulls
+from bezoar.report.figures.comparison import comparison, proven, with_nulls
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.strengths import strengths
@@ -122,7 +122,9 @@ def _caption(card: Scorecard) -> str:
         f"{card.protocol}, {plural(card.prompts_n, 'prompt')}; toxicity by {card.report_scorer}, "
         f"strengths chosen with {card.selection_scorer}; {quality}. Brackets: 95 % intervals. "
         "p: against the nulls that are hardest to beat (the grey rows), Holm-corrected for the "
-        "number of methods; small print: uncorrected, and for nulls by rank among the draws."
+        "number of methods; small print: uncorrected, and for nulls by rank among the draws. "
+        "Green: toxicity fell beyond its interval, and both p and the rank among all draws are "
+        "0.05 at most."
     )
 
 
@@ -157,8 +159,7 @@ def _change(row: MethodRow) -> Cell:
     metric = row.change.get("toxicity")
     if metric is None or row.kind in ("base", "no-op"):
         return Cell("–", "", "muted")
-    proven = metric.high < 0 and beats_its_nulls(row) is not False
-    tone: Tone = "good" if proven else "bad" if metric.low > 0 else ""
+    tone: Tone = "good" if proven(row) else "bad" if metric.low > 0 else ""
     return _estimate(metric, row, signed=True, tone=tone)
 
 
@@ -167,7 +168,7 @@ def _p(row: MethodRow) -> Cell:
         return Cell(p_value(row.null_p), f"{p_value(row.rank_p)} by rank", "muted")
     if row.holm_p is None:
         return Cell("–", "", "muted")
-    return Cell(p_value(row.holm_p), p_value(row.null_p), "good" if beats_its_nulls(row) else "")
+    return Cell(p_value(row.holm_p), p_value(row.null_p), "good" if proven(row) else "")
 
 
 def _perplexity(row: MethodRow) -> Cell:

@@ -196,10 +196,10 @@ def _lines(
     tried = [row for row in card.rows if row.kind == "method"]
     yield f"methods     {len(tried)} compared, budget {bench.config.mitigate.budget}"
     if best is None:
-        yield "best        no method that folds lowers toxicity on the selection prompts"
+        yield "chosen      no method that folds lowers toxicity on the selection prompts"
     else:
         row = card.row(best.spec)
-        yield f"best        {row.label}, strength {best.strength:.3g}"
+        yield f"chosen      {row.label}, strength {best.strength:.3g}"
         reduction, cost = (row.change.get(n) for n in ("toxicity_reduction", "perplexity_change"))
         now = f"{row.metrics['toxicity'].value:.3f}"
         if reduction is not None and cost is not None:

@@ -1,0 +1,83 @@
+"""The words of the page: they claim what the evidence carries, and the sections agree."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bezoar.report import write_report
+from bezoar.report.figures.comparison import proven
+from bezoar.runs.results import save_json, save_result
+from tests.report import specimens
+from tests.report.specimens import write_run
+from tests.report.test_page import Page
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return _page(write_run(tmp_path_factory.mktemp("run")))
+
+
+def _page(folder: Path) -> str:
+    return Page(write_report(folder).read_text("utf-8")).text
+
+
+def _altered(folder: Path, label: str, **fields: object) -> Path:
+    """A run folder whose row ``label`` is another."""
+    card = specimens.scorecard()
+    rows = tuple(replace(row, **fields) if row.label == label else row for row in card.rows)
+    save_result(write_run(folder) / "evaluate" / "scorecard.json", replace(card, rows=rows))
+    return folder
+
+
+def test_the_chosen_remedy_is_named_by_who_chose_it(page: str) -> None:
+    chosen = "Of the remedies that become plain weights, demo-a#17be04aa chose subtract probe"
+    assert chosen in page
+    assert "best remedy" not in page.lower()
+
+
+def test_few_nulls_leave_the_pooled_p_alone(tmp_path: Path, page: str) -> None:
+    assert "by the pooled p only" in page  # ten nulls: no rank p below 1/11
+    few = write_report(write_run(tmp_path / "a")).read_text("utf-8")
+    assert 'class="verdict good"' not in few
+    many = _altered(tmp_path / "b", "subtract probe", n_draws=39, rank_p=1 / 40)
+    html = write_report(many).read_text("utf-8")
+    assert "by the pooled p only" not in html
+    assert 'class="verdict good"' in html
+
+
+def test_a_remedy_no_better_than_chance_says_so(tmp_path: Path) -> None:
+    folder = _altered(tmp_path, "subtract probe", n_draws=39, rank_p=0.5, holm_p=0.6)
+    assert "it does not do better than chance would (p = 0.6" in _page(folder)
+
+
+def test_a_method_without_nulls_is_not_shown_as_proven() -> None:
+    row = next(row for row in specimens.scorecard().rows if row.label == "subtract probe")
+    assert not proven(replace(row, holm_p=None, rank_p=None, n_draws=0))
+    assert not proven(row)
+    assert proven(replace(row, n_draws=19, rank_p=0.05))
+
+
+def test_texts_left_out_are_counted_once(page: str, tmp_path: Path) -> None:
+    seen = specimens.exploration()
+    limited = replace(seen, left_out={"beyond the limit": 3258}, rows=3558)
+    save_result(write_run(tmp_path) / "explore" / "exploration.json", limited)
+    assert "3,258 left out (beyond the limit)" in _page(tmp_path)
+    assert "60 left out (2 empty, 58 repeated)" in page  # of a run that kept no counts
+
+
+def test_the_facts_have_names_and_an_order(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    about = json.loads((folder / "audit.json").read_text())
+    held = {"only texts held out from the demo assets": False, "held out means": "labelled texts"}
+    save_json(folder / "audit.json", about | held | {"d_mlp": 1024})
+    text = _page(folder)
+    assert "held out means" not in text
+    order = ("labelled texts", "budget of every method", "scorer B", "MLP neurons in a layer")
+    places = [text.index(name, text.index("What was audited")) for name in order]
+    assert places == sorted(places)
+    save_json(folder / "audit.json", about | held | {next(iter(held)): True})
+    assert "held out means" in _page(folder)
