@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from bezoar.mitigate import FitInputs
 from tests.docs import configuration
 from tests.docs.pages import ROOT, blocks
+from tests.mitigate.kit import inputs
 
 DOCS = ROOT / "docs"
 
@@ -41,11 +41,11 @@ def test_the_method_of_the_how_to_is_a_method(run, gpt2, monkeypatch):
 
     monkeypatch.setattr(method, "_METHODS", dict(method._METHODS))
     names = run(DOCS / "how-to" / "add-a-method.md")
-    assert method.get_method("shrink") is names["Shrink"]
+    assert method.get_method("quieten") is names["Quieten"]
     batch = gpt2.batch(gpt2.encode(["the fool is lovely"]))
     plain = gpt2.logits(batch)
     for share, same in ((0.0, True), (0.5, False)):
-        edit = method.parse_method(f"shrink:share={share}").fit(gpt2, FitInputs())
+        edit = method.parse_method(f"quieten:share={share}").fit(gpt2, inputs(gpt2))
         with edit.applied_to(gpt2):
             assert gpt2.logits(batch).allclose(plain, atol=1e-5) == same
 

@@ -36,6 +36,18 @@ def test_a_documented_command_parses(line):
         configure({}, assignments=list(values["assign"]))
 
 
+def test_every_option_that_a_page_names_is_there():
+    options = {
+        name
+        for command in COMMANDS
+        for parameter in load_command(command).params
+        for name in parameter.opts
+    }
+    for page in PAGES:
+        named = set(re.findall(r"`(--[a-z][a-z-]*)", page.read_text(encoding="utf-8")))
+        assert named <= options | {"--help", "--version"}, page.name
+
+
 def test_the_page_lists_every_command_and_every_exit_status():
     page = (ROOT / "docs" / "command-line.md").read_text()
     for name in COMMANDS:

@@ -11,6 +11,12 @@ import pytest
 from tests.docs.pages import ROOT
 
 
+def test_every_room_has_a_page_of_its_api():
+    rooms = {path.parent.name for path in (ROOT / "src" / "bezoar").glob("*/__init__.py")}
+    pages = {path.stem for path in (ROOT / "docs" / "api").glob("*.md")}
+    assert rooms - {"cli", "studies"} <= pages
+
+
 @pytest.mark.slow
 def test_the_site_builds_strictly_and_calls_nobody(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import ClassVar
 
 import pytest
 
+from bezoar import mitigate
 from bezoar.errors import ConfigError
 from bezoar.mitigate import (
     DEFAULT_METHODS,
@@ -112,3 +114,24 @@ def test_the_default_methods_all_fit_and_act():
         result = self_test(parse_method(spec).fit(lm, inputs(lm)), lm, ["you are a", "the"])
         assert result.logit_change > 0
         assert (result.folded_max_difference is None) == (spec == "word-ban")
+
+
+_FILE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from bezoar.mitigate.method import register
+from tests.mitigate.test_registry import Mine
+
+@register
+@dataclass(frozen=True, slots=True)
+class Dropped(Mine):
+    name: ClassVar[str] = "dropped-in"
+"""
+
+
+def test_a_file_in_the_room_is_found_by_being_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(method, "_METHODS", dict(method._METHODS))
+    (tmp_path / "dropped_in.py").write_text(_FILE)
+    monkeypatch.setattr(mitigate, "__path__", [*mitigate.__path__, str(tmp_path)])
+    assert method.get_method("dropped-in").__name__ == "Dropped"
+    monkeypatch.delitem(sys.modules, "bezoar.mitigate.dropped_in")

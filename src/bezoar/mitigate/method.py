@@ -21,7 +21,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -97,7 +99,10 @@ class Method(ABC):
     @property
     @abstractmethod
     def null_kinds(self) -> tuple[str, ...]:
-        """Kinds of null (`bezoar.mitigate.nulls`) that this method could lose to; first = main."""
+        """Kinds of null (`bezoar.mitigate.nulls`) that this method could lose to; first = main.
+
+        Empty if there is none: the method is then measured, and no p-value is claimed for it.
+        """
 
     @property
     @abstractmethod
@@ -130,11 +135,28 @@ class Method(ABC):
     def nulls(
         self, lm: LanguageModel, inputs: FitInputs, n: int, seed: int, kind: str | None = None
     ) -> Iterator[Edit]:
-        """``n`` edits of the same kind and strength made from what carries no signal."""
+        """``n`` edits of the same kind and strength made from what carries no signal.
+
+        Raises:
+            ConfigError: if no kind is given and the method has none.
+        """
         from bezoar.mitigate.nulls import null_inputs
 
-        for drawn in null_inputs(kind or self.null_kinds[0], lm, inputs, n, seed):
+        for drawn in null_inputs(kind or self.main_null(), lm, inputs, n, seed):
             yield self.fit(lm, drawn)
+
+    def main_null(self) -> str:
+        """The first of ``null_kinds``.
+
+        Raises:
+            ConfigError: if the method has none.
+        """
+        if not self.null_kinds:
+            raise ConfigError(
+                f"The method {self.name!r} has no kind of null.",
+                hint="Name one in its null_kinds: the same kind of edit, made from no signal.",
+            )
+        return self.null_kinds[0]
 
     @property
     def spec(self) -> str:
@@ -174,7 +196,10 @@ def register(cls: M) -> M:
 
 
 def methods() -> dict[str, type[Method]]:
-    """All methods by name: those of bezoar and those of installed packages."""
+    """All methods by name: those of the modules beside this one and of installed packages."""
+    room = import_module("bezoar.mitigate")
+    for module in iter_modules(room.__path__):
+        import_module(f"{room.__name__}.{module.name}")
     for entry in entry_points(group=GROUP):
         register(entry.load())
     return dict(sorted(_METHODS.items()))
