@@ -73,8 +73,11 @@ def nulls_at_cost(
             alone may cost: a null may then spend more than the method, and never less.
         n, seed, kind: as in `null_inputs`; the method's main kind if None.
         max_evaluations: of the cost, for each null.
+
+    Raises:
+        ConfigError: if no kind is given and the method has none.
     """
-    for drawn in null_inputs(kind or method.null_kinds[0], lm, inputs, n, seed):
+    for drawn in null_inputs(kind or method.main_null(), lm, inputs, n, seed):
         yield fit_to_budget(
             lm,
             method,

@@ -193,8 +193,10 @@ class Fitting:
     def _with_nulls(self, attempt: Attempt, fitted: FittedMethod) -> Attempt:
         """Every kind of null at the method's cost, and the main kind at its very strength."""
         method = parse_method(fitted.spec).with_strength(fitted.strength)
+        if not method.null_kinds:
+            return attempt
         n = self.bench.config.mitigate.null_draws
-        nulls = [NullFit(method.null_kinds[0], "strength", (method.strength,) * n)]
+        nulls = [NullFit(method.main_null(), "strength", (method.strength,) * n)]
         target = max(attempt.short_cost, 1e-3)
         for kind in method.null_kinds:
             file = self.folder / "attempts" / f"{fitted.name}.{kind}.json"

@@ -63,7 +63,7 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         for spec in (DEFAULT_METHODS if name == "default" else (name,))
     ]
     draws = config.mitigate.null_draws
-    nulls = sum((1 + len(method.null_kinds)) * draws for method in methods)
+    nulls = draws * sum(len(m.null_kinds) + bool(m.null_kinds) for m in methods)
     variants = 2 + len(methods) + nulls
     decoding = bench.protocol.decoding
     prompt = (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
