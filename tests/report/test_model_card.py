@@ -36,11 +36,20 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
 def test_a_known_licence_and_base_are_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", model="openai/gpt2")
     audit = json.loads((run / "audit.json").read_text())
-    save_json(run / "audit.json", audit | {"license": "mit"})
+    save_json(run / "audit.json", audit | {"licences": {"model": "mit"}})
     front, body = parts(write_model_card(run, tmp_path / "out", label="subtract svd"))
     assert front["license"] == "mit"
     assert front["base_model"] == "openai/gpt2"
     assert "subtract svd" in body
+
+
+def test_terms_of_somebodys_own_are_a_name_and_no_id(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    audit = json.loads((run / "audit.json").read_text())
+    save_json(run / "audit.json", audit | {"licences": {"model": "Own Terms"}})
+    front, body = parts(write_model_card(run, tmp_path / "out"))
+    assert (front["license"], front["license_name"]) == ("other", "Own Terms")
+    assert "licence is Own Terms" in body
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

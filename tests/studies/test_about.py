@@ -9,11 +9,12 @@ import pytest
 
 from bezoar.errors import ModelError
 from bezoar.models import LanguageModel
-from bezoar.report import write_report
+from bezoar.report import write_model_card, write_report
 from bezoar.runs import AuditConfig, load_result, parse_config
 from bezoar.studies.audit import run_audit
 from bezoar.studies.audit.about import licence_beside, licence_of
 from tests.families import tiny_model
+from tests.report.test_model_card import parts
 from tests.studies.test_audit import SMALL
 
 TEMPLATE = (
@@ -101,6 +102,16 @@ def test_the_day_and_the_licence_are_told_where_known(
     page = (chatted / "report.html").read_text("utf-8")
     assert about["created"] in page
     assert "<dd>mit</dd>" in page
+
+
+def test_the_card_of_a_checkpoint_keeps_the_licence_of_the_model(
+    chatted: Path, tmp_path: Path
+) -> None:
+    """From the model's own card through the audit to the card of what is exported."""
+    front, body = parts(write_model_card(chatted, tmp_path, label="word ban"))
+    assert front["license"] == "mit"
+    assert "license_name" not in front
+    assert "The base model's licence is mit" in body
 
 
 @pytest.mark.parametrize(

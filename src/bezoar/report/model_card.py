@@ -22,6 +22,7 @@ from bezoar.runs.results import atomic_write
 
 CARD = "README.md"
 _ORDER = {name: place for place, name in enumerate(METRICS)}
+_LICENCE_ID = re.compile(r"[a-z0-9.\-]+")  # as on the hub; terms of somebody's own are a name
 _HUB_ID = re.compile(r"[\w.\-]+/[\w.\-]+")
 
 
@@ -51,6 +52,7 @@ def model_card(run: Artefacts, *, label: str | None = None) -> str:
     """
     row = _row(run, label)
     assert run.scorecard is not None
+    licence = _licence(run)
     before = next((r for r in run.scorecard.rows if r.kind == "no-op"), None)
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(template_file),
@@ -67,12 +69,20 @@ def model_card(run: Artefacts, *, label: str | None = None) -> str:
         row=row,
         card=run.scorecard,
         hub_id=run.model if _HUB_ID.fullmatch(run.model) else None,
-        licence=run.audit.get("license"),
+        licence=licence,
+        licence_id=licence if licence and _LICENCE_ID.fullmatch(licence) else None,
         statistic=statistic(run.scorecard),
         lines=_lines(row, before),
         nulls=_nulls(row),
         command=str(run.audit.get("command") or "bezoar audit --config config.yaml --out RUN"),
     )
+
+
+def _licence(run: Artefacts) -> str | None:
+    """Of the audited model, as its own card told it."""
+    told = run.audit.get("licences")
+    found = told.get("model") if isinstance(told, dict) else None
+    return str(found) if found else None
 
 
 def _row(run: Artefacts, label: str | None) -> MethodRow:

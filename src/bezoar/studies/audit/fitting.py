@@ -43,6 +43,10 @@ from bezoar.studies.audit.locate import store, telling_tokens
 BANNED_WORDS = 60
 _NULL_EVALUATIONS = 4  # begun at the method's strength, and cost is nearly its square
 _NULL_TOKENS = 4_000
+_NO_VALUES = (
+    "Not tried: it acts along the value vectors of MLP neurons, and in a mixture of experts these "
+    "are not one set."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,8 @@ class Fitting:
             return Attempt(failed=str(error))
 
     def _fit(self, method: Method, name: str) -> Attempt:
+        if any(getattr(self.inputs, what) is None for what in method.requires & {"values", "svd"}):
+            return Attempt(failed=_NO_VALUES)
         lm, asked = self.bench.lm, self.bench.config.mitigate
         found = fit_to_budget(
             lm, method, self.inputs, self.cost, self.budget.limit, asked.max_evaluations
