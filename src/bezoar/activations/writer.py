@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -41,12 +40,6 @@ def shard_rows(row_bytes: int) -> int:
     return max(1, SHARD_BYTES // row_bytes)
 
 
-def _empty(rows: int, width: int, dtype: torch.dtype) -> Tensor:
-    # numpy asks the system for huge pages, which take a third of the time to be filled first.
-    bits = np.int16 if dtype.itemsize == 2 else np.int32
-    return torch.from_numpy(np.empty((rows, width), bits)).view(dtype)
-
-
 class Buffer:
     """Rows that are being collected, one tensor a site.
 
@@ -60,7 +53,7 @@ class Buffer:
         self.capacity = capacity
         self._dtype = manifest.dtype
         self._columns = {
-            site: _empty(capacity, width, getattr(torch, manifest.dtype))
+            site: torch.empty(capacity, width, dtype=getattr(torch, manifest.dtype))
             for site, width in zip(manifest.sites, manifest.widths, strict=True)
         }
 
