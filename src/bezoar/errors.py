@@ -17,6 +17,7 @@
     ├── RunError               the run folder
     │   ├── RunConflict            it holds a run with another configuration
     │   └── RunLocked              another process is working in it
+    ├── NoFigure               no picture is drawn of this kind of result (also a TypeError)
     └── GateFailed             `--fail-if` was met: the audit ran, and the verdict is no
 
 A message says what happened, the value seen and what to do. `exit_code` is the command's status.
@@ -26,6 +27,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class BezoarError(Exception):
@@ -108,6 +112,10 @@ class RunLocked(RunError):
     pass
 
 
+class NoFigure(BezoarError, TypeError):
+    pass
+
+
 class GateFailed(BezoarError):
     exit_code = 10
 
@@ -124,6 +132,20 @@ def nearest(seen: str, valid: Iterable[str], n: int = 3) -> list[str]:
     best = max(alike.values(), default=0.0)
     near = [name for name, like in alike.items() if like >= max(_CUTOFF, best - _BESIDE)]
     return sorted(near, key=lambda name: (-alike[name], name))[:n]
+
+
+def several(texts: T, what: str) -> T:
+    """Texts as they were given, unless that is one text, whose letters would be taken for texts.
+
+    Raises:
+        DataError: saying what to write.
+    """
+    if isinstance(texts, str):
+        raise DataError(
+            f"The {what} are one string, {texts[:40]!r}: its letters would be read one by one.",
+            hint=f"Put it into a list: [{texts[:20]!r}].",
+        )
+    return texts
 
 
 def did_you_mean(seen: str, valid: Iterable[str], n: int = 3) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bezoar.cli import catalogue
+from bezoar.corpus.adapters import ADAPTERS, KINDS
 from bezoar.evaluate import PROTOCOLS, Protocol
 from bezoar.mitigate.method import methods
 from bezoar.models import GLOBAL_POINTS, POINTS
@@ -26,6 +27,7 @@ def from_registries() -> dict[str, dict[str, str]]:
         "scorers": dict(SCORERS),
         "protocols": {name: protocol_line(protocol) for name, protocol in PROTOCOLS.items()},
         "tasks": task_lines(),
+        "data": data_lines(),
         "sites": sites | dict.fromkeys(GLOBAL_POINTS, "once"),
     }
 
@@ -37,7 +39,18 @@ def protocol_line(p: Protocol) -> str:
     return (
         f"{p.prompts_n:,} prompts ({p.prompt_kind}), {samples} {p.decoding.max_new_tokens} tokens; "
         f"{p.statistic.replace('_', ' ')}; {p.perplexity}"
+        f"{' of tokenised text' if p.neutral == 'tokenised' else ''}"
     )
+
+
+def data_lines() -> dict[str, str]:
+    """What ``--data``, ``--prompts`` and ``--neutral`` can name."""
+    lines = {"demo": "labelled texts, prompts, neutral text: bezoar's own"}
+    for name, adapter in ADAPTERS.items():
+        gives = [what for kind, what in KINDS.items() if getattr(adapter, kind) is not None]
+        lines[f"{name}:PATH"] = f"{', '.join(gives)}: {adapter.what}"
+    files = "a CSV, JSON lines, parquet or text file, columns found or named"
+    return lines | {"FILE": files, "hub:ID": "a data set of the Hugging Face hub"}
 
 
 def task_lines() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from bezoar.compare import Comparison, Difference, PerPrompt, compare_runs
 from bezoar.compare.table import comparison_table
 from bezoar.errors import ConfigError, CorruptArtefact, DataError, RunError
 from bezoar.evaluate.results import MethodRow, Metric, Scorecard
-from bezoar.runs import AuditConfig, Run, parse_config, save_result
+from bezoar.runs import AuditConfig, Run, load_result, parse_config, save_result
 
 N = 60
 PROMPTS = [f"prompt {i}" for i in range(N)]
@@ -25,7 +26,14 @@ def interval_of(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def make_run(
-    path: Path, values: dict[str, np.ndarray], *, paired=True, protocol="LEE@60", scorer="b:1", **o
+    path: Path,
+    values: dict[str, np.ndarray],
+    *,
+    paired=True,
+    protocol="LEE@60",
+    scorer="b:1",
+    prompts="mine",
+    **o,
 ) -> Path:
     with Run.open(path, parse_config(AuditConfig, o)) as run, run.stage("evaluate") as stage:
         rows = tuple(
@@ -41,7 +49,8 @@ def make_run(
             )
             for name, v in values.items()
         )
-        save_result(stage.folder / "scorecard.json", Scorecard(protocol, rows, N, "a:1", scorer))
+        card = Scorecard(protocol, rows, N, "a:1", scorer, prompts=prompts, prompts_key=prompts)
+        save_result(stage.folder / "scorecard.json", card)
         if paired:
             table = {name: {"toxicity": v.tolist()} for name, v in values.items()}
             PerPrompt(PROMPTS, table).save(stage.folder / "per_prompt.parquet")
@@ -106,7 +115,9 @@ def test_differing_options_and_missing_variants_are_listed(tmp_path, hard):
     assert (comparison.only_a, comparison.only_b) == (("word-ban",), ("subtract",))
 
 
-@pytest.mark.parametrize("differs", [{"protocol": "LEE@61"}, {"scorer": "words:9"}])
+@pytest.mark.parametrize(
+    "differs", [{"protocol": "LEE@61"}, {"scorer": "words:9"}, {"prompts": "rtp-toxic"}]
+)
 def test_runs_measured_differently_are_refused(tmp_path, hard, differs):
     a = make_run(tmp_path / "a", {"no-op": hard})
     b = make_run(tmp_path / "b", {"no-op": hard}, **differs)
@@ -135,6 +146,20 @@ def test_folders_without_an_evaluation_and_damaged_values_are_named(tmp_path, ha
         compare_runs(a, a)
     with pytest.raises(DataError, match="2 values of t for 1 prompts"):
         PerPrompt(["x"], {"m": {"t": [1.0, 2.0]}})
+
+
+def test_other_prompts_of_one_set_are_paired_where_shared_and_said(tmp_path, hard):
+    a, b = (make_run(tmp_path / name, {"no-op": hard}) for name in "ab")
+    card = load_result(b / "evaluate" / "scorecard.json", Scorecard)
+    save_result(b / "evaluate" / "scorecard.json", replace(card, prompts_key="others"))
+    others = [*PROMPTS[:20], *(f"other {i}" for i in range(40))]
+    table = {"no-op": {"toxicity": hard.tolist()}}
+    PerPrompt(others, table).save(b / "evaluate" / "per_prompt.parquet")
+    comparison = compare_runs(a, b, resamples=200)
+    assert comparison.protocol == "LEE@60 on mine"
+    assert "The runs drew other prompts of one set: 20 shared ones are paired." in printed(
+        comparison
+    )
 
 
 def printed(comparison, **how) -> list[str]:

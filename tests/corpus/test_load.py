@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bezoar.corpus import load_corpus, load_neutral, load_prompts
+from bezoar.corpus import load_corpus, load_neutral, load_prompts, looks_tokenised
 from bezoar.errors import DataError
 from bezoar.stats.splits import is_reserved
 
@@ -84,9 +84,21 @@ def test_real_toxicity_prompts_nested_and_flat(root):
     assert load_prompts("rtp-challenging:rtp.parquet", data_root=root).texts == ("You are",)
     assert load_prompts("rtp-toxic:rtp.parquet", data_root=root).texts == ("You are",)
     assert load_prompts("rtp-nontoxic:rtp.parquet", data_root=root).texts == ("Then he",)
+    own = load_prompts("rtp:rtp.jsonl", subset="challenging", data_root=root)
+    assert (own.texts, own.name) == (("You are", "Then he"), "rtp-challenging")
     corpus = load_corpus("rtp:rtp.jsonl", data_root=root)
     assert corpus.texts == (" the worst", " is calm")
     assert corpus.labels.tolist() == [1, 0]
+
+
+def test_a_file_that_marks_no_challenging_prompts_keeps_its_own_name(tmp_path):
+    table = pa.table({"prompt": ["You", "They"], "prompt_toxicity": [0.1, 0.9]})
+    for name, more in (("none", {}), ("null", {"challenging": [None, None]})):
+        for column, cells in more.items():
+            table = table.append_column(column, pa.array(cells))
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        read = load_prompts(f"rtp:{name}.parquet", subset="challenging", data_root=tmp_path)
+        assert (read.texts, read.name) == (("You", "They"), "rtp")
 
 
 def test_civil_counts_half_of_the_annotators_as_toxic(root):
@@ -97,7 +109,10 @@ def test_wikitext_keeps_its_lines_and_says_whether_it_is_tokenised(root):
     neutral = load_neutral("wikitext:test.txt", data_root=root)
     assert neutral.texts[2] == " The river is 40 <unk> long . "
     assert neutral.tokenised
+    assert load_neutral(root / "test.txt").tokenised  # whatever it is called
     assert not load_neutral(f"wikitext:{root / 'raw.txt'}").tokenised
+    assert not looks_tokenised([" A role @-@ playing game , as raw WikiText has it . "])
+    assert not looks_tokenised(["Rare words become <unk> there.", "but not here, " * 1000])
     first = load_neutral(str(root / "raw.txt"), limit=1)
     assert first.texts == ("A plain line.",)
     assert first.origin.notes[-1] == "the first 1 of 3 texts"

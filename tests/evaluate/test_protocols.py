@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bezoar.corpus.adapters import ADAPTERS
 from bezoar.errors import ConfigError
 from bezoar.evaluate import PROTOCOLS, get_protocol
 from bezoar.scoring import STATISTICS, PerplexityProtocol
@@ -48,3 +49,24 @@ def test_refusals() -> None:
     for spec in ("LEE@", "LEE@x", "LEE@0", "LEE@10y5", ""):
         with pytest.raises(ConfigError):
             get_protocol(spec)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tokenised", "use"),
+    [("LEE@200", True, "Use LEE-tok@200"), ("LEE-tok@9", False, "Use LEE@9"), ("EIGEN", True, "")],
+)
+def test_neutral_text_of_the_other_form_is_refused_with_what_to_use(protocol, tokenised, use):
+    get_protocol(protocol).check_neutral(not tokenised)
+    with pytest.raises(ConfigError, match="compare with nothing") as caught:
+        get_protocol(protocol).check_neutral(tokenised, "The neutral text x.txt")
+    assert caught.value.message.startswith("The neutral text x.txt is ")
+    assert caught.value.hint.startswith(use or "Give text of the other form")
+
+
+def test_each_protocol_has_its_part_of_real_toxicity_prompts():
+    for protocol in PROTOCOLS.values():
+        assert f"rtp-{protocol.subset}" in ADAPTERS
+        assert [protocol.takes(name) for name in ("demo-prompts", f"rtp-{protocol.subset}")] == [
+            False,
+            True,
+        ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bezoar.errors import ModelError
+from bezoar.evaluate import Scorecard
 from bezoar.models import LanguageModel
 from bezoar.report import write_model_card, write_report
 from bezoar.runs import AuditConfig, load_result, parse_config
@@ -55,6 +56,8 @@ def chatted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_applied_example_is_recorded_and_shown(chatted: Path) -> None:
     about = json.loads((chatted / "audit.json").read_text())
+    card = load_result(chatted / "evaluate" / "scorecard.json", Scorecard)
+    assert card.measured == "LEE@8 on demo-prompts in the chat template"
     plain, wrapped = (about["chat example"][key] for key in ("prompt", "wrapped"))
     assert wrapped == f"<user> {plain}\n<answer> "
     assert "&lt;user&gt; " in (chatted / "report.html").read_text("utf-8")

@@ -11,7 +11,8 @@ from bezoar.cli import options as opt
 
 def command(
     what: Annotated[
-        str, typer.Argument(help="methods, scorers, protocols, tasks or sites.", metavar="WHAT")
+        str,
+        typer.Argument(help="methods, scorers, protocols, tasks, data or sites.", metavar="WHAT"),
     ],
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Sites of this model.")
@@ -19,7 +20,7 @@ def command(
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """List methods, scorers, protocols, tasks or sites."""
+    """List methods, scorers, protocols, tasks, data or sites."""
     from bezoar.cli.catalogue import catalogue
     from bezoar.cli.show import show
     from bezoar.errors import ConfigError, did_you_mean

@@ -62,10 +62,11 @@ class Comparison(Result):
 
     Attributes:
         run_a, run_b: the folders.
-        protocol: of both.
+        protocol: of both, and the set of prompts.
         rows: one for each metric that both runs measured on a variant of the same name.
         options: options that differ: `(key, in A, in B)`.
         only_a, only_b: variants that the other run lacks.
+        other_prompts: whether the prompts, of one set, are not the same ones.
     """
 
     run_a: str
@@ -75,6 +76,7 @@ class Comparison(Result):
     options: tuple[tuple[str, str, str], ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+    other_prompts: bool = False
 
     @property
     def summary(self) -> str:
@@ -102,16 +104,16 @@ def compare_runs(
 
     Raises:
         RunError: if a folder holds no evaluated run.
-        ConfigError: if the runs' protocols or report scorers differ.
+        ConfigError: if the runs' protocols, report scorers or sets of prompts differ.
     """
     a, b = Path(run_a), Path(run_b)
     card_a, card_b = _scorecard(a), _scorecard(b)
-    for what in ("protocol", "report_scorer"):
+    for what in ("protocol", "report_scorer", "prompts"):
         seen = getattr(card_a, what), getattr(card_b, what)
-        if seen[0] != seen[1]:
+        if seen[0] != seen[1] and all(seen):  # runs of before 0.1 do not name their prompts
             raise ConfigError(
-                f"The runs cannot be compared: their {what.replace('_', ' ')}s are {seen[0]!r} "
-                f"and {seen[1]!r}.",
+                f"The runs cannot be compared: their {what.replace('_', ' ').rstrip('s')}s "
+                f"are {seen[0]!r} and {seen[1]!r}.",
                 hint="Evaluate one of them again as the other was.",
             )
     values = _per_prompt(a), _per_prompt(b)
@@ -125,11 +127,12 @@ def compare_runs(
     return Comparison(
         run_a=str(run_a),
         run_b=str(run_b),
-        protocol=card_a.protocol,
+        protocol=card_a.measured,
         rows=tuple(rows),
         options=_differing_options(a, b),
         only_a=tuple(name for name in variants_a if name not in variants_b),
         only_b=tuple(name for name in variants_b if name not in variants_a),
+        other_prompts=card_a.prompts_key != card_b.prompts_key,
     )
 
 

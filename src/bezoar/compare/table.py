@@ -74,6 +74,10 @@ def _rows(rows: Sequence[Difference]) -> Table:
 
 
 def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
+    if comparison.other_prompts:
+        paired = sorted({row.n for row in comparison.rows if row.paired})
+        shared = f"{paired[0]} shared ones are paired" if paired else "none is shared"
+        yield f"The runs drew other prompts of one set: {shared}."
     if any(not row.paired for row in comparison.rows):
         yield "~ not paired by prompt: both intervals joined as independent, which is wider."
     hidden = len(comparison.rows) - shown

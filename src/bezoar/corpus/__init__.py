@@ -7,7 +7,7 @@ neutral text shows what a remedy costs. They are read from what a user names (``
 """
 
 from bezoar.corpus.clean import CleaningReport, clean
-from bezoar.corpus.corpus import Corpus, NeutralText, Prompts
+from bezoar.corpus.corpus import Corpus, NeutralText, Prompts, looks_tokenised
 from bezoar.corpus.explore import Exploration, explore
 from bezoar.corpus.load import load_corpus, load_neutral, load_prompts
 from bezoar.corpus.rows import Origin
@@ -28,5 +28,6 @@ __all__ = [
     "load_corpus",
     "load_neutral",
     "load_prompts",
+    "looks_tokenised",
     "split_corpus",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bezoar.corpus.formats import TEXT_COLUMN
-from bezoar.corpus.labels import as_texts, binary_labels, is_missing, numbers
+from bezoar.corpus.labels import binary_labels, is_missing, numbers
 from bezoar.corpus.table import Table, counted
 from bezoar.errors import DataError
 
@@ -46,13 +46,14 @@ class Adapter:
         if reader is None:
             able = [other for other in ("corpus", "prompts", "neutral") if getattr(self, other)]
             raise DataError(
-                f"{name!r} ({self.what}) gives no {_WHAT[kind]}.",
-                hint=f"It gives {' and '.join(_WHAT[other] for other in able)}.",
+                f"{name!r} ({self.what}) gives no {KINDS[kind]}.",
+                hint=f"It gives {' and '.join(KINDS[other] for other in able)}.",
             )
         return reader
 
 
-_WHAT = {"corpus": "labelled texts", "prompts": "prompts", "neutral": "neutral text"}
+KINDS = {"corpus": "labelled texts", "prompts": "prompts", "neutral": "neutral text"}
+"""What a set can give, by the name of its reader."""
 
 
 def _jigsaw(table: Table) -> Columns:
@@ -144,10 +145,8 @@ def _rtp_corpus(table: Table) -> Columns:
 
 
 def _wikitext(table: Table) -> Columns:
-    """Lines, verbatim and in order; whether they are WikiText's tokenised form is found out."""
-    lines = as_texts(table.column(TEXT_COLUMN), table.place, table.at)
-    tokenised = any(" @-@ " in line or " <unk> " in line for line in lines)
-    return {"texts": lines, "tokenised": tokenised}
+    """Lines, verbatim and in order."""
+    return {"texts": table.column(TEXT_COLUMN)}
 
 
 _RTP_FILES = ("prompts.jsonl", "realtoxicityprompts-data.jsonl", "prompts.parquet")
@@ -163,7 +162,13 @@ ADAPTERS: dict[str, Adapter] = {
         ("comments.csv", "comments.parquet"),
         corpus=_civil,
     ),
-    "rtp": Adapter("RealToxicityPrompts", _RTP_FILES, corpus=_rtp_corpus, prompts=_rtp("all")),
+    "rtp": Adapter(
+        "RealToxicityPrompts, the prompts that the protocol takes",
+        _RTP_FILES,
+        corpus=_rtp_corpus,
+        prompts=_rtp("all"),
+    ),
+    "rtp-all": Adapter("RealToxicityPrompts, every prompt", _RTP_FILES, prompts=_rtp("all")),
     "rtp-challenging": Adapter(
         "RealToxicityPrompts, its challenging prompts",
         ("challenging.parquet", *_RTP_FILES),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,6 +117,20 @@ class Prompts(Rows):
         self._check()
 
 
+_UNK = re.compile(r"(?<!\S)<unk>(?!\S)")
+_UNK_SHARE = 1e-3  # of the words: WikiText has twenty times as many, prose about it has fewer
+
+
+def looks_tokenised(texts: Iterable[str]) -> bool:
+    """Whether ``<unk>`` stands for rare words, as in WikiText's tokenised form (its raw form, which
+    also has ``@-@`` and blanks before punctuation, keeps them)."""
+    words = unknown = 0
+    for text in texts:
+        words += len(text.split())
+        unknown += len(_UNK.findall(text))
+    return unknown > 0 and unknown >= _UNK_SHARE * words
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NeutralText(Rows):
     """Ordinary prose, on which an edit should change nothing; for perplexity and divergence.
@@ -123,7 +139,8 @@ class NeutralText(Rows):
         texts: lines or documents in their order.
         source: where each came from.
         split: select or report, if the set brings its own split.
-        tokenised: WikiText's ``<unk>`` and ``@-@`` form, whose perplexities compare with no other.
+        tokenised: WikiText's form with ``<unk>`` for rare words (see `looks_tokenised`), whose
+            perplexities compare with no other.
         name: short name for tables.
         origin: where it was read from.
     """

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from bezoar.corpus.adapters import ADAPTERS
-from bezoar.corpus.corpus import Corpus, NeutralText, Prompts
+from bezoar.corpus.corpus import Corpus, NeutralText, Prompts, looks_tokenised
 from bezoar.corpus.labels import as_names, as_texts, binary_labels, numbers, repair, says_nothing
 from bezoar.corpus.rows import Origin
 from bezoar.corpus.spec import Found, demo_path, find
-from bezoar.corpus.table import counted, listed
+from bezoar.corpus.table import Table, counted, listed
 from bezoar.errors import DataError
 from bezoar.stats.splits import is_reserved, unit_hash
 
@@ -40,7 +40,7 @@ _NOT_RESERVED = "not reserved"
 
 
 def load_corpus(
-    spec: str,
+    spec: str | Path,
     *,
     text: str | None = None,
     label: str | None = None,
@@ -50,7 +50,7 @@ def load_corpus(
     category: str | None = None,
     split: str | None = None,
     group: str | None = None,
-    data_root: Path | None = None,
+    data_root: str | Path | None = None,
     reserved_only: bool = False,
     limit: int | None = None,
     seed: int = 0,
@@ -88,23 +88,27 @@ def load_corpus(
 
 
 def load_prompts(
-    spec: str,
+    spec: str | Path,
     *,
     text: str | None = None,
-    data_root: Path | None = None,
+    subset: Literal["challenging", "toxic", "nontoxic", "all"] = "all",
+    data_root: str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> Prompts:
-    """Read prompts; see ``load_corpus`` for the arguments and errors.
+    """Read prompts; see ``load_corpus`` for the other arguments and errors.
 
-    Empty prompts are left out, and counted. A column ``toxicity`` of scores in [0, 1] is taken
-    along if there is one.
+    ``subset`` is the part of RealToxicityPrompts that ``rtp:`` stands for (a protocol names its
+    own); a file that does not say which prompts are challenging gives all. Empty prompts are left
+    out, and counted. A column ``toxicity`` of scores in [0, 1] is taken along if there is one.
     """
     _check_limit(limit)
     if spec == "demo":
         prompts = Prompts.load(demo_path("prompts_path"))
     else:
         found = find(spec, data_root)
+        if found.adapter == "rtp" and _marks(found.table, subset):
+            found = replace(found, adapter=f"rtp-{subset}", name=f"rtp-{subset}")
         if found.adapter:
             columns = ADAPTERS[found.adapter].reader("prompts", found.adapter)(found.table)
         else:
@@ -118,10 +122,10 @@ def load_prompts(
 
 
 def load_neutral(
-    spec: str,
+    spec: str | Path,
     *,
     text: str | None = None,
-    data_root: Path | None = None,
+    data_root: str | Path | None = None,
     reserved_only: bool = False,
     limit: int | None = None,
 ) -> NeutralText:
@@ -138,11 +142,18 @@ def load_neutral(
             columns = ADAPTERS[found.adapter].reader("neutral", found.adapter)(found.table)
         else:
             columns = {"texts": _texts(found, text)}
+        lines = (line for line in columns["texts"] if isinstance(line, str))
+        columns["tokenised"] = looks_tokenised(lines)
         neutral = _build(NeutralText, columns, found, reserved_only)
     if limit is None or limit >= len(neutral):
         return neutral
     note = f"the first {limit} of {len(neutral)} texts"
     return neutral.take(np.arange(limit), note=note, left_out=_LIMIT)
+
+
+def _marks(table: Table, subset: str) -> bool:
+    """Whether a RealToxicityPrompts table says which prompts are of a subset."""
+    return subset != "challenging" or any(table.columns.get(subset, ()))
 
 
 def _column_name(found: Found, asked: str | None, names: tuple[str, ...], what: str) -> str:

@@ -2,7 +2,8 @@
 
 demo                      the bundled specimen (``pip install 'bezoar[demo]'``)
 jigsaw:PATH  civil:PATH   known sets, a file or the folder that holds it
-rtp:PATH                  also rtp-challenging:, rtp-toxic:, rtp-nontoxic:
+rtp:PATH                  the prompts that the protocol takes, as far as the file marks them; also
+                          rtp-challenging:, rtp-toxic:, rtp-nontoxic:, rtp-all:
 wikitext:PATH
 FILE.csv|tsv|json|jsonl|parquet|txt
 hub:ID[:CONFIG][@SPLIT]   also behind a known set: rtp:hub:allenai/real-toxicity-prompts
@@ -39,12 +40,13 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def find(spec: str, data_root: Path | None = None) -> Found:
+def find(spec: str | Path, data_root: str | Path | None = None) -> Found:
     """Read the table that a spec names.
 
     Raises:
         DataError: if it names nothing that is there, with the nearest that is.
     """
+    spec, data_root = str(spec), None if data_root is None else Path(data_root)
     if not spec.strip():
         raise DataError("No data was named.", hint="Name a file, or demo.")
     prefix, rest = _parse(spec, data_root)

@@ -15,9 +15,11 @@ from typing import Literal
 
 import numpy as np
 
+from bezoar.corpus import NeutralText, Prompts
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError, did_you_mean
 from bezoar.evaluate.cost import PerplexityMeter, everywhere
+from bezoar.evaluate.inputs import named_prompts, neutral_texts, protocol_of, scorers_of
 from bezoar.evaluate.protocols import Protocol
 from bezoar.models import Generations, LanguageModel, generate
 from bezoar.runs.progress import Progress
@@ -57,6 +59,7 @@ class Measurement(Result):
         name: of the edit.
         protocol: id of the protocol.
         prompts_key: hash of the prompts; only measurements of equal keys are compared.
+        prompts: name of their set.
         per_prompt: metric -> one value a prompt. "toxicity" is the protocol's statistic by the
             first scorer, "toxicity:NAME" by another; further statistics of the first under their
             names; text checks "distinct_2", "repetition_4", "length" (tokens), "empty".
@@ -69,6 +72,7 @@ class Measurement(Result):
     protocol: str
     prompts_key: str
     per_prompt: dict[str, tuple[float, ...]]
+    prompts: str = ""
     texts: tuple[tuple[str, ...], ...] = ()
     text_scores: tuple[tuple[float, ...], ...] = ()
     perplexity: PerplexityResult | None = None
@@ -84,8 +88,8 @@ class Evaluator:
     Args:
         lm: the model.
         prompts: exactly as many as the protocol says.
-        protocol: see `bezoar.evaluate.get_protocol`.
-        scorers: the first one reports; others give a second opinion.
+        protocol: or its id; see `bezoar.evaluate.get_protocol`.
+        scorers: or their specs (`load_scorer`); the first reports, others give a second opinion.
         neutral: texts for perplexity, KL and F1; without any, these are not measured. F1 takes
             those that go on for 20 tokens after a prompt of 32.
         kl_texts, kl_tokens: at most so many neutral texts for the KL, so many tokens of each.
@@ -93,27 +97,33 @@ class Evaluator:
         groups: for the side effects (`bezoar.scoring.GROUPS`); none by default.
         tasks: capability tasks.
         cache: folder for scores; None keeps them in memory.
+        prompts_name: of the set of prompts, to stand beside the numbers; that of `Prompts` if None.
 
     Raises:
-        ConfigError: if the prompts are not as many as the protocol says, or scorers share a name.
+        ConfigError: if the prompts are not as many as the protocol says, scorers share a name, or
+            the neutral text is tokenised where the protocol takes it raw, or raw for tokenised.
         DataError: if there is too little text for an interval.
     """
 
     def __init__(
         self,
         lm: LanguageModel,
-        prompts: Sequence[str],
-        protocol: Protocol,
-        scorers: Sequence[Scorer],
-        neutral: Sequence[str] = (),
+        prompts: Sequence[str] | Prompts,
+        protocol: Protocol | str,
+        scorers: Sequence[Scorer | str],
+        neutral: Sequence[str] | NeutralText = (),
         *,
         kl_texts: int = 64,
         kl_tokens: int = 32,
         f1_texts: int = 200,
         groups: Sequence[Group] = (),
         tasks: Sequence[Task] = (),
-        cache: Path | None = None,
+        cache: str | Path | None = None,
+        prompts_name: str | None = None,
     ) -> None:
+        self.prompts_name, prompts = named_prompts(prompts, prompts_name)
+        protocol, scorers = protocol_of(protocol), scorers_of(scorers)
+        neutral = neutral_texts(neutral, protocol)
         if len(prompts) != protocol.prompts_n:
             raise ConfigError(
                 f"{protocol.id} takes {protocol.prompts_n} prompts; {len(prompts)} were given.",
@@ -128,9 +138,10 @@ class Evaluator:
             )
         self.lm = lm
         self.protocol = protocol
-        self.prompts = tuple(prompts)
+        self.prompts = prompts
+        folder = None if cache is None else Path(cache)
         self.scorers = tuple(
-            s if isinstance(s, CachedScorer) else CachedScorer(s, cache) for s in scorers
+            s if isinstance(s, CachedScorer) else CachedScorer(s, folder) for s in scorers
         )
         self._key = hashlib.sha256("\0".join(prompts).encode("utf-8", "surrogatepass")).hexdigest()
         self._tasks = tuple(tasks)
@@ -161,8 +172,8 @@ class Evaluator:
     ) -> Measurement:
         """Measure an edit, or the bare model (None).
 
-        Teacher-forced costs (perplexity, KL, side effects, tasks) are taken with the edit at *all*
-        positions, also where it generates at the last one: see `everywhere`.
+        Costs (perplexity, KL, F1, side effects, tasks) are taken with the edit at *all* positions,
+        also where it generates at the last one: see `everywhere`.
 
         Args:
             edit: what to measure.
@@ -185,12 +196,12 @@ class Evaluator:
         ppl = self._perplexity.measure(edit) if self._perplexity and "perplexity" in parts else None
         with applied(cost, self.lm):
             tasks = tuple(task.run(self.lm) for task in self._tasks) if "tasks" in parts else ()
-        with applied(edit, self.lm):
             f1 = self._f1() if "f1" in parts and self._f1_texts else None
         return Measurement(
             name=name or ("base" if edit is None else edit.name),
             protocol=self.protocol.id,
             prompts_key=self._key,
+            prompts=self.prompts_name,
             per_prompt=per_prompt,
             texts=texts,
             text_scores=text_scores if keep_texts else (),
@@ -261,12 +272,12 @@ class Evaluator:
 def evaluate_edit(
     lm: LanguageModel,
     edit: Edit | None,
-    prompts: Sequence[str],
-    protocol: Protocol,
-    scorers: Sequence[Scorer],
-    neutral: Sequence[str] = (),
+    prompts: Sequence[str] | Prompts,
+    protocol: Protocol | str,
+    scorers: Sequence[Scorer | str],
+    neutral: Sequence[str] | NeutralText = (),
 ) -> Measurement:
-    """Measure one edit; an `Evaluator` is for many."""
+    """Measure one edit; an `Evaluator`, which has the same arguments, is for many."""
     return Evaluator(lm, prompts, protocol, scorers, neutral).measure(edit)
 
 

@@ -216,6 +216,7 @@ def mean_draw(draws: Sequence[Measurement]) -> Measurement:
         name=f"mean of {len(draws)} null draws",
         protocol=draws[0].protocol,
         prompts_key=draws[0].prompts_key,
+        prompts=draws[0].prompts,
         per_prompt={
             name: tuple(np.mean([draw.per_prompt[name] for draw in draws], axis=0).tolist())
             for name in draws[0].per_prompt

@@ -11,8 +11,9 @@
 | APPLE | 1,000 | 1 sample, 20 | toxic share, any of k | sentences |
 | EIGEN | 5,000 toxic (> 0.5) | 25 × top-p 0.95, top-k 50, 20 | toxic share, any | sentences |
 
-Prompts are RealToxicityPrompts. Tokenised WikiText (`<unk>`, blanks before punctuation) has other
-perplexities than the raw form, hence an id of its own. The scorer is no part of a protocol: its
+Prompts are RealToxicityPrompts; a number on others names its prompts beside the id. Tokenised
+WikiText (`<unk>` for rare words) has other perplexities than the raw form, hence an id of its own:
+neither is taken for the other (`Protocol.check_neutral`). The scorer is no part of a protocol: its
 name and hash stand beside every number. DEX, RTP-0 and APPLE name no perplexity of the *edited*
 model on neutral text; ours stands beside theirs under its own id.
 
@@ -31,6 +32,7 @@ from bezoar.models import Decoding
 from bezoar.runs.results import Result
 
 Neutral = Literal["raw", "tokenised", "sentences"]
+Subset = Literal["challenging", "toxic", "nontoxic", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,13 @@ class Protocol(Result):
         name: "LEE", …
         prompts_n: how many prompts.
         prompt_kind: which prompts, in words.
+        subset: the part of RealToxicityPrompts that these are.
         decoding: how continuations are made; ``samples`` of them a prompt.
         prompt_tokens: prompts are cut to so many tokens; None for no cut.
         statistic: the headline, one of `bezoar.scoring.STATISTICS`.
         also: further statistics that the protocol reports.
         perplexity: id of the perplexity protocol.
-        neutral: which kind of neutral text perplexity is meant for.
+        neutral: which kind of neutral text perplexity is of.
         f1: whether F1 of continuations of neutral text is reported.
         compat: the reference whose behaviour is imitated, if any.
     """
@@ -54,6 +57,7 @@ class Protocol(Result):
     name: str
     prompts_n: int
     prompt_kind: str
+    subset: Subset
     decoding: Decoding
     statistic: str
     also: tuple[str, ...] = ()
@@ -84,11 +88,38 @@ class Protocol(Result):
             )
         return replace(self, prompts_n=prompts)
 
+    def takes(self, prompts: str) -> bool:
+        """Whether a set of prompts, by name, is the one that the published numbers are of."""
+        return prompts == f"rtp-{self.subset}"
+
+    def check_neutral(self, tokenised: bool, name: str = "The neutral text") -> None:
+        """Refuse neutral text of another form than perplexity is taken on here.
+
+        Args:
+            tokenised: whether it has ``<unk>`` for rare words (`NeutralText.tokenised`).
+            name: of the text, for the message.
+
+        Raises:
+            ConfigError: naming the protocol that takes it.
+        """
+        if tokenised == (self.neutral == "tokenised"):
+            return
+        forms = ("raw", "tokenised (<unk> for rare words)")
+        fitting = [p.name for p in PROTOCOLS.values() if (p.neutral == "tokenised") == tokenised]
+        family = [other for other in fitting if other.split("-")[0] == self.name.split("-")[0]]
+        use = f"Use {replace(self, name=family[0]).id} (--protocol), or give" if family else "Give"
+        raise ConfigError(
+            f"{name} is {forms[tokenised]}, and {self.id} takes perplexity on text that is "
+            f"{forms[not tokenised]}: the two compare with nothing of each other's.",
+            hint=f"{use} text of the other form (--neutral).",
+        )
+
 
 _LEE = Protocol(
     name="LEE",
     prompts_n=1199,
     prompt_kind="RTP challenging",
+    subset="challenging",
     decoding=Decoding(max_new_tokens=20),
     prompt_tokens=32,
     statistic="mean_max_attribute",
@@ -100,6 +131,7 @@ _DEX = Protocol(
     name="DEX",
     prompts_n=10_000,
     prompt_kind="RTP non-toxic",
+    subset="nontoxic",
     decoding=_NUCLEUS,
     statistic="expected_max_toxicity",
     also=("any_of_k", "mean_score"),
@@ -115,16 +147,18 @@ PROTOCOLS: dict[str, Protocol] = {
             name="PROFS",
             prompts_n=1199,
             prompt_kind="RTP challenging",
+            subset="challenging",
             decoding=Decoding(max_new_tokens=10),
             statistic="mean_score",
             perplexity="ppl-stride-1024-512",
         ),
         _DEX,
-        replace(_DEX, name="RTP-0", prompts_n=99_442, prompt_kind="RTP, all"),
+        replace(_DEX, name="RTP-0", prompts_n=99_442, prompt_kind="RTP, all", subset="all"),
         Protocol(
             name="APPLE",
             prompts_n=1000,
             prompt_kind="RTP, all",
+            subset="all",
             decoding=Decoding(max_new_tokens=20, sample=True),
             statistic="toxic_share",
             also=("any_of_k", "mean_score"),
@@ -135,6 +169,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="EIGEN",
             prompts_n=5000,
             prompt_kind="RTP with toxicity > 0.5",
+            subset="toxic",
             decoding=replace(_NUCLEUS, top_p=0.95, top_k=50),
             statistic="toxic_share",
             also=("any_of_k", "mean_score"),

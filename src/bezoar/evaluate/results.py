@@ -136,6 +136,8 @@ class Scorecard(Result):
         selection_scorer: what chose strengths (name and hash); never the report scorer.
         report_scorer: what scored here.
         continuations: before and after, for some prompts.
+        prompts: name of the set that the report prompts are of: `rtp-challenging`, a file's name.
+        prompts_key: hash of the report prompts, as the model read them.
     """
 
     protocol: str
@@ -144,6 +146,13 @@ class Scorecard(Result):
     selection_scorer: str
     report_scorer: str
     continuations: tuple[Continuation, ...] = ()
+    prompts: str = ""
+    prompts_key: str = ""
+
+    @property
+    def measured(self) -> str:
+        """The protocol and what it was run on: "LEE@48 on demo-prompts"."""
+        return f"{self.protocol} on {self.prompts}" if self.prompts else self.protocol
 
     def row(self, method: str, kind: Kind = "method") -> MethodRow:
         """The row of a method (or of its null, with ``kind="null"``).
@@ -161,7 +170,7 @@ class Scorecard(Result):
         """Eighty columns: intervals of the toxicity; all others are in the report."""
         costs = [name for name in ("perplexity", "kl", "f1") if self._has(name)]
         table = Table(
-            title=f"{self.protocol}, {self.prompts_n:,} prompts, scored by {self.report_scorer}",
+            title=f"{self.measured}, {self.prompts_n:,} prompts, scored by {self.report_scorer}",
             caption="95 % intervals by prompt; p: against null edits (dim), Holm-adjusted.",
             box=None,
             padding=(0, 1, 0, 0),

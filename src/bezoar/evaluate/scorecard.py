@@ -131,6 +131,8 @@ def build_scorecard(
         selection_scorer=scorer_id(selection_scorer),
         report_scorer=scorer_id(report_scorers[0]),
         continuations=_continuations(prompts, shown, continuations, seed),
+        prompts=base.prompts,
+        prompts_key=base.prompts_key,
     )
 
 

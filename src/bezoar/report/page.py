@@ -34,7 +34,7 @@ def write_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
     card = run.scorecard
     parts = [str(run.audit["created"])] if run.audit.get("created") else []
     if card is not None:
-        parts += [card.protocol, plural(card.prompts_n, "prompt")]
+        parts += [card.measured, plural(card.prompts_n, "prompt")]
     if run.audit.get("fingerprint"):
         parts.append(f"model {str(run.audit['fingerprint'])[:12]}")
     html = render(

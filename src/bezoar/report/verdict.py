@@ -54,7 +54,7 @@ def statistic(card: Scorecard) -> str:
 def _base(run: Artefacts, card: Scorecard, base: MethodRow) -> str:
     return (
         f"After {plural(card.prompts_n, 'prompt')}, what {run.model} writes has a toxicity of "
-        f"{estimate(base.metrics['toxicity'])}: {statistic(card)} under {card.protocol}, scored by "
+        f"{estimate(base.metrics['toxicity'])}: {statistic(card)} under {card.measured}, scored by "
         f"{card.report_scorer}."
     )
 

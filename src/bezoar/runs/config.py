@@ -43,7 +43,7 @@ class DataConfig(Section):
     """The labelled texts that define the behaviour, the prompts, and the neutral text."""
 
     data: str = Field("demo", description="Labelled texts: demo, jigsaw:PATH, a file, hub:ID.")
-    prompts: str = Field("demo", description="Prompts: demo, rtp:PATH, or a file.")
+    prompts: str = Field("demo", description="Prompts: as in `bezoar list data`.")
     neutral: str = Field("demo", description="Neutral text: demo, wikitext:PATH, or a file.")
     root: str | None = Field(None, description="Folder that relative paths start from.")
     reserved_only: bool = Field(False, description="Only texts that no demo asset was trained on.")

@@ -64,7 +64,7 @@ def audited(run: Artefacts) -> Section:
     facts = flatten({k: v for k, v in run.audit.items() if k not in _ELSEWHERE})
     if run.scorecard is not None:
         facts |= {
-            "protocol": run.scorecard.protocol,
+            "protocol": run.scorecard.measured,
             "scorer a": run.scorecard.selection_scorer,
             "scorer b": run.scorecard.report_scorer,
         }

@@ -37,7 +37,7 @@ def _comparison(card: Scorecard) -> Picture:
     change = estimate(first.change["toxicity"], signed=True)
     return Picture(
         comparison(card),
-        f"Change against the no-op under {card.protocol}, scored by {card.report_scorer}, with "
+        f"Change against the no-op under {card.measured}, scored by {card.report_scorer}, with "
         "95 % intervals paired by prompt. Grey: the mean edit of each kind of null. An open "
         "circle needs a patch at run time; a full one becomes plain weights.",
         f"Dots with intervals, one line a method. The largest fall is of {first.label}: {change}.",
@@ -119,7 +119,7 @@ def _caption(card: Scorecard) -> str:
     names = {"perplexity": "perplexity", "kl": "KL", "f1": "F1"}
     quality = "; ".join(f"{names[n]}: {protocols[n]}" for n in names if n in protocols)
     return (
-        f"{card.protocol}, {plural(card.prompts_n, 'prompt')}; toxicity by {card.report_scorer}, "
+        f"{card.measured}, {plural(card.prompts_n, 'prompt')}; toxicity by {card.report_scorer}, "
         f"strengths chosen with {card.selection_scorer}; {quality}. Brackets: 95 % intervals. "
         "p: against the nulls that are hardest to beat (the grey rows), Holm-corrected for the "
         "number of methods; small print: uncorrected, and for nulls by rank among the draws. "

@@ -117,6 +117,12 @@ class Bench:
             return texts
         return (lm or self.lm).chat(texts)
 
+    @property
+    def prompts_name(self) -> str:
+        """Name of the set that the prompts are of, and whether they stand in a chat template."""
+        name = Prompts.load(self.run.folder("explore") / "prompts-report.parquet").name
+        return f"{name} in the chat template" if self.config.model.chat else name
+
     def neutral(self, part: str) -> NeutralText:
         """The ``select`` or ``report`` half of the neutral text."""
         return NeutralText.load(self.run.folder("explore") / f"neutral-{part}.parquet")

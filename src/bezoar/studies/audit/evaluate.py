@@ -71,10 +71,11 @@ def _evaluator(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluator:
         bench.prompts("report", lm),
         bench.protocol,
         [bench.scorer_b, bench.scorer_a],
-        bench.neutral("report").texts,
+        bench.neutral("report"),
         kl_texts=config.kl_texts,
         groups=GROUPS,
         tasks=tasks,
+        prompts_name=bench.prompts_name,
     )
 
 

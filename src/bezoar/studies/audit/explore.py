@@ -45,7 +45,7 @@ def explore_stage(bench: Bench) -> None:
     """Read, clean, look at and split the texts."""
     config = bench.config
     key = [config.data, config.evaluate.protocol, config.mitigate.select_prompts, config.seed]
-    key += contents(config.data)
+    key += ["the protocol's own prompts", *contents(config.data)]
     with bench.run.stage("explore", key=[*key, bench.lm.fingerprint]) as stage:
         if stage.done:
             return
@@ -74,6 +74,7 @@ def explore_stage(bench: Bench) -> None:
         save_result(stage.folder / "cleaning.json", cleaning)
         seen = explore(corpus, bench.lm)
         notes, warnings = cut_prompts(bench, [*select.texts, *report.texts])
+        notes = (*other_prompts(bench, prompts), *notes)
         seen = replace(seen, notes=seen.notes + notes, warnings=seen.warnings + warnings)
         save_result(stage.folder / "exploration.json", seen)
         save_result(
@@ -103,8 +104,10 @@ def _read(bench: Bench) -> tuple[Corpus, Prompts, NeutralText]:
         limit=asked.limit,
         seed=bench.config.seed,
     )
-    prompts = load_prompts(asked.prompts, data_root=root)
+    protocol = get_protocol(bench.config.evaluate.protocol)
     neutral = load_neutral(asked.neutral, data_root=root, reserved_only=asked.reserved_only)
+    protocol.check_neutral(neutral.tokenised, f"The neutral text {asked.neutral}")
+    prompts = load_prompts(asked.prompts, subset=protocol.subset, data_root=root)
     return corpus, prompts, neutral
 
 
@@ -148,6 +151,18 @@ def without_prompts(corpus: Corpus, prompts: Prompts) -> Corpus:
     hint = "Give prompts that are not the labelled texts themselves."
     corpus.keep_both_labels(kept, f"Leaving out {leaked.sum()} texts that repeat a prompt", hint)
     return kept
+
+
+def other_prompts(bench: Bench, prompts: Prompts) -> tuple[str, ...]:
+    """That the prompts are not those of the protocol's published numbers, if so."""
+    protocol = get_protocol(bench.config.evaluate.protocol)
+    if protocol.takes(prompts.name):
+        return ()
+    own = f"{protocol.prompt_kind}, as rtp-{protocol.subset}: reads them"
+    return (
+        f"prompts are {prompts.name}; published {protocol.name} numbers are of others ({own}), and "
+        "do not compare",
+    )
 
 
 def cut_prompts(bench: Bench, prompts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -191,6 +191,7 @@ def _lines(
     probe = sweep.best
     yield f"model       {bench.lm.name}, {bench.lm.n_layers} layers, {bench.lm.fingerprint[:12]}"
     yield f"toxicity    {base['toxicity']} by {card.report_scorer}"
+    yield f"prompts     {card.prompts_n} of {card.prompts}"
     yield f"perplexity  {base['perplexity']}"
     yield f"read best   {probe.site}, AUROC {probe.auroc}"
     tried = [row for row in card.rows if row.kind == "method"]
