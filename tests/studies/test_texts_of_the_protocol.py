@@ -14,18 +14,6 @@ from bezoar.studies.audit import run_stages
 from tests.families import tiny_model
 
 WORDS = ("good", "house", "kind", "people", "river", "think", "day", "night", "walk", "tree")
-    "good",
-    "house",
-    "kind",
-    "people",
-    "river",
-    "think",
-    "day",
-    "night",
-    "walk",
-    "tree",
-    "stone",
-)
 
 
 @pytest.fixture(scope="module")
