@@ -8,10 +8,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bezoar.errors import NoFigure
 from bezoar.report import theme
 from bezoar.report.figures import figure_of
 from bezoar.report.figures.budget_trace import budget_trace
@@ -24,6 +26,7 @@ from bezoar.report.figures.pareto import pareto
 from bezoar.report.figures.probe_map import probe_map
 from bezoar.report.figures.promoted_tokens import promoted_tokens
 from bezoar.report.figures.text_lengths import text_lengths
+from bezoar.report.figures.value_ranking import value_ranking
 from bezoar.stats.intervals import Interval
 from tests.report import specimens
 
@@ -39,6 +42,7 @@ PICTURES: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "probe_map": (probe_map, specimens.sweep),
     "promoted_tokens": (lambda lists: promoted_tokens(lists[0]), specimens.token_lists),
     "text_lengths": (text_lengths, specimens.exploration),
+    "value_ranking": (value_ranking, specimens.ranking),
 }
 
 
@@ -93,8 +97,20 @@ def test_figure_of_masks_unless_told_otherwise() -> None:
 
 
 def test_figure_of_refuses_what_it_cannot_draw() -> None:
-    with pytest.raises(TypeError, match="No picture is drawn of a Interval"):
+    with pytest.raises(NoFigure, match=r"No picture is drawn of a Interval\..*TokenList"):
         figure_of(Interval(0.0, 0.0, 0.0))
+    with pytest.raises(NoFigure, match="no method to draw"):
+        comparison(replace(specimens.scorecard(), rows=()))
+    assert "<pre>" in specimens.exploration().counts[0]._repr_html_()
+
+
+def test_value_vectors_are_drawn_by_rank_and_layer() -> None:
+    ranking = specimens.ranking()
+    (dots,) = ranking.figure().data
+    assert list(dots.x) == [1, 2, 3, 4, 5]
+    assert list(dots.y) == pytest.approx([entry.cosine for entry in ranking.entries])
+    assert list(dots.marker.color) == [entry.layer for entry in ranking.entries]
+    assert [row[0] for row in dots.customdata] == [str(entry) for entry in ranking.entries]
 
 
 def test_methods_are_paired_with_their_own_nulls() -> None:

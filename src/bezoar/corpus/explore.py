@@ -66,7 +66,7 @@ class Lengths(Result):
     largest: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class WordOdds(Result):
     """How strongly a word marks a class: z of the log odds ratio (Monroe et al. 2008)."""
 
@@ -107,7 +107,7 @@ class NearRepeats(Result):
     examples: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Example(Result):
     """A text, cut to 300 characters. It is shown masked."""
 
@@ -116,7 +116,7 @@ class Example(Result):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exploration(Result):
     """What ``explore`` saw, after cleaning.
 

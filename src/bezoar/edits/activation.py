@@ -17,12 +17,13 @@ from bezoar.edits.ops import Op
 from bezoar.edits.weight import WeightEdit
 from bezoar.errors import EditError, did_you_mean
 from bezoar.models import LanguageModel, Site, require_writable
+from bezoar.runs.results import one_line
 
 Positions = Literal["all", "last"]
 POSITIONS: tuple[Positions, ...] = ("all", "last")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class At:
     """An operation at a site.
 
@@ -37,6 +38,8 @@ class At:
     op: Op
     positions: Positions = "all"
 
+    __repr__ = one_line
+
     def __post_init__(self) -> None:
         if self.positions not in POSITIONS:
             raise EditError(
@@ -45,7 +48,7 @@ class At:
             )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ActivationEdit(Edit):
     """Operations at sites. At one site they act in their order; between sites, as data flows."""
 

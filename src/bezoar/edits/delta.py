@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bezoar.errors import EditError
+from bezoar.runs.results import one_line
 
 
 class Delta(ABC):
@@ -21,6 +22,8 @@ class Delta(ABC):
 
     __slots__ = ()
     tag: ClassVar[str]
+
+    __repr__ = one_line
 
     @abstractmethod
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -43,7 +46,7 @@ class Delta(ABC):
             )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Dense(Delta):
     """W ↦ W + delta."""
 
@@ -57,7 +60,7 @@ class Dense(Delta):
         return weight + self.delta.to(weight)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LowRank(Delta):
     """W ↦ W + A B."""
 
@@ -72,7 +75,7 @@ class LowRank(Delta):
         return weight + self.A.to(weight) @ self.B.to(weight)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RowScale(Delta):
     """Row i of W (element i of a bias) times scale i."""
 
@@ -87,7 +90,7 @@ class RowScale(Delta):
         return weight * (scale if weight.ndim == 1 else scale[:, None])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ColumnScale(Delta):
     """Column j of W times scale j."""
 
@@ -101,7 +104,7 @@ class ColumnScale(Delta):
         return weight * self.scale.to(weight)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Chain(Delta):
     """Several changes of one parameter, in order."""
 

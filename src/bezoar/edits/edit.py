@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bezoar.errors import EditError
 from bezoar.models import LanguageModel
+from bezoar.runs.results import one_line
 
 if TYPE_CHECKING:
     from bezoar.edits.weight import WeightEdit
@@ -39,6 +40,8 @@ class Edit(ABC):
     kind: ClassVar[str]
     name: str
     provenance: Mapping[str, Any]
+
+    __repr__ = one_line
 
     @property
     @abstractmethod
@@ -95,7 +98,7 @@ class Edit(ABC):
         save_edit(self, folder, lm)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NoOp(Edit):
     """Changes nothing, through the same code path: what every method is measured against."""
 
@@ -123,7 +126,7 @@ class NoOp(Edit):
         return WeightEdit({}, name=self.name, provenance=self.provenance)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Composed(Edit):
     """Several edits in order.
 

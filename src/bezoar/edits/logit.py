@@ -17,7 +17,7 @@ from bezoar.errors import EditError, NotFoldable
 from bezoar.models import LanguageModel
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LogitEdit(Edit):
     """Add a bias (−∞ bans) to the last token of each sequence, where its first ones have been said.
 

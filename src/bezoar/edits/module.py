@@ -15,7 +15,7 @@ from bezoar.errors import NotFoldable
 from bezoar.models import LanguageModel, Site
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ModuleEdit(Edit):
     """A small layer x ↦ x + up · gelu(down x + bias) added at a site. It never folds."""
 

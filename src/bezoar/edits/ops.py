@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from bezoar.errors import EditError
+from bezoar.runs.results import one_line
 
 OpT = TypeVar("OpT", bound="Op")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AffineMap:
     """x ↦ scale ⊙ x + left (right x) + shift, on column vectors x; an absent part does nothing."""
 
@@ -31,12 +32,16 @@ class AffineMap:
     right: Float[Tensor, "r d"] | None = None
     shift: Float[Tensor, " d"] | None = None
 
+    __repr__ = one_line
+
 
 class Op(ABC):
     """One operation on the last axis of an activation; always returns a new tensor."""
 
     __slots__ = ()
     tag: ClassVar[str]
+
+    __repr__ = one_line
 
     @property
     @abstractmethod
@@ -61,7 +66,7 @@ class Op(ABC):
         return dataclasses.replace(self, **moved)  # type: ignore[type-var]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Add(Op):
     """x ↦ x + vector."""
 
@@ -79,7 +84,7 @@ class Add(Op):
         return AffineMap(shift=self.vector)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Project(Op):
     """x ↦ x − fraction · Bᵀ B x, for orthonormal rows B: fraction 1 removes the subspace.
 
@@ -114,7 +119,7 @@ class Project(Op):
         return AffineMap(left=-self.fraction * self.basis.T, right=self.basis)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Affine(Op):
     """x ↦ x + left (right x) + shift: any affine map as the identity plus two thin factors."""
 
@@ -135,7 +140,7 @@ class Affine(Op):
         return AffineMap(left=self.left, right=self.right, shift=shift)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gate(Op):
     """x ↦ scale ⊙ x, unit by unit (a dampened neuron has a scale below 1)."""
 
@@ -153,7 +158,7 @@ class Gate(Op):
         return AffineMap(scale=self.scale)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Clamp(Op):
     """Hold latents within bounds: f = encoder x + bias, x ↦ x + (clip(f) − f) decoder.
 
@@ -180,7 +185,7 @@ class Clamp(Op):
         return x + (latents.clamp(self.low, self.high) - latents) @ self.decoder
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Conditional(Op):
     """Apply another operation only where ``x · probe`` is above (or below) a threshold."""
 
@@ -208,7 +213,7 @@ class Conditional(Op):
         return torch.where(fires, self.then.apply(x), x)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Bottleneck(Op):
     """x ↦ x + up · gelu(down x + bias): an added layer, the operation of a `ModuleEdit`."""
 

@@ -17,7 +17,7 @@ from bezoar.errors import EditError, did_you_mean
 from bezoar.models import LanguageModel
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class WeightEdit(Edit):
     """New values for some parameters.
 

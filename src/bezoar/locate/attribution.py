@@ -38,7 +38,7 @@ class LogitPart(Result):
     logit: Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LogitAttribution(Result):
     """A logit as a sum over components.
 
@@ -85,7 +85,7 @@ class SubUpdate(Result):
     logit: Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SubUpdateAttribution(Result):
     """The MLP neurons that raise and lower a token's logit most.
 

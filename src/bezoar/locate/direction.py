@@ -19,6 +19,7 @@ from torch import Tensor
 from bezoar.errors import DataError, SiteError
 from bezoar.locate.artefact import corrupt, load_artefact, save_artefact
 from bezoar.models import Site
+from bezoar.runs.results import one_line
 
 TOWARDS_BEHAVIOUR = "positive = more of the behaviour"
 """The sign convention of everything this room returns."""
@@ -35,7 +36,7 @@ class _About:
     singular_values: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Direction:
     """A unit vector at a site, and what it was before it was made a unit vector.
 
@@ -56,6 +57,8 @@ class Direction:
     sign: str = TOWARDS_BEHAVIOUR
     trained_on: str = ""
     name: str = "direction"
+
+    __repr__ = one_line
 
     @classmethod
     def of(
@@ -122,7 +125,7 @@ class Direction:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Subspace:
     """An orthonormal basis at a site, strongest direction first.
 
@@ -139,6 +142,8 @@ class Subspace:
     sign: str = TOWARDS_BEHAVIOUR
     trained_on: str = ""
     name: str = "subspace"
+
+    __repr__ = one_line
 
     def __len__(self) -> int:
         return self.basis.shape[0]

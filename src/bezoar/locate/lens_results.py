@@ -25,7 +25,7 @@ class LensIncrement(Result):
     change: Interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LensMap(Result):
     """One prompt as a heat map: the top token of each state at each position.
 
@@ -40,7 +40,7 @@ class LensMap(Result):
     probability: tuple[tuple[float, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LensResult(Result):
     """The probability of a set of tokens along the residual stream.
 

@@ -42,7 +42,7 @@ class NeuronEntry(Result):
     average_precision: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class NeuronRanking(Result):
     """The neurons that separate best.
 

@@ -103,7 +103,7 @@ class SourceScore(Result):
     left_out: Interval | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ProbeSweep(Result):
     """Where the behaviour can be read: every site that was asked for, and its rivals.
 

@@ -43,7 +43,7 @@ class ValueEntry(Result):
         return f"{self.layer}.{self.index}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ValueRanking(Result):
     """The value vectors with the largest cosine to a direction, over all layers.
 

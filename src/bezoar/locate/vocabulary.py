@@ -28,7 +28,7 @@ from bezoar.stats.nulls import null_p_value
 _ROWS = 64  # vectors projected onto the vocabulary at a time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TokenScore(Result):
     """A token of the vocabulary: its id, its text (raw: mask it before showing), its score."""
 
@@ -37,7 +37,7 @@ class TokenScore(Result):
     score: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TokenList(Result):
     """Tokens that a direction promotes and suppresses, strongest first.
 
@@ -134,7 +134,7 @@ def _token_scores(lm: LanguageModel, ids: np.ndarray, scores: np.ndarray) -> tup
     return tuple(TokenScore(i, t, float(scores[i])) for i, t in zip(numbers, texts, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Lexicon(Result):
     """The tokens that speak most for the positive class of a corpus.
 

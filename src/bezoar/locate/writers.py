@@ -42,7 +42,7 @@ class Writer(Result):
     tokens: TokenList
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Writers(Result):
     """The strongest writers of a set of tokens.
 

@@ -12,7 +12,7 @@ from bezoar.edits import Edit
 from bezoar.errors import BudgetError, ConfigError
 from bezoar.mitigate.method import FitInputs, Method
 from bezoar.models import LanguageModel
-from bezoar.runs.results import Result
+from bezoar.runs.results import Result, one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +31,7 @@ class BudgetPoint(Result):
     cost: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BudgetTrace(Result):
     """How a strength was found.
 
@@ -67,13 +67,15 @@ class BudgetTrace(Result):
         return table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fitted:
     """An edit at the strength that a budget allows."""
 
     edit: Edit
     method: Method
     trace: BudgetTrace
+
+    __repr__ = one_line
 
     @property
     def strength(self) -> float:

@@ -35,12 +35,13 @@ from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
 from bezoar.models import LanguageModel
+from bezoar.runs.results import one_line
 
 GROUP = "bezoar.methods"
 M = TypeVar("M", bound="type[Method]")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FitInputs:
     """What the earlier stages found. A method names what it needs in ``requires``.
 
@@ -63,6 +64,8 @@ class FitInputs:
     corpus: Corpus | None = None
     rows: Float[np.ndarray, "n d"] | None = None
     labels: Shaped[np.ndarray, " n"] | None = None
+
+    __repr__ = one_line
 
     def need(self, name: str, by: str) -> Any:
         """The input of that name.

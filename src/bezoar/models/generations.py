@@ -54,7 +54,7 @@ class Decoding:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Generations(Result):
     """Continuations, one row each, ordered by prompt and sample.
 

@@ -6,14 +6,14 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bezoar.errors import CorruptArtefact
+from bezoar.errors import CorruptArtefact, NoFigure
 from bezoar.interrupts import check
 from bezoar.masking import for_display
 
@@ -28,11 +28,14 @@ class Result:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:  # of the large ones, which say repr=False
+        return one_line(self)
+
     def figure(self) -> Any:
         """The plotly figure of this result.
 
         Raises:
-            TypeError: if no figure is drawn for this kind of result.
+            NoFigure: if no figure is drawn for this kind of result.
         """
         # By name: a result lives in an earlier room than the report, which it must not import.
         return import_module("bezoar.report.figures").figure_of(self)
@@ -49,8 +52,40 @@ class Result:
     def _repr_html_(self) -> str:
         try:
             return str(self.figure().to_html(full_html=False, include_plotlyjs="cdn"))
-        except TypeError:
+        except NoFigure:
             return f"<pre>{_escape(for_display(_printed(self)))}</pre>"
+
+
+def one_line(noun: Any) -> str:
+    """``Name(field=value, …)`` of a dataclass on one line, for a ``__repr__``.
+
+    Texts are masked and cut, tensors and arrays give their shape, long columns their length, and
+    what is empty is left out, so that a large noun at a prompt is neither a flood nor an insult.
+    """
+    values = ((f.name, getattr(noun, f.name)) for f in dataclasses.fields(noun) if f.repr)
+    told = (f"{name}={_brief(value)}" for name, value in values if not _is_empty(value))
+    return f"{type(noun).__name__}({', '.join(told)})"
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, tuple, list, Mapping)) and not value)
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(_short(for_display(value), 40))
+    if isinstance(value, (bool, int, float)):
+        return _short(value)
+    if (shape := getattr(value, "shape", None)) is not None:
+        return str(list(shape))
+    if isinstance(value, (tuple, list, Mapping)):
+        plain = not isinstance(value, Mapping) and len(value) <= 4
+        if plain and all(isinstance(item, (str, int, float)) for item in value):
+            return f"({', '.join(map(_brief, value))})"
+        return f"<{len(value)}>"
+    text = str(value)
+    fits = len(text) <= 40 and "\n" not in text
+    return for_display(text) if fits else f"{type(value).__name__}(…)"
 
 
 def _printed(result: Result) -> str:

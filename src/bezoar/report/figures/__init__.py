@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from bezoar.errors import did_you_mean
+from bezoar.errors import NoFigure, did_you_mean
 
 _PICTURES = {
     "BudgetTrace": "budget_trace",
@@ -20,6 +20,7 @@ _PICTURES = {
     "ProbeSweep": "probe_map",
     "Scorecard": "comparison",
     "TokenList": "promoted_tokens",
+    "ValueRanking": "value_ranking",
 }
 """Class name of a result -> module and function of its first picture."""
 
@@ -32,7 +33,7 @@ def figure_of(result: object, *, unmask: bool = False) -> Any:
         unmask: draw profanity and slurs in full.
 
     Raises:
-        TypeError: if no picture is drawn of this kind of result.
+        NoFigure: if no picture is drawn of this kind of result, with those of which one is.
     """
     from plotly.graph_objects import Figure
 
@@ -43,7 +44,8 @@ def figure_of(result: object, *, unmask: bool = False) -> Any:
     name = next((_PICTURES[kind] for kind in kinds if kind in _PICTURES), None)
     if name is None:
         near = did_you_mean(kinds[0], _PICTURES)
-        raise TypeError(f"No picture is drawn of a {kinds[0]}. {near}")
+        hint = f"{near} Its numbers are its fields; rich.print shows them as a table."
+        raise NoFigure(f"No picture is drawn of a {kinds[0]}.", hint=hint)
     drawn = getattr(import_module(f"{__name__}.{name}"), name)(result)
     return Figure(figure_json(drawn, unmask=unmask)).update_layout(template=template())
 

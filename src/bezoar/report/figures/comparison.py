@@ -7,6 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from bezoar.errors import NoFigure
 from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.report import theme
 from bezoar.report.numbers import estimate
@@ -22,11 +23,13 @@ def comparison(card: Scorecard) -> Any:
     """Dots with 95 % intervals, one line a method; grey bands are its nulls.
 
     Raises:
-        TypeError: if the scorecard holds no method.
+        NoFigure: if the scorecard holds no method.
     """
     pairs = with_nulls(card)
     if not pairs:
-        raise TypeError("This scorecard holds no method to draw.")
+        raise NoFigure(
+            "This scorecard holds no method to draw.", hint="Give build_scorecard a candidate."
+        )
     placed = [
         (row, len(pairs) - i) for i, (method, nulls) in enumerate(pairs) for row in (*nulls, method)
     ]
