@@ -107,7 +107,17 @@ def test_another_configuration_is_refused_unless_told_otherwise(bezoar, study, t
 )
 def test_a_stage_takes_up_the_runs_own_options(bezoar, study, tmp_path, stage):
     assert bezoar("audit", "m", "--out", tmp_path / "run", "--seed", "3")[0] == 0
-    status, out, _ = bezoar(stage, "--run", tmp_path / "run", "--set", "locate.promoted=5")
+    run = tmp_path / "run"
+    with Run.open(run, load_config(run / "config.yaml", AuditConfig)) as begun:
+        with begun.stage("explore"):
+            pass
+    line = [stage, "--run", run, "--set", "locate.promoted=5"]
+    before = (run / "config.yaml").read_bytes()
+    status, _, err = bezoar(*line)
+    assert (status, "locate.promoted (20 there, 5 now)" in err) == (8, True)
+    assert (run / "config.yaml").read_bytes() == before
+    assert bezoar(stage, "--run", run)[0] == 0  # its own options are no change
+    status, out, _ = bezoar(*line, "--update")
     assert status == 0
     assert "report.html" in out
     config, upto = study.calls[-1]
@@ -213,3 +223,36 @@ def test_the_doctor_names_a_damaged_file_of_a_run(bezoar, tmp_path):
     status, _, err = bezoar("doctor", tmp_path)
     assert status != 0
     assert "holds no run" in err
+
+
+def test_the_doctor_names_what_is_stale_and_what_is_missing(bezoar, tmp_path):
+    chain = {"explore": [], "locate": ["explore"], "mitigate": ["locate"]}
+
+    def work(config: AuditConfig, stages: list[str], **more: bool) -> None:
+        with Run.open(tmp_path / "run", config, **more) as run:
+            for name in stages:
+                with run.stage(name, after=chain[name]):
+                    pass
+
+    work(AuditConfig(), list(chain))
+    _, out, _ = bezoar("doctor", tmp_path / "run", "--json")
+    _, missing = json.loads(out)["checks"]
+    assert missing["found"] == "harvest, lens, evaluate, report"
+    work(AuditConfig(seed=1), ["explore"], update=True)
+    status, out, _ = bezoar("doctor", tmp_path / "run", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert status == 1
+    assert {name for name, check in checks.items() if check["state"] == "problem"} == {
+        "locate",
+        "mitigate",
+    }
+    assert checks["mitigate"]["found"] == "stale: the options changed since"
+    work(AuditConfig(seed=1), list(chain))
+    assert bezoar("doctor", tmp_path / "run")[0] == 0
+
+
+def test_the_doctor_knows_the_stages_of_an_audit():
+    from bezoar.cli import doctor_command
+    from bezoar.studies.audit import STAGES
+
+    assert tuple(STAGES) == doctor_command.STAGES

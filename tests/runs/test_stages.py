@@ -12,6 +12,7 @@ import pytest
 
 from bezoar.errors import CorruptArtefact, RunError
 from bezoar.runs import AuditConfig, Run
+from bezoar.runs.stale import stale_stages
 
 GRAPH = {"explore": [], "harvest": ["explore"], "locate": ["harvest"], "report": ["locate"]}
 
@@ -38,6 +39,39 @@ def test_a_change_re_runs_its_stage_and_all_downstream_and_nothing_before(tmp_pa
     run_graph(tmp_path)
     names = list(GRAPH)
     assert run_graph(tmp_path, **{name: "new"}) == names[names.index(name) :]
+
+
+def test_a_change_removes_what_later_stages_made_of_the_old_result(tmp_path):
+    """Nothing stands beside a configuration that it does not belong to."""
+    run_graph(tmp_path)
+    pages = ("report.html", "summary.json", "audit.json")
+    for page in pages:
+        (tmp_path / page).write_text("of the old result")
+    with (
+        Run.open(tmp_path, AuditConfig()) as run,
+        run.stage("harvest", key="new", after=["explore"]),
+    ):
+        assert (tmp_path / "explore" / "result.txt").exists()
+    assert not (tmp_path / "locate").exists()
+    assert not (tmp_path / "report").exists()
+    assert not any((tmp_path / page).exists() for page in pages)
+
+
+def test_pages_go_as_soon_as_other_options_are_accepted_and_not_for_free_ones(tmp_path):
+    run_graph(tmp_path)
+    (tmp_path / "report.html").write_text("seed 0")
+    Run.open(tmp_path, AuditConfig(threads=2, fail_if="toxicity>0.5"), update=True).close()
+    assert (tmp_path / "report.html").exists()
+    Run.open(tmp_path, AuditConfig(seed=1), update=True).close()
+    assert not (tmp_path / "report.html").exists()
+    assert stale_stages(tmp_path) == dict.fromkeys(GRAPH, "the options changed since")
+
+
+def test_a_stage_that_was_made_of_another_result_is_stale(tmp_path):
+    run_graph(tmp_path)
+    marker = tmp_path / "explore" / "stage.json"
+    marker.write_text(marker.read_text().replace('"key": "', '"key": "0'))
+    assert stale_stages(tmp_path) == {"harvest": "explore changed since"}
 
 
 def test_a_removed_folder_re_runs_only_its_stage(tmp_path):

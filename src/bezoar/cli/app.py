@@ -25,8 +25,8 @@ COMMANDS: dict[str, str] = {
     "apply": "Fold an edit into a model and save an ordinary checkpoint.",
     "try": "Continue a prompt with and without an edit.",
     "compare": "Compare two runs metric by metric, paired by prompt.",
-    "list": "List methods, scorers, protocols, tasks or sites.",
-    "doctor": "Look for what is known to break or slow a run.",
+    "list": "List methods, scorers, protocols, tasks, data or sites.",
+    "doctor": "Look for what is known to break a run, or what is damaged or stale in one.",
 }
 
 EPILOG = """Exit status: 0 done; 2 options; 3 texts; 4 model; 5 files of a run; 6 scorer; 7 edit;

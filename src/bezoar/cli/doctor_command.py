@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bezoar.cli import options as opt
+
+if TYPE_CHECKING:
+    from bezoar.runs.environment import Check
+
+STAGES = ("explore", "harvest", "locate", "lens", "mitigate", "evaluate", "report")
+"""As `bezoar.studies.audit.STAGES`, which is heavy to import."""
 
 
 def command(
@@ -19,17 +26,31 @@ def command(
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Look for what is known to break or slow a run, or for damage in a run that was made."""
+    """Look for what is known to break a run, or what is damaged or stale in one."""
     from bezoar.cli.show import show
-    from bezoar.runs.environment import Check, Diagnosis, doctor
+    from bezoar.runs.environment import Diagnosis, doctor
 
-    if run is None:
-        diagnosis = doctor(out)
-    else:
-        from bezoar.runs.folder import verify_run
-
-        found = ", ".join(verify_run(run)) or "no stage has finished"
-        diagnosis = Diagnosis((Check(str(run), "ok", f"whole: {found}"),))
+    diagnosis = doctor(out) if run is None else Diagnosis(tuple(_of_run(run)))
     show(diagnosis, as_json=json)
     if not diagnosis.healthy:
         raise typer.Exit(1)
+
+
+def _of_run(run: Path) -> Iterator[Check]:
+    """Whether its files are what they were, and its results those of its options."""
+    from bezoar.runs.environment import Check
+    from bezoar.runs.folder import verify_run
+    from bezoar.runs.stale import stale_stages
+
+    whole = verify_run(run)
+    stale = stale_stages(run)
+    fresh = [name for name in whole if name not in stale]
+    yield Check(str(run), "ok", f"whole: {', '.join(whole) or 'no stage has finished'}")
+    again = f"'bezoar report --run {run}' brings the run up to date."
+    for name, why in stale.items():
+        yield Check(name, "problem", f"stale: {why}", again)
+    missing = [name for name in STAGES if name not in whole and name not in stale]
+    if "report" in fresh and not (run / "report.html").is_file():
+        missing.append("report.html")
+    if missing:
+        yield Check("missing", "warning", ", ".join(missing), again)

@@ -130,7 +130,7 @@ SHARED: dict[str, Any] = {
 
 TEXTS = ("data", "text", "label", "prompts", "neutral", "data_root", "reserved_only")
 EVERY = (
-    *("model", "out", "config", "assign", "seed", "device", "threads", "quick"),
+    *("model", "out", "config", "assign", "seed", "device", "threads", "quick", "update"),
     *("unmask", "json", "quiet", "debug"),
 )
 """What every stage takes."""

@@ -27,8 +27,11 @@ def begin(config: AuditConfig, *, fresh: bool = False, update: bool = False) -> 
 def run_stage(name: str, given: dict[str, Any]) -> None:
     """Bring a run up to one stage, and show that stage's result.
 
-    Options given on the command line change the configuration that the run was started with; the
-    stages they touch run again.
+    Options that differ from those that the run was started with are refused, unless ``--update``
+    was given: then the stages they touch run again.
+
+    Raises:
+        RunConflict: if they differ, and stages were begun.
     """
     from bezoar.cli.show import progress, show
     from bezoar.runs.folder import CONFIG
@@ -45,7 +48,7 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
     from bezoar.studies.audit import check_config, run_stages
 
     check_config(config)
-    begin(config, update=True)
+    begin(config, update=given["update"])
     with progress(given["quiet"], given["json"]) as bars:
         result = run_stages(config, upto=name, progress=bars)
     show(result, as_json=given["json"], unmask=config.report.unmask)

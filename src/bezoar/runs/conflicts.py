@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,12 @@ def versions(environments: Path) -> list[str]:
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
         return []
     return [version for version in found if isinstance(version, str)]
+
+
+def binding_hash(config: BaseModel) -> str:
+    """The hash of every option that may change a number."""
+    plain = json.dumps(_binding(config), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()[:32]
 
 
 def _binding(config: BaseModel) -> dict[str, Any]:

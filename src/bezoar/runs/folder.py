@@ -19,10 +19,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from bezoar import __version__
-from bezoar.errors import CorruptArtefact, RunError, did_you_mean
+from bezoar.errors import ConfigError, CorruptArtefact, RunError, did_you_mean
 from bezoar.interrupts import check, opened
-from bezoar.runs.config import to_yaml
-from bezoar.runs.conflicts import refuse_conflict
+from bezoar.runs.config import load_config, to_yaml
+from bezoar.runs.conflicts import binding_hash, refuse_conflict
 from bezoar.runs.environment import describe_environment
 from bezoar.runs.faults import explained
 from bezoar.runs.locks import FolderLock
@@ -37,11 +37,11 @@ from bezoar.runs.stages import (
     read_marker,
     stage_key,
 )
+from bezoar.runs.stale import PAGES, drop_followers, drop_pages
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 LOCK = ".lock"
-PAGES = ("report.html", "summary.json", "audit.json")  # written anew by every report
 
 
 class Run:
@@ -74,7 +74,8 @@ class Run:
             path: the folder; made if need be.
             config: the resolved configuration.
             resume: go on with what is there; False removes what the run there has made.
-            update: accept another configuration: stages whose keys change run again.
+            update: accept another configuration: the report goes, and stages whose keys change run
+                again, which removes what later ones made of them.
 
         Raises:
             RunConflict: if stages were begun under another configuration; the keys are listed.
@@ -96,6 +97,8 @@ class Run:
                     _clear(path)
                 elif (path / CONFIG).exists() and not update and any(path.glob(f"*/{MARKER}")):
                     refuse_conflict(path, path / CONFIG, config, path / ENVIRONMENT)
+                elif update and _is_other(path / CONFIG, config):
+                    drop_pages(path)  # they tell of the options that were
                 _write_config(path, config)
                 _write_environment(path)
             except BaseException:
@@ -162,7 +165,9 @@ class Run:
         check()
         keys = {before: self._key_of(name, before) for before in after}
         code = f"{__version__}/{version}"
-        return Stage(self.path, name, stage_key(name, code, key, keys), keys)
+        told = stage_key(name, code, key, keys)
+        drop_followers(self.path, name, told)
+        return Stage(self.path, name, told, keys, binding_hash(self.config))
 
     def seed(self, name: str) -> int:
         """A seed for one use, derived from the run's: uses never share a stream by accident."""
@@ -179,7 +184,7 @@ class Run:
         return marker.key
 
 
-def verify_run(path: Path) -> list[str]:
+def verify_run(path: str | Path) -> list[str]:
     """Compare every file of every finished stage with what it was; the stages' names.
 
     Raises:
@@ -187,6 +192,7 @@ def verify_run(path: Path) -> list[str]:
         CorruptArtefact: naming the first file that is missing, truncated, altered or a link, and
             the folder to remove so that its stage runs again.
     """
+    path = Path(path)
     if not (path / CONFIG).is_file():
         raise RunError(
             f"{path} holds no run: there is no {CONFIG} in it.", hint="Give the folder of --out."
@@ -230,6 +236,16 @@ def _write_config(path: Path, config: BaseModel) -> None:
     file = path / CONFIG
     if not file.exists() or file.read_bytes() != text:
         atomic_write(file, text)
+
+
+def _is_other(file: Path, config: BaseModel) -> bool:
+    """Whether a run's configuration, if it has one, is another in what may change a number."""
+    try:
+        return file.exists() and binding_hash(load_config(file, type(config))) != binding_hash(
+            config
+        )
+    except ConfigError:
+        return True
 
 
 def _write_environment(path: Path) -> None:

@@ -40,13 +40,17 @@ class FileMark(BaseModel, frozen=True):
 
 
 class Marker(BaseModel, frozen=True, extra="forbid"):
-    """A stage's state on disk. Nothing in it depends on when it ran: equal runs, equal bytes."""
+    """A stage's state on disk. Nothing in it depends on when it ran: equal runs, equal bytes.
+
+    ``options`` hashes the run's configuration when the stage was last begun or found done.
+    """
 
     stage: str
     key: str
     state: Literal["running", "done"]
     after: dict[str, str]
     files: dict[str, FileMark] = {}
+    options: str = ""
 
 
 class Stage:
@@ -60,12 +64,15 @@ class Stage:
             do, and its files are intact.
     """
 
-    def __init__(self, root: Path, name: str, key: str, after: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Path, name: str, key: str, after: Mapping[str, str], options: str = ""
+    ) -> None:
         self.name = name
         self.folder = root / name
         self.key = key
         self._root = root
         self._after = dict(after)
+        self._options = options
         self._elsewhere: list[Path] = []
         self._started = 0.0
         self.done = False
@@ -84,6 +91,8 @@ class Stage:
         if marker is not None and marker.key == self.key and marker.state == "done":
             check_files(self._root, marker)
             self.done = True
+            if marker.options != self._options:  # others than it was made with, and none of its own
+                self._save(marker.model_copy(update={"options": self._options}))
             return
         if marker is None or marker.key != self.key:
             clear_stage(self.folder)
@@ -121,7 +130,10 @@ class Stage:
         }
 
     def _mark(self, state: Literal["running", "done"], files: dict[str, FileMark]) -> None:
-        marker = Marker(stage=self.name, key=self.key, state=state, after=self._after, files=files)
+        told = {"stage": self.name, "key": self.key, "options": self._options}
+        self._save(Marker(**told, state=state, after=self._after, files=files))
+
+    def _save(self, marker: Marker) -> None:
         save_json(self.folder / MARKER, marker.model_dump(mode="json"))
 
     def _log(self, event: str, **more: float) -> None:
