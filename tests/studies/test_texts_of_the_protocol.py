@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bezoar.corpus import Exploration, Prompts
+from bezoar.corpus import Corpus, Exploration, Prompts
 from bezoar.errors import ConfigError
 from bezoar.runs import AuditConfig, load_result, parse_config
 from bezoar.studies.audit import run_stages
@@ -73,3 +73,22 @@ def test_tokenised_text_needs_its_own_id(place: Path) -> None:
     with pytest.raises(ConfigError, match="takes perplexity on text that is tokenised") as caught:
         explored(place, "demo", "LEE-tok@16")
     assert "Use LEE@16" in caught.value.hint
+
+
+def test_every_column_of_an_own_file_can_be_named(place: Path) -> None:
+    rows = [f"{a} {b},{b} {a} says,{i % 2},{a}{i % 3}" for i, (a, b) in enumerate(_pairs())]
+    (place / "own.csv").write_text("\n".join(["body,start,mark,thread", *rows]))
+    own = {"data": "own.csv#body", "label": "mark", "group": "thread", "category": "thread"}
+    seen, prompts = explored(place, "columns", "LEE@16", prompts="own.csv#start", **own)
+    assert all(text.endswith(" says") for text in prompts.texts)
+    assert {count.category[:-1] for count in seen.counts} <= set(WORDS)
+    parts = [
+        Corpus.load(place / "columns" / "explore" / f"{n}.parquet") for n in ("train", "report")
+    ]
+    threads = [set(part.group or ()) for part in parts]
+    assert all(threads)
+    assert not threads[0] & threads[1]
+
+
+def _pairs() -> list[tuple[str, str]]:
+    return [(a, b) for a in WORDS for b in WORDS]

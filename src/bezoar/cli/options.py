@@ -30,11 +30,16 @@ Data = Annotated[
     _option("--data", metavar="SPEC", help="Labelled texts: demo, jigsaw:PATH, FILE, hub:ID."),
 ]
 Prompts = Annotated[
-    str | None, _option("--prompts", metavar="SPEC", help="Prompts: see 'bezoar list data'.")
+    str | None,
+    _option("--prompts", metavar="SPEC", help="Prompts: demo, rtp:PATH, FILE[#COLUMN], hub:ID."),
 ]
 Neutral = Annotated[
     str | None,
-    _option("--neutral", metavar="SPEC", help="Neutral text: demo, wikitext:PATH, FILE."),
+    _option(
+        "--neutral",
+        metavar="SPEC",
+        help="Neutral text: demo, wikitext:PATH, FILE[#COLUMN], hub:ID.",
+    ),
 ]
 DataRoot = Annotated[
     str | None, _option("--data-root", metavar="DIR", help="Folder that data paths start from.")

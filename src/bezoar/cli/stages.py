@@ -81,6 +81,9 @@ def check_texts(config: AuditConfig) -> None:
             positive=data.positive,
             threshold=data.threshold,
             source=data.source,
+            category=data.category,
+            split=data.split,
+            group=data.group,
             data_root=root,
             reserved_only=data.reserved_only,
         )
@@ -98,6 +101,8 @@ def _cheap(spec: str, root: Path | None) -> bool:
     """Whether a spec is read at once: a small file, or one that is not there."""
     if spec == "demo" or ("hub:" in spec and spec != "hub:"):
         return False
+    if not Path(spec).exists():
+        spec = spec.partition("#")[0]
     given = Path(spec if Path(spec).exists() else spec.partition(":")[2] or spec).expanduser()
     path = root / given if root is not None and (root / given).exists() else given
     files = path.iterdir() if path.is_dir() else [path]

@@ -59,7 +59,7 @@ def load_corpus(
 
     Args:
         spec: ``demo``, a known set, a file or a hub id; the grammar is in ``bezoar.corpus.spec``.
-        text: column of texts; found by name when None.
+        text: column of texts; that of the spec (``file.csv#body``), or found by name, when None.
         label: column of labels; found by name when None.
         positive: the label value, or values, that mean 1.
         threshold: for score columns: 1 from this score on.
@@ -77,6 +77,7 @@ def load_corpus(
         corpus = Corpus.load(demo_path("corpus_path"))
     else:
         found = find(spec, data_root)
+        text = found.text if text is None else text
         named = {"source": source, "category": category, "split": split, "group": group}
         if found.adapter:
             columns = ADAPTERS[found.adapter].reader("corpus", found.adapter)(found.table)
@@ -107,6 +108,7 @@ def load_prompts(
         prompts = Prompts.load(demo_path("prompts_path"))
     else:
         found = find(spec, data_root)
+        text = found.text if text is None else text
         if found.adapter == "rtp" and _marks(found.table, subset):
             found = replace(found, adapter=f"rtp-{subset}", name=f"rtp-{subset}")
         if found.adapter:
@@ -138,6 +140,7 @@ def load_neutral(
         neutral = NeutralText.load(demo_path("neutral_path"))
     else:
         found = find(spec, data_root)
+        text = found.text if text is None else text
         if found.adapter:
             columns = ADAPTERS[found.adapter].reader("neutral", found.adapter)(found.table)
         else:

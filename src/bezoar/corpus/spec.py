@@ -6,7 +6,9 @@ rtp:PATH                  the prompts that the protocol takes, as far as the fil
                           rtp-challenging:, rtp-toxic:, rtp-nontoxic:, rtp-all:
 wikitext:PATH
 FILE.csv|tsv|json|jsonl|parquet|txt
-hub:ID[:CONFIG][@SPLIT]   also behind a known set: rtp:hub:allenai/real-toxicity-prompts
+FILE#COLUMN               the texts are in this column (of prompts and neutral text too)
+hub:ID[:CONFIG][@SPLIT]   also with #COLUMN, and behind a known set:
+                          rtp:hub:allenai/real-toxicity-prompts
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Found:
         name: short name for tables.
         recorded: the spec, its path relative to the data root.
         notes: what was guessed on the way.
+        text: the column of texts that the spec named.
     """
 
     table: Table
@@ -38,6 +41,7 @@ class Found:
     name: str
     recorded: str
     notes: list[str] = field(default_factory=list)
+    text: str | None = None
 
 
 def find(spec: str | Path, data_root: str | Path | None = None) -> Found:
@@ -49,15 +53,40 @@ def find(spec: str | Path, data_root: str | Path | None = None) -> Found:
     spec, data_root = str(spec), None if data_root is None else Path(data_root)
     if not spec.strip():
         raise DataError("No data was named.", hint="Name a file, or demo.")
+    spec, text = split_column(spec, data_root)
     prefix, rest = _parse(spec, data_root)
+    if text is not None and prefix in ADAPTERS:
+        raise DataError(
+            f"{prefix} is a known set: its columns are known, and #{quoted(text)} names another.",
+            hint=f"Leave #{text} out, or {prefix}:, to read the file by its columns.",
+        )
+    of_column = "" if text is None else f"#{text}"
     if prefix == "hub" or rest.startswith("hub:"):
         rest = rest.removeprefix("hub:")
         adapter = "" if prefix == "hub" else prefix
         name = rest.partition("@")[0].rpartition("/")[2]
-        return Found(read_hub(rest), adapter, adapter or name, spec)
+        return Found(read_hub(rest), adapter, adapter or name, spec + of_column, text=text)
     path = find_file(_located(rest, data_root), ADAPTERS[prefix].files if prefix else ())
     recorded = f"{prefix}:" * bool(prefix) + _relative(path, data_root)
-    return Found(read_table(path), prefix, prefix or path.stem, recorded)
+    return Found(read_table(path), prefix, prefix or path.stem, recorded + of_column, text=text)
+
+
+def split_column(spec: str, data_root: Path | None = None) -> tuple[str, str | None]:
+    """``file.csv#body`` as the file and its column of texts; None where no column is named.
+
+    A file that is really called so is that file.
+
+    Raises:
+        DataError: if nothing follows the ``#``.
+    """
+    place, mark, column = spec.rpartition("#")
+    if not mark or any(
+        _located(name, data_root).exists() for name in (spec, spec.partition(":")[2]) if name
+    ):
+        return spec, None
+    if not column:
+        raise DataError(f"{spec!r} names no column.", hint=f"Write {place}#COLUMN, or no #.")
+    return place, column
 
 
 def demo_path(function: str) -> Path:

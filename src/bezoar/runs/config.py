@@ -42,9 +42,11 @@ class ModelConfig(Section):
 class DataConfig(Section):
     """The labelled texts that define the behaviour, the prompts, and the neutral text."""
 
-    data: str = Field("demo", description="Labelled texts: demo, jigsaw:PATH, a file, hub:ID.")
-    prompts: str = Field("demo", description="Prompts: as in `bezoar list data`.")
-    neutral: str = Field("demo", description="Neutral text: demo, wikitext:PATH, or a file.")
+    data: str = Field("demo", description="Labelled texts: demo, jigsaw:PATH, FILE, hub:ID.")
+    prompts: str = Field(
+        "demo", description="Prompts: demo, rtp:PATH, FILE[#COLUMN], hub:ID[#COLUMN]."
+    )
+    neutral: str = Field("demo", description="Neutral text: demo, wikitext:PATH, else as prompts.")
     root: str | None = Field(None, description="Folder that relative paths start from.")
     reserved_only: bool = Field(False, description="Only texts that no demo asset was trained on.")
     text: str | None = Field(None, description="Column of texts; found when empty.")
@@ -52,6 +54,9 @@ class DataConfig(Section):
     positive: str | None = Field(None, description="The label value that means 1.")
     threshold: float | None = Field(None, description="Of a column of scores: 1 from here on.")
     source: str | None = Field(None, description="Column naming where each text came from.")
+    category: str | None = Field(None, description="Column naming the kind of each text.")
+    group: str | None = Field(None, description="Column of what a split keeps together.")
+    split: str | None = Field(None, description="Column of train, select, report, if it has one.")
     limit: int = Field(2_000, ge=20, description="Labelled texts at most, balanced by label.")
     neutral_tokens: int = Field(8_000, ge=256, description="Tokens of neutral text per half.")
 
@@ -182,9 +187,9 @@ def parse_config(kind: type[C], *layers: Mapping[str, Any]) -> C:
         ) from error
 
 
-def load_config(path: Path, kind: type[C], *overrides: Mapping[str, Any]) -> C:
+def load_config(path: str | Path, kind: type[C], *overrides: Mapping[str, Any]) -> C:
     """Read a YAML file; `overrides` win over what it says."""
-    return parse_config(kind, read_yaml(path), *overrides)
+    return parse_config(kind, read_yaml(Path(path)), *overrides)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from huggingface_hub import try_to_load_from_cache
 
-from bezoar.corpus.spec import demo_path
+from bezoar.corpus.spec import demo_path, split_column
 from bezoar.errors import DataError
 from bezoar.runs.folder import Run
 from bezoar.studies.audit.bench import Bench
@@ -64,6 +64,7 @@ def _of_model(name: str) -> str:
 def _of_data(spec: str, root: Path) -> str:
     if spec == "demo":
         return licence_beside(demo_path("corpus_path"))
+    spec, _ = split_column(spec, root)
     prefix, _, rest = spec.partition("hub:")
     if rest and (not prefix or prefix.endswith(":")):
         return _of_hub(rest.partition("@")[0].partition(":")[0], "dataset")

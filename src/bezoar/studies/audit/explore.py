@@ -27,7 +27,7 @@ from bezoar.corpus import (
 )
 from bezoar.corpus.adapters import ADAPTERS
 from bezoar.corpus.reading import find_file
-from bezoar.corpus.spec import demo_path, find
+from bezoar.corpus.spec import demo_path, find, split_column
 from bezoar.errors import DataError
 from bezoar.evaluate import get_protocol
 from bezoar.models import LanguageModel
@@ -99,6 +99,9 @@ def _read(bench: Bench) -> tuple[Corpus, Prompts, NeutralText]:
         positive=asked.positive,
         threshold=asked.threshold,
         source=asked.source,
+        category=asked.category,
+        split=asked.split,
+        group=asked.group,
         data_root=root,
         reserved_only=asked.reserved_only,
         limit=asked.limit,
@@ -122,6 +125,7 @@ def _content(spec: str, demo: str, root: Path | None) -> str:
     if spec == "demo":
         path = demo_path(demo)
         return file_hash(path) if path.is_file() else ""
+    spec, _ = split_column(spec, root)
     if "hub:" in spec:  # an id may stand for other rows tomorrow
         table = find(spec, root).table
         digest = hashlib.sha256()
