@@ -22,6 +22,7 @@ from bezoar.activations.manifest import (
     FileMark,
     Manifest,
     StoreDtype,
+    check_dtype,
     check_file,
     load_plan,
     save_plan,
@@ -64,7 +65,7 @@ def harvest(
         out: a folder; None keeps the rows in memory, as float32.
         budget_tokens: padded tokens a batch; halved where memory does not suffice.
         max_tokens: cut texts there; at most, and by default, the model's context.
-        dtype: of rows on disk.
+        dtype: of rows on disk: ``float16``, ``bfloat16`` or ``float32``.
         resume: go on with an unfinished harvest in ``out``, return a finished one;
             False starts over.
         variant: names the edit that is applied, if any: its store must not pass for the model's.
@@ -72,12 +73,14 @@ def harvest(
 
     Raises:
         SiteError: if the model lacks a site.
-        DataError: if a text gives no token; it is named.
+        ConfigError: if there is no such pooling, or no such dtype.
+        DataError: if a text gives no token (it is named), or one string is given for several.
         StoreError: if ``out`` holds a harvest of something else, or a value exceeds ``dtype``.
         CorruptArtefact: if a shard there is missing or damaged; it is named.
         ModelError: if activations are not finite, or memory does not suffice for one text.
     """
     check_pooling(pooling)
+    check_dtype(dtype)
     wanted = sorted({lm.site(site) for site in sites})
     if not wanted:
         raise StoreError("No site was asked for.", hint="Give at least one, such as '3.mlp_out'.")

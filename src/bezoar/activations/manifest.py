@@ -14,7 +14,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
 import safetensors
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bezoar.activations.batching import BatchPlan
-from bezoar.errors import CorruptArtefact, StoreError
+from bezoar.errors import ConfigError, CorruptArtefact, StoreError, did_you_mean
 from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import Result, atomic_write, load_result, save_result
 from bezoar.runs.stages import file_hash
@@ -38,6 +38,13 @@ PARTIAL = "partial.safetensors"
 
 Count = Annotated[int, Field(ge=0)]
 StoreDtype = Literal["float16", "bfloat16", "float32"]
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuse a name that is no dtype of rows."""
+    if dtype not in get_args(StoreDtype):
+        names = get_args(StoreDtype)
+        raise ConfigError(f"Rows are not kept as {dtype!r}.", hint=did_you_mean(dtype, names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ PER_PROMPT = Path("evaluate") / "per_prompt.parquet"
 GIVE = "Give the folder that 'bezoar audit --out' wrote."
 
 
-def check_evaluated(run: Path) -> None:
+def check_evaluated(run: str | Path) -> None:
     """Refuse a folder that is no run, or a run that was not evaluated.
 
     Raises:
         RunError: saying which of them it is, and what to do.
     """
+    run = Path(run)
     if not run.exists():
         raise RunError(f"There is no run folder {run}.", hint=_near_runs(run))
     if not (run / CONFIG).is_file():

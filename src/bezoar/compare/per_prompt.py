@@ -40,8 +40,9 @@ class PerPrompt:
             if _same_length(variant, metric, len(column), len(prompts))
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a parquet file, whole or not at all."""
+        path = Path(path)
         rows = sorted(  # equal values are equal bytes, in whatever order they were given
             (variant, metric, prompt, value)
             for (variant, metric), column in self._values.items()
@@ -53,12 +54,13 @@ class PerPrompt:
         atomic_write(path, buffer.getvalue())
 
     @classmethod
-    def load(cls, path: Path) -> PerPrompt:
+    def load(cls, path: str | Path) -> PerPrompt:
         """Read what `save` wrote.
 
         Raises:
             CorruptArtefact: if the file is damaged, or something else.
         """
+        path = Path(path)
         try:
             table = pq.read_table(path).select(_SCHEMA.names).cast(_SCHEMA)
         except (OSError, ValueError, KeyError) as error:

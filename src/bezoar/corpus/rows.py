@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bezoar.errors import CorruptArtefact, DataError
+from bezoar.errors import CorruptArtefact, DataError, several
 from bezoar.runs.results import Result, atomic_write
 
 R = TypeVar("R", bound="Rows")
@@ -102,8 +102,9 @@ class Rows:
         picked["origin"] = self.origin.without(left_out, note, rows=len(self))
         return dataclasses.replace(self, **picked)  # type: ignore[type-var]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the columns as parquet, whole or not at all."""
+        path = Path(path)
         columns = {k: pa.array(v) for k, v in self._columns().items()}
         table = pa.table(columns).replace_schema_metadata({_METADATA: self._header()})
         sink = pa.BufferOutputStream()
@@ -111,12 +112,13 @@ class Rows:
         atomic_write(path, sink.getvalue().to_pybytes())
 
     @classmethod
-    def load(cls: type[R], path: Path) -> R:
+    def load(cls: type[R], path: str | Path) -> R:
         """Read what ``save`` wrote.
 
         Raises:
             CorruptArtefact: if the file is missing, damaged, altered, or of another kind.
         """
+        path = Path(path)
         try:
             table = pq.read_table(path)
             header = json.loads(table.schema.metadata[_METADATA])
@@ -154,7 +156,7 @@ class Rows:
 
     def _check(self) -> None:
         """Make every column a tuple or a read-only array of one length."""
-        object.__setattr__(self, "texts", tuple(self.texts))
+        object.__setattr__(self, "texts", tuple(several(self.texts, "texts")))
         for name, values in self._columns().items():
             if len(values) != len(self):
                 raise DataError(

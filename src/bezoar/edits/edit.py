@@ -86,7 +86,7 @@ class Edit(ABC):
         """This edit, then another one on the edited model."""
         return Composed((self, other))
 
-    def save(self, folder: Path, lm: LanguageModel | None = None) -> None:
+    def save(self, folder: str | Path, lm: LanguageModel | None = None) -> None:
         """Write ``edit.safetensors`` and ``edit.json`` (see `bezoar.edits.storage`).
 
         Args:

@@ -62,7 +62,7 @@ class Exported(Result):
 def export(
     lm: LanguageModel,
     edit: Edit,
-    out: Path,
+    out: str | Path,
     *,
     prompts: Sequence[str] = CHECK_PROMPTS,
 ) -> Exported:
@@ -79,6 +79,7 @@ def export(
         StoreError: if ``out`` holds something.
         EditError: if the reloaded model is not the edited one, or the model wears adapters.
     """
+    out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StoreError(
             f"{out} exists and is not empty.", hint="Nothing is overwritten: name a new folder."

@@ -50,7 +50,7 @@ _TYPES: dict[str, type[Any]] = {"at": At, **_EDITS, **_PARTS}
 _TAGS = {cls: tag for tag, cls in _TYPES.items()}
 
 
-def save_edit(edit: Edit, folder: Path, lm: LanguageModel | None = None) -> None:
+def save_edit(edit: Edit, folder: str | Path, lm: LanguageModel | None = None) -> None:
     """Write an edit into a folder: the numbers first, then the JSON that owns them.
 
     Args:
@@ -58,6 +58,7 @@ def save_edit(edit: Edit, folder: Path, lm: LanguageModel | None = None) -> None
         folder: made if it is missing.
         lm: the model it was made for; its name, sizes and fingerprint are recorded.
     """
+    folder = Path(folder)
     tensors: dict[str, Tensor] = {}
     structure = _encode(edit, tensors)
     data = safetensors.torch.save(tensors)
@@ -74,7 +75,9 @@ def save_edit(edit: Edit, folder: Path, lm: LanguageModel | None = None) -> None
     save_json(folder / "edit.json", envelope)
 
 
-def load_edit(folder: Path, lm: LanguageModel | None = None, *, same_model: bool = False) -> Edit:
+def load_edit(
+    folder: str | Path, lm: LanguageModel | None = None, *, same_model: bool = False
+) -> Edit:
     """Read an edit, trusting nothing.
 
     Args:
@@ -86,6 +89,7 @@ def load_edit(folder: Path, lm: LanguageModel | None = None, *, same_model: bool
         CorruptArtefact: if the folder is damaged, altered, hostile, or no edit.
         EditError: if the edit does not fit ``lm``.
     """
+    folder = Path(folder)
     try:
         envelope = _read_json(folder)
         if lm is not None:

@@ -139,9 +139,8 @@ class Evaluator:
         self.lm = lm
         self.protocol = protocol
         self.prompts = prompts
-        folder = None if cache is None else Path(cache)
         self.scorers = tuple(
-            s if isinstance(s, CachedScorer) else CachedScorer(s, folder) for s in scorers
+            s if isinstance(s, CachedScorer) else CachedScorer(s, cache) for s in scorers
         )
         self._key = hashlib.sha256("\0".join(prompts).encode("utf-8", "surrogatepass")).hexdigest()
         self._tasks = tuple(tasks)

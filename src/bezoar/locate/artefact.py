@@ -24,7 +24,6 @@ MAX_NUMBERS = 2**32  # bytes: a basis as large as an unembedding stays below
 _UNREADABLE = (
     OSError,
     ValueError,
-    TypeError,
     LookupError,
     RecursionError,
     ValidationError,
@@ -32,7 +31,7 @@ _UNREADABLE = (
 )
 
 
-def save_artefact(folder: Path, kind: str, about: object, tensors: dict[str, Tensor]) -> None:
+def save_artefact(folder: str | Path, kind: str, about: object, tensors: dict[str, Tensor]) -> None:
     """Write ``<kind>.safetensors``, then ``<kind>.json`` naming its hash; both whole or not at all.
 
     Args:
@@ -41,6 +40,7 @@ def save_artefact(folder: Path, kind: str, about: object, tensors: dict[str, Ten
         about: a dataclass of plain fields.
         tensors: detached to contiguous CPU copies.
     """
+    folder = Path(folder)
     plain = {name: t.detach().to("cpu").contiguous().clone() for name, t in tensors.items()}
     data = safetensors.torch.save(plain)
     atomic_write(folder / f"{kind}.safetensors", data)
@@ -53,17 +53,20 @@ def save_artefact(folder: Path, kind: str, about: object, tensors: dict[str, Ten
     save_json(folder / f"{kind}.json", envelope)
 
 
-def load_artefact(folder: Path, kind: str, about: type[T]) -> tuple[T, dict[str, Tensor]]:
+def load_artefact(folder: str | Path, kind: str, about: type[T]) -> tuple[T, dict[str, Tensor]]:
     """Read what `save_artefact` wrote, trusting nothing.
 
     Raises:
         CorruptArtefact: if a file is missing, a link, altered, of another kind or absurd size, or
             holds a number that is not finite.
     """
+    folder = Path(folder)
     try:
         about_file = plain_file(folder / f"{kind}.json", limit=MAX_JSON)
         numbers_file = plain_file(folder / f"{kind}.safetensors", limit=MAX_NUMBERS)
         envelope = json.loads(about_file.read_bytes())
+        if not isinstance(envelope, dict):
+            raise ValueError(f"{kind}.json holds no object")
         if envelope["kind"] != kind or envelope["version"] != VERSION:
             raise ValueError(f"it holds {envelope['kind']!r} version {envelope['version']!r}")
         fields = TypeAdapter(about).validate_python(envelope["about"])
@@ -79,7 +82,7 @@ def load_artefact(folder: Path, kind: str, about: type[T]) -> tuple[T, dict[str,
     return fields, tensors
 
 
-def corrupt(folder: Path, kind: str, reason: str) -> CorruptArtefact:
+def corrupt(folder: str | Path, kind: str, reason: str) -> CorruptArtefact:
     """The error for an artefact that cannot be believed."""
     return CorruptArtefact(
         f"{folder} cannot be read as a {kind}: {reason.splitlines()[0]}.",

@@ -114,7 +114,7 @@ class SubUpdateAttribution(Result):
 def component_attribution(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int],
+    token_ids: Sequence[int] | int,
     *,
     against: Sequence[int] = (),
     budget_tokens: int = 4096,
@@ -153,7 +153,7 @@ def component_attribution(
             LogitPart(name, over_prompts(row, seed)) for name, row in zip(names, parts, strict=True)
         ),
         logit=over_prompts(parts.sum(axis=0), seed),
-        tokens=_names(lm, token_ids),
+        tokens=_names(lm, checked_ids(lm, token_ids)),
         against=_names(lm, against),
         prompts_n=len(prompts),
     )
@@ -163,7 +163,7 @@ def component_attribution(
 def sub_update_attribution(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int],
+    token_ids: Sequence[int] | int,
     *,
     against: Sequence[int] = (),
     top: int = 20,
@@ -198,14 +198,14 @@ def sub_update_attribution(
         raising=ranked[0],
         lowering=ranked[1],
         by_layer=tuple(float(m[1].sum()) / len(prompts) for m in moments),
-        tokens=_names(lm, token_ids),
+        tokens=_names(lm, checked_ids(lm, token_ids)),
         against=_names(lm, against),
         prompts_n=len(prompts),
     )
 
 
 def _reader(
-    lm: LanguageModel, token_ids: Sequence[int], against: Sequence[int]
+    lm: LanguageModel, token_ids: Sequence[int] | int, against: Sequence[int]
 ) -> tuple[Float[Tensor, " d_model"], float]:
     """What reads the logit from the normed residual, and the part that no residual decides."""
     unembedding = needs_unembedding(lm)

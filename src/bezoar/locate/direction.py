@@ -99,7 +99,7 @@ class Direction:
         """Cosine between two directions of equal width."""
         return float(self.vector.double() @ other.vector.double())
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``direction.safetensors`` and ``direction.json`` into a folder."""
         about = _About(
             self.name, str(self.site), self.pooling, self.sign, self.trained_on, self.norm
@@ -107,7 +107,7 @@ class Direction:
         save_artefact(folder, "direction", about, {"vector": self.vector})
 
     @classmethod
-    def load(cls, folder: Path) -> Direction:
+    def load(cls, folder: str | Path) -> Direction:
         """Read a saved direction back.
 
         Raises:
@@ -176,7 +176,7 @@ class Subspace:
             self, basis=self.basis[:k], singular_values=self.singular_values[:k]
         )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``subspace.safetensors`` and ``subspace.json`` into a folder."""
         about = _About(
             self.name,
@@ -189,7 +189,7 @@ class Subspace:
         save_artefact(folder, "subspace", about, {"basis": self.basis})
 
     @classmethod
-    def load(cls, folder: Path) -> Subspace:
+    def load(cls, folder: str | Path) -> Subspace:
         """Read a saved subspace back.
 
         Raises:
@@ -212,7 +212,9 @@ class Subspace:
         )
 
 
-def _only(folder: Path, kind: str, tensors: dict[str, Tensor], name: str, ndim: int) -> Tensor:
+def _only(
+    folder: str | Path, kind: str, tensors: dict[str, Tensor], name: str, ndim: int
+) -> Tensor:
     tensor = tensors.get(name)
     if set(tensors) != {name} or tensor is None:
         raise corrupt(folder, kind, f"it holds tensors {sorted(tensors)}, not {name!r} alone")
@@ -221,7 +223,7 @@ def _only(folder: Path, kind: str, tensors: dict[str, Tensor], name: str, ndim: 
     return tensor
 
 
-def _site(folder: Path, kind: str, text: str) -> Site:
+def _site(folder: str | Path, kind: str, text: str) -> Site:
     try:
         return Site.parse(text)
     except SiteError as error:

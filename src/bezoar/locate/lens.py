@@ -113,7 +113,7 @@ def lens_sites(lm: LanguageModel, *, mid: bool = True) -> list[Site]:
 def logit_lens(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int],
+    token_ids: Sequence[int] | int,
     mode: Mode = "default",
     *,
     include_bias: bool = True,
@@ -190,7 +190,7 @@ def _read(
 def likeliest_prompts(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int],
+    token_ids: Sequence[int] | int,
     top: int = 64,
     *,
     budget_tokens: int = 4096,
@@ -218,7 +218,7 @@ def encode_for(
 ) -> list[list[int]]:
     """Token ids of prompts that a model can read; an empty one stands as its start token."""
     limit = min(max_tokens or lm.context, lm.context)
-    return [ids or [lm.start_id] for ids in lm.encode(list(prompts), limit)]
+    return [ids or [lm.start_id] for ids in lm.encode(prompts, limit)]
 
 
 def batches_of(encoded: Sequence[Sequence[int]], budget_tokens: int) -> Iterator[list[int]]:
@@ -237,13 +237,13 @@ def last_values(
     return lm.capture(batch, sites, reduce=lambda _, value: value[rows, last])
 
 
-def checked_ids(lm: LanguageModel, token_ids: Sequence[int]) -> list[int]:
-    """The distinct ids of a set of tokens, in the order given.
+def checked_ids(lm: LanguageModel, token_ids: Sequence[int] | int) -> list[int]:
+    """The distinct ids of a set of tokens (one id is a set of one), in the order given.
 
     Raises:
         ConfigError: if there is none, or one that the vocabulary does not have.
     """
-    ids = list(dict.fromkeys(token_ids))
+    ids = list(dict.fromkeys([token_ids] if isinstance(token_ids, int) else token_ids))
     if not ids or min(ids) < 0 or max(ids) >= lm.d_vocab:
         raise ConfigError(
             f"Token ids {ids[:8]} of a vocabulary of {lm.d_vocab}.",

@@ -143,7 +143,7 @@ class NeuronScores:
             null_p=null_p_value(float(value.max()), np.array(null)) if null else None,
         )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``neurons.safetensors`` and ``neurons.json`` into a folder."""
         tensors = {}
         for site in self.sites:
@@ -154,7 +154,7 @@ class NeuronScores:
         save_artefact(folder, "neurons", _About(*counts, names, self.null), tensors)
 
     @classmethod
-    def load(cls, folder: Path) -> NeuronScores:
+    def load(cls, folder: str | Path) -> NeuronScores:
         """Read scores back.
 
         Raises:

@@ -237,7 +237,7 @@ KINDS: dict[str, type[Probe]] = {
 }
 
 
-def load_probe(folder: Path) -> Probe:
+def load_probe(folder: str | Path) -> Probe:
     """Read a saved probe back, of whichever kind it is.
 
     Raises:

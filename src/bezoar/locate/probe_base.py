@@ -172,7 +172,7 @@ class Probe(ClassifierMixin, BaseEstimator):
             name=name or f"{self.kind} {place}",
         )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``probe.safetensors`` and ``probe.json`` into a folder."""
         check_is_fitted(self)
         about = _About(
@@ -188,7 +188,7 @@ class Probe(ClassifierMixin, BaseEstimator):
         save_artefact(folder, "probe", about, {k: torch.from_numpy(v) for k, v in arrays.items()})
 
     @staticmethod
-    def load(folder: Path, kinds: Mapping[str, type[Probe]]) -> Probe:
+    def load(folder: str | Path, kinds: Mapping[str, type[Probe]]) -> Probe:
         """Read a saved probe of one of ``kinds`` back (`load_probe` knows the kinds).
 
         Raises:

@@ -75,7 +75,7 @@ def quoted(token: str) -> str:
 @torch.no_grad()
 def promoted_tokens(
     lm: LanguageModel,
-    vector: Direction | Float[Tensor, " d_model"],
+    vector: Direction | Float[Tensor, " d_model"] | Float[np.ndarray, " d_model"],
     k: int = 20,
     *,
     fold_norm: bool = False,
@@ -96,7 +96,7 @@ def promoted_tokens(
         UnsupportedAnatomy: if the model has no unembedding.
     """
     name = vector.name if isinstance(vector, Direction) else "vector"
-    bare = vector.vector if isinstance(vector, Direction) else vector
+    bare = vector.vector if isinstance(vector, Direction) else torch.as_tensor(vector)
     check_width(lm, bare, name)
     if not 1 <= k <= lm.d_vocab:
         raise ConfigError(f"k={k} tokens of {lm.d_vocab}.", hint="Ask for 1 up to all of them.")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bezoar.errors import ConfigError, did_you_mean
+from bezoar.errors import ConfigError, did_you_mean, several
 from bezoar.models.batch import Batch
 from bezoar.models.generations import Decoding, Generations
 from bezoar.models.language_model import LanguageModel
@@ -48,7 +48,9 @@ def generate(
     Raises:
         ModelError: if the model has no unembedding, or reads in both directions.
         ConfigError: if ``compat`` is unknown or the context leaves no room for a prompt.
+        DataError: if one string is given instead of several.
     """
+    prompts = several(prompts, "prompts")
     lm.require_generation()
     if compat is not None and compat not in COMPATS:
         raise ConfigError(f"Unknown compat {compat!r}.", hint=did_you_mean(compat, COMPATS))

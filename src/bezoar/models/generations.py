@@ -87,8 +87,9 @@ class Generations(Result):
             nested[index].append(text)
         return nested
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write as parquet, one row a continuation; settings are in the file's metadata."""
+        path = Path(path)
         table = pa.table(
             {
                 "prompt_index": pa.array(self.prompt_index, pa.int32()),
@@ -109,12 +110,13 @@ class Generations(Result):
         atomic_write(path, sink.getvalue().to_pybytes())
 
     @classmethod
-    def load(cls, path: Path) -> Generations:
+    def load(cls, path: str | Path) -> Generations:
         """Read what ``save`` wrote.
 
         Raises:
             CorruptArtefact: if the file is no such table.
         """
+        path = Path(path)
         try:
             table = pq.read_table(path)
             about = json.loads(table.schema.metadata[b"bezoar"])

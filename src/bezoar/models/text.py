@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bezoar.errors import DataError, ModelError
+from bezoar.errors import DataError, ModelError, several
 from bezoar.models.batch import Batch, Side, make_batch
 from bezoar.models.weights import Weights
 
@@ -29,7 +29,11 @@ class Text(Weights):
         """Token ids as the tokenizer gives them, cut to the first ``max_tokens``.
 
         A text that already begins with the beginning-of-text token (a chat) does not get another.
+
+        Raises:
+            DataError: if one string is given instead of several.
         """
+        texts = several(texts, "texts")
         bos: str | None = getattr(self.tokenizer, "bos_token", None)
         begun = [bos is not None and text.startswith(bos) for text in texts]
         rows: list[list[int]] = [[] for _ in texts]
@@ -65,7 +69,9 @@ class Text(Weights):
 
         Raises:
             ModelError: if the tokenizer has no chat template.
+            DataError: if one string is given instead of several.
         """
+        texts = several(texts, "texts")
         if not getattr(self.tokenizer, "chat_template", None):
             raise ModelError(
                 f"The tokenizer of {self.name!r} has no chat template.",

@@ -133,17 +133,18 @@ def save_json(path: Path, value: Any) -> None:
     atomic_write(path, text.encode() + b"\n")
 
 
-def save_result(path: Path, result: object) -> None:
+def save_result(path: str | Path, result: object) -> None:
     """Write a result as JSON, whole or not at all."""
-    save_json(path, to_plain(result))
+    save_json(Path(path), to_plain(result))
 
 
-def load_result(path: Path, kind: type[T]) -> T:
+def load_result(path: str | Path, kind: type[T]) -> T:
     """Read a result of a known kind back.
 
     Raises:
         CorruptArtefact: if the file is not the JSON of such a result.
     """
+    path = Path(path)
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
     except (ValidationError, ValueError, OSError) as error:

@@ -81,7 +81,7 @@ class KLMeter:
     """
 
     def __init__(self, lm: LanguageModel, texts: Sequence[str], tokens: int = MIN_TOKENS) -> None:
-        cut = (ids[: min(tokens, lm.context)] for ids in lm.encode(list(texts)))
+        cut = (ids[: min(tokens, lm.context)] for ids in lm.encode(texts))
         self._ids = [ids for ids in cut if ids]
         self._lm = lm
         self._counts = tuple(len(ids) for ids in self._ids)

@@ -232,8 +232,9 @@ class LinearScorer:
         digest.update(self.weights.tobytes() + self.bias.tobytes())
         return digest.hexdigest()[:16]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``scorer.safetensors`` and ``scorer.json``."""
+        folder = Path(folder)
         tensors = {"weights": self.weights.astype(np.float16), "bias": self.bias}
         atomic_write(folder / "scorer.safetensors", format_safetensors(tensors))
         described = {
@@ -249,12 +250,13 @@ class LinearScorer:
         save_json(folder / "scorer.json", described)
 
     @classmethod
-    def load(cls, folder: Path) -> LinearScorer:
+    def load(cls, folder: str | Path) -> LinearScorer:
         """Read what ``save`` wrote.
 
         Raises:
             CorruptArtefact: if it is missing, a link, damaged, altered or of another format.
         """
+        folder = Path(folder)
         try:
             about = plain_file(folder / "scorer.json", limit=MAX_JSON)
             numbers = plain_file(folder / "scorer.safetensors", limit=_MAX_NUMBERS)

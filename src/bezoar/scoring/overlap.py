@@ -72,7 +72,7 @@ def continuation_f1(
     """
     if mode not in ("correct", "code"):
         raise ConfigError(f"mode must be 'correct' or 'code', not {mode!r}.")
-    pairs = zip(texts, lm.encode(list(texts)), strict=True)
+    pairs = zip(texts, lm.encode(texts), strict=True)
     kept = [(text, ids) for text, ids in pairs if len(ids) > prompt_tokens]
     if not kept:
         raise DataError(f"No text is longer than {prompt_tokens} tokens.")

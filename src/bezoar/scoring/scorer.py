@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import polars as pl
 
-from bezoar.errors import BezoarError, CorruptArtefact, ScorerError, did_you_mean
+from bezoar.errors import BezoarError, CorruptArtefact, ScorerError, did_you_mean, several
 
 ATTRIBUTES = (
     "toxicity",
@@ -90,7 +90,9 @@ def score_texts(scorer: Scorer, texts: Sequence[str]) -> dict[str, np.ndarray]:
 
     Raises:
         ScorerError: if the scorer raised, or what it returned is no score.
+        DataError: if one string is given instead of several.
     """
+    texts = several(texts, "texts")
     try:
         scores = scorer.score(texts)
     except BezoarError:
@@ -140,19 +142,20 @@ class CachedScorer:
             something new adds one parquet file, so an interrupted run keeps what it paid for.
     """
 
-    def __init__(self, scorer: Scorer, folder: Path | None = None) -> None:
+    def __init__(self, scorer: Scorer, folder: str | Path | None = None) -> None:
         self.scorer = scorer
         self.name = scorer.name
         self.hash = scorer.hash
         self.attributes = scorer.attributes
         self.threshold = scorer.threshold
         self.lineage = scorer.lineage
-        self.folder = None if folder is None else folder / _folder_name(scorer)
+        self.folder = None if folder is None else Path(folder) / _folder_name(scorer)
         self._rows: dict[str, np.ndarray] = {}
         self._read()
 
     def score(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Scorer.score`."""
+        texts = several(texts, "texts")
         keys = [_exact_key(text) for text in texts]
         missing = {
             key: text for key, text in zip(keys, texts, strict=True) if key not in self._rows

@@ -86,7 +86,7 @@ class TaskFile(NamedTuple):
     path: Path
 
 
-def find_tasks(specs: Sequence[str], data_root: Path | None = None) -> list[TaskFile]:
+def find_tasks(specs: Sequence[str], data_root: str | Path | None = None) -> list[TaskFile]:
     """What task specs lead to; nothing is read yet.
 
     Args:
@@ -99,7 +99,8 @@ def find_tasks(specs: Sequence[str], data_root: Path | None = None) -> list[Task
         DataError: if a file is missing, or the demo is not installed.
     """
     every = [name for spec in specs for name in (DEMO_TASKS if spec == "demo" else (spec,))]
-    files = [_find(spec, data_root) for spec in every]
+    root = None if data_root is None else Path(data_root)
+    files = [_find(spec, root) for spec in every]
     shared = [name for name, n in Counter(file.name for file in files).items() if n > 1]
     found = [f._replace(name=f"{f.name}-{f.path.stem}") if f.name in shared else f for f in files]
     names = [file.name for file in found]
@@ -138,7 +139,7 @@ def _demo_folder() -> Path:
 def load_tasks(
     specs: Sequence[str],
     *,
-    data_root: Path | None = None,
+    data_root: str | Path | None = None,
     limit: int | None = None,
     seed: int = 0,
 ) -> list[Task]:
