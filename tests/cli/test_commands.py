@@ -109,7 +109,7 @@ def test_a_stage_takes_up_the_runs_own_options(bezoar, study, tmp_path, stage):
     assert bezoar("audit", "m", "--out", tmp_path / "run", "--seed", "3")[0] == 0
     run = tmp_path / "run"
     with Run.open(run, load_config(run / "config.yaml", AuditConfig)) as begun:
-        with begun.stage("explore"):
+        with begun.stage("locate"):
             pass
     line = [stage, "--run", run, "--set", "locate.promoted=5"]
     before = (run / "config.yaml").read_bytes()

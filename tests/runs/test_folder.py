@@ -46,6 +46,29 @@ def test_another_config_is_a_conflict_that_names_each_key(tmp_path):
     Run.open(tmp_path, AuditConfig()).close()  # the refusal left no lock behind
 
 
+@pytest.mark.parametrize(
+    ("begun", "option", "refused"),
+    [
+        ("explore", {"mitigate": {"budget": "ppl<=10%"}}, False),
+        ("explore", {"locate": {"promoted": 5}}, False),
+        ("explore", {"evaluate": {"protocol": "LEE@9"}}, True),
+        ("harvest", {"locate": {"site": "0.resid_post"}}, True),
+        ("mitigate", {"evaluate": {"scorer_b": "words"}}, True),
+        ("evaluate", {"seed": 3}, True),
+    ],
+)
+def test_what_no_stage_has_read_may_still_be_chosen(tmp_path, begun, option, refused):
+    with Run.open(tmp_path, AuditConfig()) as run:
+        finish(run, begun)
+    other = parse_config(AuditConfig, option)
+    if refused:
+        with pytest.raises(RunConflict):
+            Run.open(tmp_path, other)
+    else:
+        Run.open(tmp_path, other).close()
+        assert load_config(tmp_path / "config.yaml", AuditConfig) == other
+
+
 def test_a_run_that_began_no_stage_takes_any_config(tmp_path):
     Run.open(tmp_path, AuditConfig()).close()
     Run.open(tmp_path, OTHER).close()

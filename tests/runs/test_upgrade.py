@@ -12,8 +12,8 @@ from bezoar.runs.config import QUICK
 
 
 def begin(folder, config):
-    """A run whose first stage was begun."""
-    with Run.open(folder, config) as run, run.stage("explore"):
+    """A run of which a stage was begun."""
+    with Run.open(folder, config) as run, run.stage("locate"):
         pass
 
 

@@ -12,8 +12,19 @@ from pydantic import BaseModel
 from bezoar import __version__
 from bezoar.errors import ConfigError, RunConflict
 from bezoar.runs.config import FREE_KEYS, flatten, load_config
+from bezoar.runs.stages import MARKER
 
 SHOWN = 6
+FIRST_READ = {
+    "evaluate.protocol": "explore",
+    "mitigate.select_prompts": "explore",
+    "harvest": "harvest",
+    "locate.site": "harvest",
+    "locate": "locate",
+    "mitigate": "mitigate",
+    "evaluate": "mitigate",
+}
+"""The first stage of an audit that reads an option or section; any other concerns every stage."""
 
 
 def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: Path) -> None:
@@ -24,6 +35,8 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
         file: its configuration.
         config: the configuration that is asked for.
         environments: its record of where it was made; names the bezoar that made it.
+
+    What no stage has read yet may still be chosen.
 
     Raises:
         RunConflict: naming the keys, their values there and now, and a command that goes on.
@@ -40,13 +53,10 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
             hint="Choose another folder with --out, or start over with --fresh.",
         ) from error
     old, new = (_binding(c) for c in (there, config))
-    changed = [
-        f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
-    if not changed:
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if not any(_was_read(key, folder) for key in keys):
         return
+    changed = [f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)" for key in keys]
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
     message = f"{folder} holds a run with other options: {', '.join(changed[:SHOWN])}{more}."
     if other:
@@ -59,6 +69,12 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
         hint=f"Go on with its own options: {again}. Or choose another --out; --update runs again "
         "what the change touches; --fresh starts over.",
     )
+
+
+def _was_read(key: str, folder: Path) -> bool:
+    """Whether a stage that reads an option was begun."""
+    first = FIRST_READ.get(key) or FIRST_READ.get(key.partition(".")[0])
+    return first is None or (folder / first / MARKER).exists()
 
 
 def versions(environments: Path) -> list[str]:
