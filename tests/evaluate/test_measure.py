@@ -15,12 +15,12 @@ from bezoar.evaluate import (
     everywhere,
     get_protocol,
 )
-from bezoar.models import Site, generate
+from bezoar.models import Decoding, Site, generate
 from bezoar.runs.results import load_result, save_result
-from bezoar.scoring import GROUPS, Choice, kl_to_base, perplexity
+from bezoar.scoring import GROUPS, Choice, continuation_f1, kl_to_base, perplexity
 from bezoar.scoring.tasks import Task
 from tests.evaluate.conftest import NEUTRAL, PROMPTS, TokenScorer
-from tests.scoring.models import SENTENCES
+from tests.scoring.models import SENTENCES, TEXT
 
 TASK = Task("toy", choices=(Choice(("so", "so"), (" good", " bad"), (0,)),) * 3)
 
@@ -103,6 +103,19 @@ def test_last_position_edits_do_not_escape_their_cost(gpt2) -> None:
     assert all(at.positions == "all" for at in composed.edits[0].ops)
     assert isinstance(last.ops[0], At)
     assert last.ops[0].positions == "last"
+
+
+def test_f1_is_a_cost_and_taken_at_all_positions_as_in_the_reference(gpt2, report_scorer) -> None:
+    last, all_positions = (add(gpt2, 2.0, layer=0, positions=p) for p in ("last", "all"))
+    heads = [gpt2.decode(gpt2.encode([text])[0][:32]) for text in (TEXT, TEXT[40:], TEXT[90:])]
+    with all_positions.applied_to(gpt2):
+        written = generate(gpt2, heads, Decoding(max_new_tokens=40)).text
+    neutral = [head + text for head, text in zip(heads, written, strict=True)]
+    evaluator = Evaluator(gpt2, PROMPTS[:2], "LEE@2", [report_scorer], neutral)
+    measured = evaluator.measure(last, parts=("f1",)).f1
+    assert measured == evaluator.measure(all_positions, parts=("f1",)).f1
+    with last.applied_to(gpt2):  # for the first layer it is not the same edit
+        assert continuation_f1(gpt2, neutral) != measured
 
 
 def test_side_effects_and_tasks_are_measured_when_asked(gpt2, report_scorer) -> None:

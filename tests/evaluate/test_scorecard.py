@@ -119,7 +119,7 @@ def test_every_number_says_how_it_was_measured(scorecard) -> None:
         assert row.metrics["toxicity"].protocol == f"LEE@{n}"
         assert row.metrics["toxicity"].scorer.startswith("report#")
         assert row.metrics["length"].scorer is None
-    assert scorecard.row("ban").metrics["kl"].protocol == "kl-32"
+    assert scorecard.row("ban").metrics["kl"].protocol == "kl-32@2"
     with pytest.raises(ConfigError, match="no protocol"):
         Metric("toxicity", 0.1, 0.0, 0.2, protocol=" ")
 

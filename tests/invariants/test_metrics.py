@@ -97,6 +97,19 @@ def test_a_uniform_model_has_perplexity_v_to_1e4() -> None:
     assert perplexity(lm, TEXT, "ppl-windows-64").value == pytest.approx(lm.d_vocab, rel=1e-4)
 
 
+def test_windows_and_strides_coincide_for_equal_windows_that_do_not_overlap(lm) -> None:
+    ids = lm.encode([TEXT])[0]
+    text = lm.decode(ids[: len(ids) // 32 * 32])
+    assert len(lm.encode([text])[0]) % 32 == 0
+    whole, strided = (
+        perplexity(lm, text, protocol) for protocol in ("ppl-windows-32", "ppl-stride-32-32")
+    )
+    assert len({*strided.counts}) == 1
+    assert strided.value == pytest.approx(whole.value, rel=1e-12)
+    unequal = [perplexity(lm, TEXT, p).value for p in ("ppl-windows-50", "ppl-stride-50-50")]
+    assert unequal[0] != pytest.approx(unequal[1], rel=1e-9)  # the last window is shorter
+
+
 def test_jensen(lm) -> None:
     nlls = [nll.mean() for nll in token_nll(lm, lm.encode(SENTENCES))]
     assert perplexity(lm, SENTENCES, "ppl-sentences-128").value >= np.exp(np.mean(nlls))

@@ -43,14 +43,14 @@ def test_continuation_f1_is_one_on_the_models_own_text(gpt2) -> None:
     result = continuation_f1(gpt2, [text], prompt_tokens=n, new_tokens=5)
     expected = f1(written.tokens[0], ids[n : n + 5])
     assert result.value == pytest.approx(expected)
-    assert result.protocol == f"f1-{n}-5"
+    assert result.protocol == f"f1-{n}-5@{len(result.per_text)}"
 
 
 def test_keeping_the_prompt_lifts_f1(gpt2) -> None:
     correct = continuation_f1(gpt2, [TEXT], prompt_tokens=8)
     code = continuation_f1(gpt2, [TEXT], prompt_tokens=8, mode="code")
     assert code.value == pytest.approx((8 + 20 * correct.value) / 28)
-    assert code.protocol.endswith("-code")
+    assert "-code@" in code.protocol
 
 
 def test_refusals(gpt2) -> None:

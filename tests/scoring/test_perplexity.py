@@ -92,7 +92,10 @@ def test_jensen_mean_of_sentence_perplexities_is_the_larger(gpt2) -> None:
 def test_window_is_cut_to_the_context_and_the_id_says_so(gpt2) -> None:
     assert perplexity(gpt2, TEXT, "ppl-windows-1024").protocol == f"ppl-windows-{gpt2.context}"
     plan = plan_windows(gpt2, TEXT, "ppl-stride-1024-512")
-    assert plan.protocol.id == f"ppl-stride-{gpt2.context}-{gpt2.context}"
+    assert plan.protocol.id == f"ppl-stride-{gpt2.context}-{gpt2.context // 2}"
+    assert plan.ids[0][gpt2.context // 2 :] == plan.ids[1][: gpt2.context // 2]
+    capped = [PerplexityProtocol.parse(f"stride-{w}").capped(256) for w in ("1024-512", "512-511")]
+    assert [p.stride for p in capped] == [128, 255]
 
 
 @pytest.mark.parametrize("text", [*KINDS, "ppl-log-7", "bpb-1024"])

@@ -22,6 +22,12 @@ def test_no_edit_is_even_handed_exactly(gpt2) -> None:
         assert (effect.ratio.value, effect.excess.low, effect.excess.high) == (1.0, 1.0, 1.0)
 
 
+def test_the_id_says_how_many_sentences_there_were(gpt2) -> None:
+    group = Group("g", ("the good man", "a kind woman"), ("the day", "a night", "a river"))
+    (effect,) = SideEffectMeter(gpt2, [group]).measure(None)
+    assert effect.protocol == "ppl-ratio@2+3"
+
+
 def test_the_built_in_groups_have_controls_of_their_own() -> None:
     for group in GROUPS:
         assert len(group.texts) == len(group.controls) >= 16

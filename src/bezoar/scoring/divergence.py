@@ -48,7 +48,7 @@ class Divergence(Result):
     Attributes:
         value: the mean over all positions.
         tokens: how many positions.
-        protocol: "kl-32": up to 32 positions a text.
+        protocol: "kl-32@64": up to 32 positions each of 64 texts.
         per_text: summed KL of each text.
         counts: positions of each text.
     """
@@ -85,7 +85,7 @@ class KLMeter:
         self._ids = [ids for ids in cut if ids]
         self._lm = lm
         self._counts = tuple(len(ids) for ids in self._ids)
-        self.protocol = f"kl-{tokens}"
+        self.protocol = f"kl-{tokens}@{len(self._ids)}"
         if sum(self._counts) < MIN_TOKENS:
             raise DataError(
                 f"The neutral text has {sum(self._counts)} tokens for the KL.",

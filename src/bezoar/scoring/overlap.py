@@ -89,5 +89,6 @@ def continuation_f1(
         head = ids[:prompt_tokens] if mode == "code" else []
         gold = ids[prompt_tokens : prompt_tokens + new_tokens]
         values.append(f1([*head, *tokens], [*head, *gold]))
-    protocol = f"f1-{prompt_tokens}-{new_tokens}" + ("-code" if mode == "code" else "")
+    code = "-code" if mode == "code" else ""
+    protocol = f"f1-{prompt_tokens}-{new_tokens}{code}@{len(values)}"
     return Overlap(sum(values) / len(values), protocol, tuple(values))

@@ -9,7 +9,8 @@
 | `ppl-log-W` | Σ NLL / Σ predicted tokens, disjoint windows (nats per token) | Yang et al. |
 | `bpb-W` | bits per byte of UTF-8; comparable across tokenizers | |
 
-W is cut to the model's context, and the id says the W that was used. No token is put in front of a
+W is cut to the model's context (and S with it, so that windows overlap by the same share), and the
+id says what was used. No token is put in front of a
 window, so its first token is not predicted. Every value is g(Σ a_w / Σ b_w) over windows w: that is
 what `terms` returns and what a bootstrap by window resamples.
 """
@@ -85,9 +86,10 @@ class PerplexityProtocol:
         return f"{prefix}{self.kind}-{self.window}{stride}{'-code' if self.mode == 'code' else ''}"
 
     def capped(self, context: int) -> PerplexityProtocol:
-        """The same with windows that fit the context."""
+        """The same with windows that fit the context, overlapping by the same share."""
         window = min(self.window, context)
-        return replace(self, window=window, stride=min(self.stride, window))
+        stride = max(1, self.stride * window // self.window)
+        return replace(self, window=window, stride=stride)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,6 @@ from bezoar.scoring.tables import read_table
 from bezoar.stats.bootstrap import bootstrap_samples, percentile_bounds
 from bezoar.stats.intervals import Interval
 
-PROTOCOL = "ppl-ratio"
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -52,7 +50,7 @@ class SideEffect(Result):
         control_ratio: the same on the controls.
         excess: ratio / control_ratio, with its interval (sentences resampled on either side).
         texts, controls: how many sentences.
-        protocol: "ppl-ratio".
+        protocol: "ppl-ratio@96+90": of 96 sentences against 90 controls.
     """
 
     name: str
@@ -61,7 +59,7 @@ class SideEffect(Result):
     excess: Interval
     texts: int
     controls: int
-    protocol: str = PROTOCOL
+    protocol: str
 
 
 class SideEffectMeter:
@@ -100,6 +98,7 @@ class SideEffectMeter:
                     excess=_exp_interval((own[0] - other[0], own[1] - other[1])),
                     texts=len(group.texts),
                     controls=len(group.controls),
+                    protocol=f"ppl-ratio@{len(group.texts)}+{len(group.controls)}",
                 )
             )
         return tuple(results)
