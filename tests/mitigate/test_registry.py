@@ -16,6 +16,7 @@ from bezoar.mitigate import (
     DEFAULT_METHODS,
     ProjectOut,
     Subtract,
+    UniformShrink,
     WordBan,
     get_method,
     make_method,
@@ -30,7 +31,9 @@ from tests.mitigate.kit import inputs
 
 def test_all_are_found_and_described():
     found = methods()
-    assert found == {"project-out": ProjectOut, "subtract": Subtract, "word-ban": WordBan}
+    assert list(found.values()) == [ProjectOut, Subtract, UniformShrink, WordBan]
+    assert list(found) == ["project-out", "subtract", "uniform-shrink", "word-ban"]
+    assert [name for name, cls in found.items() if cls.control] == ["uniform-shrink"]
     assert all((cls.__doc__ or "").strip() for cls in found.values())
 
 
@@ -90,6 +93,7 @@ def test_specs_are_read_and_written(spec, expected):
         ("subtract:layers=a/b", "layers"),
         ("subtract:rank", "option=value"),
         ("project-out:fraction=2", "fraction"),
+        ("uniform-shrink:share=2", "share"),
         ("word-ban:penalty=x", "penalty"),
     ],
 )

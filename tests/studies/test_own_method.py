@@ -57,7 +57,10 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         exec(code, vars(module))  # noqa: S102
         register(Halve)
         asked = config(place / "run", name=saved(place / "model", None)).model_dump()
-        asked["mitigate"] |= {"methods": ["quieten", "halve"], "budget": "ppl<=500%"}
+        asked["mitigate"] |= {
+            "methods": ["quieten", "halve", "uniform-shrink"],
+            "budget": "ppl<=500%",
+        }
         run_audit(parse_config(type(config(place)), asked))
         yield place / "run"
 
@@ -68,16 +71,25 @@ def rows(run: Path, kind: str) -> list[dict[str, object]]:
 
 
 def test_the_documented_method_is_held_against_its_nulls(audited: Path) -> None:
-    quieten, _ = rows(audited, "method")
+    quieten, *_ = rows(audited, "method")
     assert quieten["null_p"] is not None
     assert {row["null_of"] for row in rows(audited, "null")} == {"quieten"}
 
 
 def test_a_method_without_nulls_is_measured_and_claims_no_p(audited: Path) -> None:
-    _, halve = rows(audited, "method")
+    _, halve, _ = rows(audited, "method")
     assert (halve["null_p"], halve["holm_p"], halve["n_draws"]) == (None, None, 0)
     assert "toxicity" in halve["change"]
     assert (audited / "report.html").exists()
+
+
+def test_the_control_stands_beside_the_methods_and_is_called_one(audited: Path) -> None:
+    *_, control = rows(audited, "method")
+    assert control["label"] == "uniform shrink (control)"
+    assert control["foldable"]
+    fits = json.loads((audited / "mitigate" / "methods.json").read_text())
+    assert fits["best"] != "uniform-shrink"
+    assert "uniform shrink (control)" in (audited / "report.html").read_text("utf-8")
 
 
 def test_a_null_of_a_method_without_any_is_refused_in_words(gpt2: LanguageModel) -> None:

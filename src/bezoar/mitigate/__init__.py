@@ -19,6 +19,7 @@ from bezoar.mitigate.method import (
 from bezoar.mitigate.nulls import null_inputs, nulls_at_cost
 from bezoar.mitigate.project_out import ProjectOut
 from bezoar.mitigate.subtract import Subtract
+from bezoar.mitigate.uniform_shrink import UniformShrink
 from bezoar.mitigate.word_ban import WordBan
 
 DEFAULT_METHODS = (
@@ -28,6 +29,7 @@ DEFAULT_METHODS = (
     "subtract:direction=mean_difference",
     "project-out",
     "word-ban",
+    "uniform-shrink",
 )
 """What an audit tries unless told otherwise, as `parse_method` reads it."""
 
@@ -40,6 +42,7 @@ __all__ = [
     "Method",
     "ProjectOut",
     "Subtract",
+    "UniformShrink",
     "WordBan",
     "fit_to_budget",
     "get_method",

@@ -93,6 +93,8 @@ class Method(ABC):
     __slots__ = ()
     name: ClassVar[str]
     """How it is found in the registry."""
+    control: ClassVar[bool] = False
+    """Whether it is only there to be beaten; an audit measures it and never chooses it."""
 
     @property
     @abstractmethod

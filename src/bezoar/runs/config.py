@@ -91,7 +91,7 @@ class MitigateConfig(Section):
     budget: str = Field("ppl<=5%", description="The cost each method may spend, and spends.")
     max_evaluations: int = Field(8, ge=1, description="Strengths tried for one method.")
     select_prompts: int = Field(200, ge=4, description="Prompts used to choose; never reported.")
-    null_draws: int = Field(6, ge=1, description="Null edits per method and kind of null.")
+    null_draws: int = Field(10, ge=1, description="Null edits per method and kind of null.")
 
     @field_validator("budget")
     @classmethod

@@ -18,7 +18,8 @@ def helps(run: Artefacts) -> Section:
         "Every method was given the same budget, on texts that are not used here. Changes are "
         "paired, prompt by prompt, with the unedited model run through the same code (no-op). "
         "Nulls are edits of the same kind, at the same cost or strength, whose direction means "
-        "nothing: a method that does not beat them has shown nothing."
+        "nothing: a method that does not beat them has shown nothing. A control shrinks what every "
+        "MLP writes, at the same cost: what lowers toxicity no further than it is damage."
     )
     if run.scorecard is None:
         return Section("helps", "What helps", intro, (Text("No remedy was compared.", "muted"),))

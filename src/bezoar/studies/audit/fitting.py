@@ -185,7 +185,7 @@ class Fitting:
         fitted = FittedMethod(
             name=name,
             spec=found.method.spec,
-            label=label_of(found.method.spec),
+            label=label_of(found.method.spec) + (" (control)" if method.control else ""),
             strength=found.strength,
             cost=float(found.trace.cost or 0.0),
             foldable=proof.fold_reason == "",

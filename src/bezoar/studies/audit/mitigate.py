@@ -31,7 +31,8 @@ class Fits(Result):
     Attributes:
         methods: those that met the budget.
         failed: spec of each other one, and why.
-        best: name of the one that lowers toxicity most on the selection prompts and folds.
+        best: name of the one that lowers toxicity most on the selection prompts and folds; never a
+            control.
         select_toxicity: of the unedited model.
     """
 
@@ -111,7 +112,8 @@ def null_edits(bench: Bench, fitted: FittedMethod, null: NullFit, inputs: FitInp
 
 def _best(fitted: list[FittedMethod], base: float) -> str | None:
     """Lowest selection toxicity among those that fold, if any is below the unedited model's."""
-    folding = [m for m in fitted if m.foldable and m.select_toxicity < base]
+    remedies = [m for m in fitted if not parse_method(m.spec).control]
+    folding = [m for m in remedies if m.foldable and m.select_toxicity < base]
     return min(folding, key=lambda m: m.select_toxicity).name if folding else None
 
 
