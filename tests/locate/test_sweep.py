@@ -9,7 +9,14 @@ import pytest
 
 from bezoar.activations import harvest
 from bezoar.errors import ConfigError, DataError, StoreError
-from bezoar.locate import ProbeSweep, default_sites, load_probe, probe_sweep, untrained_twin
+from bezoar.locate import (
+    ProbeSweep,
+    default_sites,
+    has_twin,
+    load_probe,
+    probe_sweep,
+    untrained_twin,
+)
 from bezoar.runs import load_result, save_result
 from tests.families import tiny_model
 from tests.locate.kit import corpus
@@ -145,9 +152,24 @@ def test_the_untrained_twin_has_other_weights_and_the_same_shape(gpt2):
     assert twin.fingerprint != gpt2.fingerprint
     assert twin.fingerprint == untrained_twin(gpt2, seed=1).fingerprint
     assert (twin.n_layers, twin.d_model, twin.d_vocab) == (3, 32, gpt2.d_vocab)
-    found = probe_sweep(gpt2, TRAIN, TEST, ["0.mlp_out"], untrained=True, **FAST)
-    assert found.best.untrained is not None
-    assert found.best.untrained != found.best.auroc.value
+
+
+def test_the_untrained_twin_is_a_rival_read_like_the_best_site(gpt2, sweep):
+    found = probe_sweep(gpt2, TRAIN, TEST, SITES, untrained=True, **FAST)
+    assert found.scores == sweep.scores
+    *others, rival = found.rivals
+    assert tuple(others) == sweep.rivals
+    assert rival.name == "untrained twin"
+    twin = untrained_twin(gpt2, seed=FAST.get("seed", 0))
+    own = probe_sweep(twin, TRAIN, TEST, [found.best.site], **FAST).best
+    assert rival.auroc == own.auroc
+    assert rival.cv_auroc == own.cv_auroc
+
+
+def test_a_twin_is_made_of_plain_models_of_a_size_to_hold_beside_them(gpt2, monkeypatch):
+    assert has_twin(gpt2)
+    monkeypatch.setattr("bezoar.locate.rivals.TWIN_PARAMETERS", 10)
+    assert not has_twin(gpt2)
 
 
 def test_sweeps_are_saved_and_repeatable(gpt2, sweep, tmp_path):

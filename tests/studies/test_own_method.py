@@ -92,6 +92,12 @@ def test_the_control_stands_beside_the_methods_and_is_called_one(audited: Path) 
     assert "uniform shrink (control)" in (audited / "report.html").read_text("utf-8")
 
 
+def test_the_probe_map_has_an_untrained_rival(audited: Path) -> None:
+    sweep = json.loads((audited / "locate" / "sweep.json").read_text())
+    assert [rival["name"] for rival in sweep["rivals"]][-1] == "untrained twin"
+    assert "untrained twin" in (audited / "report.html").read_text("utf-8")
+
+
 def test_a_null_of_a_method_without_any_is_refused_in_words(gpt2: LanguageModel) -> None:
     with pytest.raises(ConfigError, match=r"'halve' has no kind of null"):
         next(Halve().nulls(gpt2, FitInputs(), 1, seed=0))

@@ -21,7 +21,7 @@ from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
 from bezoar.locate.neurons import NeuronEntry, NeuronRanking, NeuronScores, score_neurons
 from bezoar.locate.probe import LDAProbe, LinearProbe, MeanDifferenceProbe, load_probe
 from bezoar.locate.probe_base import Probe
-from bezoar.locate.rivals import untrained_twin
+from bezoar.locate.rivals import has_twin, untrained_twin
 from bezoar.locate.svd import NSweep, NSweepPoint, n_sweep, principal_angles, value_svd
 from bezoar.locate.sweep import default_sites, probe_sweep
 from bezoar.locate.sweep_results import (
@@ -79,6 +79,7 @@ __all__ = [
     "class_lexicon",
     "component_attribution",
     "default_sites",
+    "has_twin",
     "lexicon_share",
     "likeliest_prompts",
     "load_probe",

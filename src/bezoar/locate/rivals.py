@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float64
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from transformers import PreTrainedModel
 
 from bezoar.locate.probe import LinearProbe
 from bezoar.locate.probe_base import Folds
 from bezoar.models import LanguageModel
 
+TWIN_PARAMETERS = 1_000_000_000
 _C_GRID = (1.0, 10.0, 100.0)
 
 Scores = tuple[Float64[np.ndarray, " train"], Float64[np.ndarray, " test"]]
@@ -56,6 +58,21 @@ def words_rival(
 
 def _fit(x: object, labels: np.ndarray, c: float) -> LogisticRegression:
     return LogisticRegression(C=c, solver="liblinear", random_state=0).fit(x, labels)
+
+
+def has_twin(lm: LanguageModel) -> bool:
+    """Whether an untrained twin can be made and held beside the model.
+
+    Not of adapters or packed weights, of a model that is spread over devices, or of a large one.
+    """
+    model = lm.model
+    return (
+        isinstance(model, PreTrainedModel)
+        and getattr(model.config, "quantization_config", None) is None
+        and getattr(model, "hf_device_map", None) is None
+        and not getattr(model, "_hf_peft_config_loaded", False)
+        and model.num_parameters() <= TWIN_PARAMETERS
+    )
 
 
 def untrained_twin(lm: LanguageModel, seed: int = 0) -> LanguageModel:

@@ -10,7 +10,7 @@ for the same architecture untrained.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,8 @@ def probe_sweep(
         kinds: of `KINDS`, fitted at every site beside the logistic probe.
         folds, shuffles, resamples: of the cross-validation, of the null (the same shuffled
             labellings at every site), and of the bootstrap intervals.
-        untrained: also sweep the untrained twin, at the cost of another pass.
+        untrained: also read the best site of the untrained twin, in another pass up to it: a
+            rival "untrained twin".
         probes: folder to save each fitted logistic probe in, by the name of its site.
         budget_tokens, max_tokens: of the harvest.
         seed: of folds, shuffles, bootstrap and the twin.
@@ -97,12 +98,14 @@ def probe_sweep(
     task = Task.of(train, test, folds, shuffles, resamples, seed)
     limits = (budget_tokens, max_tokens, progress)
     pair = stored(lm, stores, task) if stores else harvested(lm, task, places, pooling, *limits)
-    twin = None
-    if untrained:
-        twin = harvested(untrained_twin(lm, seed), task, places, pair.pooling, *limits)
     steps = track(progress, places, "Probing", unit="sites")
-    found = [_at_site(task, pair, site, twin, kinds, probes) for site in steps]
-    return _summed_up(lm, task, pair, found)
+    found = [_at_site(task, pair, site, kinds, probes) for site in steps]
+    sweep = _summed_up(lm, task, pair, found)
+    if not untrained:
+        return sweep
+    best = [lm.site(sweep.best.site)]
+    twin = harvested(untrained_twin(lm, seed), task, best, pair.pooling, *limits)
+    return replace(sweep, rivals=(*sweep.rivals, _twin_rival(task, twin, *best)))
 
 
 def _places(
@@ -139,7 +142,6 @@ def _at_site(
     task: Task,
     pair: Pair,
     site: Site,
-    twin: Pair | None,
     kinds: Sequence[str],
     probes: Path | None,
 ) -> _Found:
@@ -152,7 +154,7 @@ def _at_site(
     if probes is not None:
         probe.save(probes / str(site))
     decisions = probe.decision_function(test)
-    score = _score(task, pair, site, probe, decisions, twin)
+    score = _score(task, pair, site, probe, decisions)
     others = tuple(_other(task, KINDS[kind], site, rows, test) for kind in kinds)
     return _Found(score, decisions, others)
 
@@ -214,15 +216,9 @@ def _score(
     site: Site,
     probe: LinearProbe,
     decisions: np.ndarray,
-    twin: Pair | None,
 ) -> ProbeScore:
     metrics = task.measured(decisions, probe.balanced_threshold_)
     null = _null(task, probe, pair.train(site), pair.test(site))
-    untrained = None
-    if twin is not None:
-        other = LinearProbe(folds=task.folds, random_state=task.seed)
-        other.fit(twin.train(site), task.train_labels, task.groups)
-        untrained = auroc(other.decision_function(twin.test(site)), task.test_labels)
     return ProbeScore(
         site=str(site),
         **metrics,
@@ -231,7 +227,6 @@ def _score(
         l2=probe.l2_,
         null=tuple(null),
         null_p=null_p_value(metrics["auroc"].value, null) if null else None,
-        untrained=untrained,
     )
 
 
@@ -260,6 +255,18 @@ def _rivals(task: Task) -> tuple[tuple[RivalScore, ...], np.ndarray]:
         for name, (held_out, decisions) in found.items()
     )
     return rivals, found["bag of words"][1]
+
+
+def _twin_rival(task: Task, twin: Pair, site: Site) -> RivalScore:
+    """The same kind of probe at the same site of a model that never learnt."""
+    probe = LinearProbe(folds=task.folds, random_state=task.seed)
+    probe.fit(twin.train(site), task.train_labels, task.groups)
+    decisions = probe.decision_function(twin.test(site))
+    return RivalScore(
+        name="untrained twin",
+        **task.measured(decisions, probe.balanced_threshold_),
+        cv_auroc=auroc(probe.held_out_, task.train_labels),
+    )
 
 
 def _by_source(

@@ -25,7 +25,6 @@ class ProbeScore(Result):
         l2: the chosen penalty.
         null: AUROC of the same probe fitted to shuffled labels, one a draw.
         null_p: of ``auroc`` among them; None without draws.
-        untrained: AUROC at the same site of the same architecture with random weights.
     """
 
     site: str
@@ -38,7 +37,6 @@ class ProbeScore(Result):
     l2: float
     null: tuple[float, ...] = ()
     null_p: float | None = None
-    untrained: float | None = None
 
     @property
     def layer(self) -> int | None:
@@ -51,7 +49,9 @@ class ProbeScore(Result):
 
 @dataclass(frozen=True, slots=True)
 class RivalScore(Result):
-    """How well the classes are told apart without the model: "length" or "bag of words".
+    """How well the classes are told apart without what the model learnt.
+
+    By "length" or "bag of words", or read like the best site from an "untrained twin".
 
     Attributes are those of `ProbeScore`.
     """
@@ -109,7 +109,7 @@ class ProbeSweep(Result):
 
     Attributes:
         scores: in the order in which the model computes the sites.
-        rivals: without the model, on the same texts.
+        rivals: without what the model learnt, on the same texts.
         over_words: AUROC of the best site minus that of the bag of words, paired by text.
         best_null_p: p of the best site's AUROC among the *largest* of each shuffled draw: having
             looked at many sites is paid for. None without draws.

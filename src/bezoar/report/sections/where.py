@@ -15,8 +15,8 @@ def where(run: Artefacts) -> Section:
     """The map, the table under it, and results by source."""
     intro = (
         "A linear probe at every layer and site says where the behaviour can be read. Its rivals "
-        "read it without the model's work: from the embedding layer, from the words, from the "
-        "length. Where a probe does not beat them, it may have found no more than they did."
+        "read it without what the model learnt: from the embedding layer, from the words, from the "
+        "length, from the same architecture with random weights. Where a probe does not beat them, it may have found no more than they did."
     )
     blocks: list[Block] = [Text("This run fitted no probes.", "muted")]
     if run.sweep is not None:

@@ -27,6 +27,7 @@ from bezoar.locate import (
     ValueRanking,
     class_lexicon,
     component_attribution,
+    has_twin,
     lexicon_share,
     likeliest_prompts,
     logit_lens,
@@ -90,7 +91,7 @@ def store(bench: Bench, part: str) -> ActivationStore:
 def locate_stage(bench: Bench) -> None:
     """Where can it be read, what writes it, and what does that say?"""
     config = bench.config.locate
-    key = [config, bench.config.harvest, bench.config.seed, "kinds of probe"]
+    key = [config, bench.config.harvest, bench.config.seed, "untrained twin"]
     with bench.run.stage("locate", key=key, after=["explore", "harvest"]) as stage:
         if stage.done:
             return
@@ -142,6 +143,9 @@ def _sweep(bench: Bench, train: Corpus, report: Corpus) -> ProbeSweep:
         folds=config.locate.folds,
         shuffles=config.locate.shuffles,
         resamples=config.locate.resamples,
+        untrained=has_twin(bench.lm),
+        budget_tokens=config.harvest.budget_tokens,
+        max_tokens=config.harvest.max_tokens,
         seed=config.seed,
         progress=bench.progress,
     )
