@@ -1,7 +1,8 @@
 """Comparing what was measured in two runs: a model and its tuned version, two settings, two days.
 
 The evaluation keeps each prompt's value (`PerPrompt`), so that a difference between two
-runs is bootstrapped over the prompts they share, and what all prompts have in common cancels.
+runs is bootstrapped over the prompts they share, and what all prompts have in common cancels; so it
+keeps windows, texts and items (`PerText`) for what is measured on these.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bezoar.compare.folders import check_evaluated
 if TYPE_CHECKING:
     from bezoar.compare.measurements import compare_measurements
     from bezoar.compare.per_prompt import PerPrompt
+    from bezoar.compare.per_text import PerText
     from bezoar.compare.runs import Comparison, Difference, compare_runs
 
 # A wrong folder is told of before torch is imported.
@@ -21,6 +23,7 @@ _LATER = {
     "Comparison": "runs",
     "Difference": "runs",
     "PerPrompt": "per_prompt",
+    "PerText": "per_text",
     "compare_measurements": "measurements",
     "compare_runs": "runs",
 }
@@ -36,6 +39,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "PerPrompt",
+    "PerText",
     "check_evaluated",
     "compare_measurements",
     "compare_runs",

@@ -9,6 +9,7 @@ from bezoar.runs.folder import CONFIG
 
 SCORECARD = Path("evaluate") / "scorecard.json"
 PER_PROMPT = Path("evaluate") / "per_prompt.parquet"
+PER_TEXT = Path("evaluate") / "per_text.json"
 GIVE = "Give the folder that 'bezoar audit --out' wrote."
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bezoar.compare.folders import PER_PROMPT, SCORECARD, check_evaluated
+from bezoar.compare.folders import PER_PROMPT, PER_TEXT, SCORECARD, check_evaluated
 from bezoar.compare.per_prompt import PerPrompt
+from bezoar.compare.per_text import PerText
 from bezoar.errors import ConfigError
 from bezoar.evaluate.results import MethodRow, Metric, Scorecard
 from bezoar.runs.config import flatten, read_yaml
@@ -28,8 +29,9 @@ NEUTRAL = ("length",)
 class Difference(Result):
     """One metric of one variant in both runs; `value` is B minus A, with its 95 % interval.
 
-    `paired` says whether the interval is a bootstrap over the prompts both runs share. Without
-    them the runs' own intervals are joined as independent, which is wider.
+    `paired` says whether the interval is a bootstrap over the prompts both runs share (for costs,
+    over the windows, texts or items, where these are the same). Otherwise the runs' own intervals
+    are joined as independent, which is wider.
     """
 
     variant: str
@@ -116,13 +118,13 @@ def compare_runs(
                 f"are {seen[0]!r} and {seen[1]!r}.",
                 hint="Evaluate one of them again as the other was.",
             )
-    values = _per_prompt(a), _per_prompt(b)
+    prompts, texts = (_per_prompt(a), _per_prompt(b)), (_per_text(a), _per_text(b))
     variants_a, variants_b = _variants(card_a), _variants(card_b)
     rows = [
         difference
         for name, row in variants_a.items()
         if name in variants_b
-        for difference in _differences(name, row, variants_b[name], values, resamples, seed)
+        for difference in _differences(name, row, variants_b[name], prompts, texts, resamples, seed)
     ]
     return Comparison(
         run_a=str(run_a),
@@ -146,6 +148,11 @@ def _per_prompt(run: Path) -> PerPrompt:
     return PerPrompt.load(path) if path.exists() else PerPrompt([], {})
 
 
+def _per_text(run: Path) -> PerText:
+    path = run / PER_TEXT
+    return load_result(path, PerText) if path.exists() else PerText()
+
+
 def _variants(card: Scorecard) -> dict[str, MethodRow]:
     """What is comparable: nulls are random draws, and belong to their own run."""
     return {row.method: row for row in card.rows if row.kind != "null"}
@@ -155,7 +162,8 @@ def _differences(
     variant: str,
     row_a: MethodRow,
     row_b: MethodRow,
-    values: tuple[PerPrompt, PerPrompt],
+    prompts: tuple[PerPrompt, PerPrompt],
+    texts: tuple[PerText, PerText],
     resamples: int,
     seed: int,
 ) -> Iterator[Difference]:
@@ -163,10 +171,14 @@ def _differences(
         b = row_b.metrics.get(name)
         if b is None or a.protocol != b.protocol or a.scorer != b.scorer:
             continue
-        pairs = values[0].pairs(values[1], variant, name)
+        pairs = prompts[0].pairs(prompts[1], variant, name)
+        by_text = texts[0].difference(texts[1], variant, name, resamples, seed)
         if pairs is not None:
             interval = paired_difference(pairs[1], pairs[0], resamples=resamples, seed=seed)
             seen = interval.value, interval.low, interval.high, True, len(pairs[0])
+        elif by_text is not None:
+            interval, n = by_text
+            seen = interval.value, interval.low, interval.high, True, n
         else:
             seen = (*_independent(a, b), False, min(a.n, b.n))
         yield Difference(

@@ -79,7 +79,7 @@ def _notes(comparison: Comparison, shown: int) -> Iterator[str]:
         shared = f"{paired[0]} shared ones are paired" if paired else "none is shared"
         yield f"The runs drew other prompts of one set: {shared}."
     if any(not row.paired for row in comparison.rows):
-        yield "~ not paired by prompt: both intervals joined as independent, which is wider."
+        yield "~ not paired: both intervals joined as independent, which is wider."
     hidden = len(comparison.rows) - shown
     if hidden:
         yield f"{hidden} more without a difference: --all shows them."

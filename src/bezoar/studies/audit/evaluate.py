@@ -1,7 +1,7 @@
 """Stage 6, evaluate: measure base, no-op, methods and nulls on texts that nothing was chosen by.
 
 Files: ``measured/NAME.json`` (each variant, row by row, kept as soon as it is there),
-``scorecard.json``, ``per_prompt.parquet``, and with a base model ``base.json``.
+``scorecard.json``, ``per_prompt.parquet``, ``per_text.json``, and with a base model ``base.json``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bezoar.compare import Comparison, PerPrompt, compare_measurements
+from bezoar.compare import Comparison, PerPrompt, PerText, compare_measurements
 from bezoar.edits import NoOp
 from bezoar.evaluate import NULL_PARTS, Evaluator, Measured, Measurement, build_scorecard
 from bezoar.mitigate import FitInputs
@@ -59,6 +59,8 @@ def evaluate_stage(bench: Bench) -> None:
         rows = {"base": base, "no-op": no_op} | {m.method: m.measurement for m in methods}
         values = {name: measurement.per_prompt for name, measurement in rows.items()}
         PerPrompt(bench.prompts("report"), values).save(stage.folder / "per_prompt.parquet")
+        by_text = PerText.of(rows, bench.neutral("report").hash, tasks)
+        save_result(stage.folder / "per_text.json", by_text)
         if bench.base is not None:
             compared = _against_base(bench, bench.base, base, folder / "base-model.json")
             save_result(stage.folder / "base.json", compared)
