@@ -16,7 +16,8 @@ def where(run: Artefacts) -> Section:
     intro = (
         "A linear probe at every layer and site says where the behaviour can be read. Its rivals "
         "read it without what the model learnt: from the embedding layer, from the words, from the "
-        "length, from the same architecture with random weights. Where a probe does not beat them, it may have found no more than they did."
+        "length, from the same architecture with random weights. Where a probe does not beat them, "
+        "it may have found no more than they did."
     )
     blocks: list[Block] = [Text("This run fitted no probes.", "muted")]
     if run.sweep is not None:
