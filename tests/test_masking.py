@@ -36,6 +36,15 @@ INSULT = plain("nffubyr")
         INSULT.replace("o", "0").replace("e", "3"),
         "Ġ" + WORD,
         "▁" + WORD,
+        WORD.replace("u", "*"),
+        WORD.replace("uc", "**") + "ing",
+        WORD.replace("u", "v"),
+        WORD.replace("u", "@"),
+        WORD.replace("u", "\u057d"),  # Armenian
+        WORD.replace("f", "\ua730").replace("k", "\u1d0b"),  # small capitals
+        WORD.replace("f", "ph"),
+        plain("artebrf"),
+        plain("xlf"),
     ],
 )
 def test_disguises_are_seen_through(disguised: str) -> None:
@@ -58,11 +67,17 @@ def test_separated_letters_are_one_word(separator: str) -> None:
     assert masked.endswith(" off")
 
 
+def test_pairs_of_letters_are_one_word_and_their_neighbours_stay() -> None:
+    masked = mask(f"he is {WORD[:2]} {WORD[2:3]} {WORD[3:]} to go")
+    assert masked == f"he is {WORD[0]}* * {WORD[3]} to go"
+
+
 def test_ordinary_words_stay() -> None:
     innocent = (
         "The assassin from Scunthorpe and the Shiite therapist ate shiitake, grapes and peacock in "
         "class; Dickens' work on the document, U.S. arsenal, a cook's bass, 455 votes in Niger, "
         "a b c, I a m, wristwatch, shuttlecock, flame retardant, circumstance, spices, raccoon. "
+        "Phuket, a*b*c, x**2, 2**10, f(**kwargs), C#, I am to go up as he is, very **bold** words."
     )
     assert mask(innocent) == innocent
 
@@ -72,7 +87,7 @@ def test_unmask_returns_the_text() -> None:
 
 
 def test_masked_text_stays_masked() -> None:
-    once = mask(f"{WORD} you, {INSULT}")
+    once = mask(f"{WORD} you, {INSULT}, {' '.join(WORD)}, {WORD.replace('u', '*')}ing")
     assert mask(once) == once
 
 

@@ -2,8 +2,9 @@
 
 The words are kept as keyed digests of their normalised form (``masking_words.txt``), so that no
 list of specimens travels in the package. A word is compared after undoing the usual disguises:
-letter case, accents, look-alike letters, digits and signs for letters, repeated and separated
-letters. It errs on the side of showing less, knows English and a little more, and is no scorer.
+letter case, accents, look-alike letters, digits and signs for letters, ``ph`` for ``f``, repeated
+and separated letters, letters that the writer starred. A name that is also such a word is starred
+too: it errs on the side of showing less, knows English and a little more, and is no scorer.
 """
 
 from __future__ import annotations
@@ -13,18 +14,27 @@ import re
 import unicodedata
 from functools import lru_cache
 from importlib.resources import files
+from itertools import product
 
-# Digits and signs that stand for letters; Cyrillic and Greek letters that look like Latin ones.
+# Digits and signs that stand for letters; Cyrillic, Greek and Armenian letters, and small capitals,
+# that look like Latin ones.
 _LOOKS = (
     ("0134578@$!|+€£", "oieastbasiitel"),
-    ("асеорхуіјѕкмтвн", "aceopxyijskmtbh"),
+    ("асеорхуіјѕкмтвнԁԛԝһ", "aceopxyijskmtbhdqwh"),
     ("αοενικτρυχ", "aoeviktpyx"),
+    ("սօոհցզյ", "uonhgqj"),
+    ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢƒɡ", "abcdefghijklmnoprstuvwyzfg"),
 )
 _DISGUISES = {ord(seen): meant for pair in _LOOKS for seen, meant in zip(*pair, strict=True)}
+_ALSO = str.maketrans("υv@1!", "uuull")  # what the same signs may stand for as well
 _SIGNS = "@$!|+€£"
 _HIDDEN = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffd"
 _WORD = re.compile(f"(?:(?![ĠĊ])[^\\W_]|[{re.escape(_SIGNS)}{_HIDDEN}\u0300-\u036f])+")
-_SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][\s._*\-]{1,2}){2,}[^\W_](?![^\W_])")
+_SPACED = re.compile(r"(?<![^\W_])(?:[^\W_]{1,2}[\s._*\-]{1,2}){2,}[^\W_]{1,2}(?![^\W_])")
+_PIECE = re.compile(r"[^\W_]{1,2}")
+_STARRED = re.compile(r"[^\W\d_]+(?:[*#%]+[^\W\d_]+)+")
+_STAR = re.compile(r"[*#%]")
+_MAX_PIECES = 60  # of a run of separated letters in which every stretch is looked at
 _RUN = re.compile(r"(.)\1+")
 _LONG_RUN = re.compile(r"(.)\1{2,}")
 _STEM_LENGTHS = range(4, 13)
@@ -47,7 +57,7 @@ def mask(text: str, *, unmask: bool = False) -> str:
     """
     if unmask:
         return text
-    return _SPACED.sub(_mask_spaced, _WORD.sub(_mask_word, text))
+    return _SPACED.sub(_mask_spaced, _WORD.sub(_mask_word, _STARRED.sub(_mask_starred, text)))
 
 
 def printable(text: str) -> str:
@@ -73,10 +83,40 @@ def _mask_word(match: re.Match[str]) -> str:
     return _star(word) if core != word and _is_listed(word) else word
 
 
+def _mask_starred(match: re.Match[str]) -> str:
+    """A word whose writer put signs for some letters: two together are a mask, one is a riddle."""
+    word = match.group()
+    return _star(word) if "**" in word or _is_listed_starred(word) else word
+
+
+@lru_cache(maxsize=4_096)
+def _is_listed_starred(word: str) -> bool:
+    signs = len(_STAR.findall(word))
+    letters = {1: "abcdefghijklmnopqrstuvwxyz", 2: "aeiouck"}.get(signs, "")
+    parts = _STAR.split(word)
+    return any(
+        _is_listed(parts[0] + "".join(map("".join, zip(filled, parts[1:], strict=True))))
+        for filled in product(letters, repeat=signs)
+    )
+
+
 def _mask_spaced(match: re.Match[str]) -> str:
+    """Separated letters, or pairs of letters: the stretches that are listed words, and no more."""
     text = match.group()
-    if not _is_listed(re.sub(r"[\s._*\-]", "", text)):
-        return text
+    pieces = list(_PIECE.finditer(text))
+    if len(pieces) > _MAX_PIECES:
+        return _star_letters(text) if _is_listed("".join(p.group() for p in pieces)) else text
+
+    for size in range(3, min(len(pieces), _STEM_LENGTHS[-1]) + 1):
+        for first in range(len(pieces) - size + 1):
+            stretch = pieces[first : first + size]
+            if _is_listed("".join(piece.group() for piece in stretch), whole=True):
+                left, right = stretch[0].start(), stretch[-1].end()
+                text = text[:left] + _star_letters(text[left:right]) + text[right:]
+    return text
+
+
+def _star_letters(text: str) -> str:
     return text[0] + re.sub(r"[^\W_]", "*", text[1:-1]) + text[-1]
 
 
@@ -85,7 +125,8 @@ def _star(word: str) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _is_listed(word: str) -> bool:
+def _is_listed(word: str, *, whole: bool = False) -> bool:
+    """Whether a word is listed or, unless it must be as a ``whole``, holds what is."""
     if len(word) < 3 or not any(letter.isalpha() for letter in word):
         return False
     plain = normalise(word)
@@ -93,14 +134,15 @@ def _is_listed(word: str) -> bool:
         return False
     # A drawn-out letter may stand for one or for two, so each reading is tried.
     short, double = _LONG_RUN.sub(r"\1", plain), _LONG_RUN.sub(r"\1\1", plain)
-    readings = {plain, short, double, _RUN.sub(r"\1", plain)}
-    return any(_matches(reading) for reading in readings)
+    readings = {plain, short, double, _RUN.sub(r"\1", plain), plain.replace("ph", "f")}
+    readings.add(normalise(word.casefold().translate(_ALSO)))
+    return any(_matches(reading, whole) for reading in readings)
 
 
-def _matches(word: str) -> bool:
+def _matches(word: str, whole: bool) -> bool:
     listed = _listed()
-    if digest(word, "=") in listed:
-        return True
+    if digest(word, "=") in listed or whole:
+        return digest(word, "=") in listed or digest(word, "~") in listed
     stems = (word[i : i + n] for n in _STEM_LENGTHS for i in range(len(word) - n + 1))
     return any(digest(stem, "~") in listed for stem in stems)
 
