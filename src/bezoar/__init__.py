@@ -18,17 +18,18 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.compare import compare_runs as compare_runs
     from bezoar.corpus import Corpus as Corpus
     from bezoar.corpus import Prompts as Prompts
+    from bezoar.corpus import clean as clean
     from bezoar.corpus import explore as explore
     from bezoar.corpus import load_corpus as load_corpus
     from bezoar.corpus import load_neutral as load_neutral
     from bezoar.corpus import load_prompts as load_prompts
+    from bezoar.corpus import split_corpus as split_corpus
     from bezoar.edits import Edit as Edit
     from bezoar.edits import NoOp as NoOp
     from bezoar.edits import export as export
     from bezoar.edits import load_edit as load_edit
     from bezoar.edits import self_test as self_test
     from bezoar.errors import BezoarError as BezoarError
-    from bezoar.evaluate import build_scorecard as build_scorecard
     from bezoar.evaluate import evaluate_edit as evaluate_edit
     from bezoar.evaluate import get_protocol as get_protocol
     from bezoar.locate import Direction as Direction
@@ -38,6 +39,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.locate import promoted_tokens as promoted_tokens
     from bezoar.locate import rank_values as rank_values
     from bezoar.locate import value_svd as value_svd
+    from bezoar.masking import mask as mask
+    from bezoar.mitigate import FitInputs as FitInputs
     from bezoar.mitigate import ProjectOut as ProjectOut
     from bezoar.mitigate import Subtract as Subtract
     from bezoar.mitigate import WordBan as WordBan
@@ -47,12 +50,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.models import LanguageModel as LanguageModel
     from bezoar.models import Site as Site
     from bezoar.models import generate as generate
-    from bezoar.report import write_report as write_report
     from bezoar.runs import AuditConfig as AuditConfig
-    from bezoar.runs import Run as Run
     from bezoar.scoring import load_scorer as load_scorer
     from bezoar.scoring import perplexity as perplexity
-    from bezoar.stats import Interval as Interval
     from bezoar.studies import run_audit as run_audit
 
 __version__ = "0.1.0"
@@ -61,7 +61,17 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "errors": ("BezoarError",),
     "models": ("Decoding", "LanguageModel", "Site", "generate"),
     "activations": ("ActivationStore", "harvest"),
-    "corpus": ("Corpus", "Prompts", "explore", "load_corpus", "load_neutral", "load_prompts"),
+    "masking": ("mask",),
+    "corpus": (
+        "Corpus",
+        "Prompts",
+        "clean",
+        "explore",
+        "load_corpus",
+        "load_neutral",
+        "load_prompts",
+        "split_corpus",
+    ),
     "scoring": ("load_scorer", "perplexity"),
     "locate": (
         "Direction",
@@ -73,12 +83,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "value_svd",
     ),
     "edits": ("Edit", "NoOp", "export", "load_edit", "self_test"),
-    "mitigate": ("ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
-    "evaluate": ("build_scorecard", "evaluate_edit", "get_protocol"),
+    "mitigate": ("FitInputs", "ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
+    "evaluate": ("evaluate_edit", "get_protocol"),
     "compare": ("compare_runs",),
-    "report": ("write_report",),
-    "runs": ("AuditConfig", "Run"),
-    "stats": ("Interval",),
+    "report": (),
+    "runs": ("AuditConfig",),
+    "stats": (),
     "studies": ("run_audit",),
 }
 _ROOM = {name: room for room, names in _HOMES.items() for name in names}

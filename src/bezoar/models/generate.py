@@ -60,12 +60,7 @@ def generate(
     total = len(prompts) * decoding.samples
     with (progress or SILENT).task("Generating", total, unit="texts") as advance:
         for job in _plan([len(row) for row in ids], decoding, batch_tokens, width):
-            streams = np.stack(
-                [
-                    uniforms(decoding.seed, prompts[i], s, decoding.max_new_tokens)
-                    for i, s in job.rows
-                ]
-            )
+            streams = _streams(decoding, prompts, job)
             batch = lm.batch([ids[i] for i in job.prompts], side="left", length=width)
             tokens = _continue(
                 lm, batch, streams, decoding, len(job.samples), masked=compat is None
@@ -136,6 +131,12 @@ def _plan(lengths: list[int], decoding: Decoding, budget: int, width: int | None
         for first in range(0, decoding.samples, rows):
             yield _Job(prompts, range(first, min(first + rows, decoding.samples)))
         start += together
+
+
+def _streams(decoding: Decoding, prompts: Sequence[str], job: _Job) -> np.ndarray:
+    """Uniform numbers [row step], each row's from its own prompt and sample."""
+    steps = decoding.max_new_tokens
+    return np.stack([uniforms(decoding.seed, prompts[i], s, steps) for i, s in job.rows])
 
 
 @torch.no_grad()

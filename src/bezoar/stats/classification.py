@@ -278,13 +278,10 @@ def binary_labels(labels: ArrayLike) -> np.ndarray:
 def _scores_and_labels(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(scores, dtype=np.float64), binary_labels(labels)
     if x.shape != y.shape:
-        raise DataError(
-            f"Scores have shape {x.shape} and labels {y.shape}.", hint="Give one of each a row."
-        )
-    if np.isnan(x).any():
-        raise DataError(
-            f"{int(np.isnan(x).sum())} scores are NaN.", hint="Find out why; drop none."
-        )
+        seen = f"Scores have shape {x.shape} and labels {y.shape}."
+        raise DataError(seen, hint="Give one of each a row.")
+    if nans := int(np.isnan(x).sum()):
+        raise DataError(f"{nans} scores are NaN.", hint="Find out why; drop none.")
     if y.all() or not y.any():
         raise DataError(
             f"All {len(y)} labels are {int(y[0])}.", hint="Separation needs rows of both classes."
