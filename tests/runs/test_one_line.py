@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from bezoar.corpus import Corpus, Prompts
 from bezoar.edits import ActivationEdit, Add, NoOp, WeightEdit
 from bezoar.edits.delta import Dense
+from bezoar.evaluate import Continuation, Measurement
 from bezoar.locate import Direction, Subspace, TokenList, ValueEntry, ValueRanking
 from bezoar.locate.vocabulary import TokenScore
 from bezoar.mitigate import FitInputs
@@ -30,6 +32,10 @@ NOUNS = (
     SCORE,
     TokenList("probe", (SCORE,) * 20, (SCORE,) * 20),
     ValueRanking(ENTRIES, "probe", "correct", 36_864, "af31"),
+    Prompts((f"{WORD} you",) * 99, name="mine"),
+    Corpus((f"{WORD} you",) * 99, np.ones(99, np.int64)),
+    Measurement("base", "LEE@9", "a", {"toxicity": (0.5,) * 999}, texts=((WORD,),) * 999),
+    Continuation(WORD, {"base": WORD}, {"base": 0.5}),
     FitInputs(rows=np.ones((500, 768), np.float32), words=(WORD,)),
 )
 

@@ -13,7 +13,7 @@ from bezoar.corpus.rows import Origin, Rows
 from bezoar.errors import DataError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Corpus(Rows):
     """Texts with binary labels: the only definition of the behaviour that is looked for.
 
@@ -84,7 +84,7 @@ class Corpus(Rows):
                 raise DataError(f"{what} leaves no text of label {label} ({there}).", hint=hint)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prompts(Rows):
     """Beginnings that a model is asked to continue.
 
@@ -131,7 +131,7 @@ def looks_tokenised(texts: Iterable[str]) -> bool:
     return unknown > 0 and unknown >= _UNK_SHARE * words
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NeutralText(Rows):
     """Ordinary prose, on which an edit should change nothing; for perplexity and divergence.
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bezoar.errors import CorruptArtefact, DataError, several
-from bezoar.runs.results import Result, atomic_write
+from bezoar.runs.results import Result, atomic_write, one_line
 
 R = TypeVar("R", bound="Rows")
 
@@ -64,6 +64,8 @@ class Rows:
     texts: tuple[str, ...]
     name: str
     origin: Origin
+
+    __repr__ = one_line
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -51,7 +51,7 @@ NULL_PARTS: tuple[Part, ...] = ("toxicity", "perplexity")
 """What a null draw needs: the claim it could have won, and the cost at which."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Measurement(Result):
     """One variant, row by row. Parts that were not measured are empty.
 

@@ -74,7 +74,7 @@ class Metric(Result):
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] ({self.protocol})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MethodRow(Result):
     """One variant of the model.
 
@@ -110,7 +110,7 @@ class MethodRow(Result):
     rank_p: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Continuation(Result):
     """What each variant made of one prompt. Texts are as the model wrote them: mask before showing.
 
@@ -125,7 +125,7 @@ class Continuation(Result):
     scores: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Scorecard(Result):
     """The comparison of all variants under one protocol.
 
