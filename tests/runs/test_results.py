@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bezoar.errors import CorruptArtefact
+from bezoar.errors import CorruptArtefact, NoFigure
 from bezoar.runs.results import Result, atomic_write, load_result, save_json, save_result
 from bezoar.stats.intervals import Interval
 
@@ -57,6 +57,6 @@ def test_the_notebook_view_escapes_hostile_text():
         text: str
 
         def figure(self):
-            raise TypeError
+            raise NoFigure("There is no picture of it.")
 
     assert "<script>" not in Text("<script>alert(1)</script>")._repr_html_()
