@@ -13,6 +13,7 @@ from bezoar.corpus import clean, explore, load_corpus, load_neutral, load_prompt
 from bezoar.errors import DataError
 
 CSV = "text,label\n"
+GZIPPED = gzip.compress(CSV.encode(), mtime=0)  # the time would change the names of the tests
 
 
 def load(tmp_path, name, content, **options):
@@ -85,8 +86,8 @@ def load(tmp_path, name, content, **options):
         ("t.csv", (CSV + "café,1\n").encode("latin-1"), "line 2: byte 0xe9 is not UTF-8. Convert"),
         ("t.csv", (CSV + "a,1\n").encode("utf-16-le"), "looks like UTF-16 without a byte order"),
         ("t.csv", b"\xff\xfea", "line 1: byte 0x61 is not UTF-16. It begins with the byte order"),
-        ("t.csv", gzip.compress(CSV.encode(), mtime=0), "is gzip-compressed, not text. Decompress it"),
-        ("t.csv.gz", gzip.compress(CSV.encode(), mtime=0), "none of .parquet, .csv, .tsv, .jsonl, .ndjson"),
+        ("t.csv", GZIPPED, "is gzip-compressed, not text. Decompress it"),
+        ("t.csv.gz", GZIPPED, "none of .parquet, .csv, .tsv, .jsonl, .ndjson"),
         ("t.csv", b"PK\x03\x04", "a zip archive or a spreadsheet, not text. Unpack it, or save"),
         ("t.parquet", b"PAR1 and no more", "is not readable parquet: "),
         # Labels
