@@ -20,7 +20,7 @@ STAGES = ("explore", "harvest", "locate", "lens", "mitigate", "evaluate", "repor
 def command(
     run: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="A run folder: compare its files with their hashes."),
+        typer.Argument(metavar="RUN", help="A run folder: compare its files with their hashes."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Where runs are to be kept.")] = Path("runs"),
     json: opt.Json = False,
