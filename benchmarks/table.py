@@ -34,7 +34,7 @@ def table(saved: dict[str, Any]) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
         notes += [row["note"]] if row["note"] else []
-    lines += ["", *([". ".join(notes) + "."] if notes else []), ""]
+    lines += ["", *([". ".join(dict.fromkeys(notes)) + "."] if notes else []), ""]
     load = saved["machine"].rpartition("load ")[2]
     return "\n".join([*lines, f"(load {load} at the end; {saved['versions']})", ""])
 
