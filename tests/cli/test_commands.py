@@ -44,6 +44,10 @@ def test_options_win_over_assignments_over_the_file_over_quick(bezoar, study, tm
         ),
         ("subtract:mode=code/ word-ban", ["subtract:mode=code", "word-ban"]),
         ("", []),
+        (
+            "subtract:direction=value,layers=2/-1,alpha=3 / word-ban",
+            ["subtract:direction=value,layers=2/-1,alpha=3", "word-ban"],
+        ),
     ],
 )
 def test_methods_part_at_commas_and_keep_their_options(text, methods):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -242,10 +243,10 @@ def configure(
 def split_methods(text: str) -> list[str]:
     """`"word-ban, subtract:direction=svd,layers=-1"` has two methods: options stay with theirs.
 
-    `/` parts methods too, and always.
+    `/` parts methods too, save before a number, where it parts the items of a list: `layers=3/4`.
     """
     methods: list[str] = []
-    for item in text.split("/"):
+    for item in re.split(r"/(?!\s*-?\d)", text):
         new = True
         for part in filter(None, (part.strip() for part in item.split(","))):
             name = part.partition("=")[0]
