@@ -44,6 +44,53 @@ def test_errors_for_machines(bezoar, study, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("line", "said", "command"),
+    [
+        (["audit", "--budgett", "x", "--json"], "No such option: --budgett", "bezoar audit"),
+        (["--json", "audit", "--seed", "x"], "No such option: --json", "bezoar"),
+        (["audit", "--seed", "x", "--json"], "Invalid value for '--seed'", "bezoar audit"),
+        (["try", "--json", "hello"], "Missing option '--edit'", "bezoar try"),
+        (["compare", "--json"], "Missing argument 'RUN_A'", "bezoar compare"),
+        (["adit", "--json"], "No such command 'adit'. Did you mean 'audit'?", "bezoar"),
+        (["list", "--json", "nothing"], "No list of 'nothing'.", None),
+    ],
+)
+def test_wrong_options_are_errors_for_machines_too(bezoar, line, said, command):
+    status, out, err = bezoar(*line)
+    assert (status, out) == (2, "")
+    seen = json.loads(err)
+    assert seen.keys() == {"error", "message", "hint"}
+    assert seen["error"] == "ConfigError"
+    assert seen["message"].startswith(said)
+    assert command is None or seen["hint"] == f"Try '{command} -h' for help."
+
+
+def test_json_after_two_dashes_is_a_text(bezoar):
+    status, _, err = bezoar("try", "--", "--json")
+    assert status == 2
+    assert err.startswith("Usage: bezoar try")
+
+
+def test_with_json_a_status_is_kept(bezoar, study, tmp_path):
+    assert bezoar("audit", "--out", tmp_path, "--json")[0] == 0
+    study.answer = type(study.answer)("report.html", gate_failed="toxicity is 0.4")
+    assert bezoar("audit", "--out", tmp_path, "--json", "--fail-if", "toxicity>0.1")[0] == 10
+    assert json.loads(bezoar("list", "sites", "--json")[1])
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [("/proc/x", "No such file or directory"), ("a" * 300, "File name too long")],
+)
+def test_a_place_where_no_folder_can_be_is_said(bezoar, study, out, reason):
+    status, _, err = bezoar("audit", "--out", out)
+    assert status == 8
+    first, hint = err.splitlines()
+    assert first == f"RunError: Cannot write to {out}: no folder can be made there ({reason})."
+    assert hint == "  Choose another folder with --out."
+
+
+@pytest.mark.parametrize(
     ("answer", "status", "parts"),
     [
         (KeyboardInterrupt(), 130, ["Stopped", "is kept", "same command"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from bezoar.corpus import load_corpus
 from bezoar.errors import ConfigError
 from bezoar.runs import config as module
 from bezoar.runs.config import QUICK, AuditConfig, load_config, merge, parse_config, to_yaml
@@ -29,6 +32,19 @@ def test_resolved_yaml_reads_back_equal_and_holds_every_default(tmp_path, layers
     path.write_text(to_yaml(config))
     assert load_config(path, AuditConfig) == config
     assert yaml.safe_load(path.read_text())["data"].keys() == module.DataConfig.model_fields.keys()
+
+
+def test_every_option_about_the_labelled_texts_reaches_their_reader():
+    """All that ``load_corpus`` takes and all that is asked, so that neither can be forgotten."""
+    arguments = set(signature(load_corpus).parameters) - {"spec", "limit", "seed"}
+    asked = module.DataConfig(root="r", text="t", positive="yes", threshold=0.25, group="g")
+    told = asked.reading()
+    assert told.keys() == arguments
+    sizes = {"limit", "neutral_tokens"}
+    fields = module.DataConfig.model_fields.keys() - {"data", "prompts", "neutral", *sizes}
+    assert {"data_root" if name == "root" else name for name in fields} == arguments
+    for name in fields:
+        assert told["data_root" if name == "root" else name] == getattr(asked, name)
 
 
 def test_later_layers_win_key_by_key():

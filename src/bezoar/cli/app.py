@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from functools import wraps
 from importlib import import_module
 from typing import Any
@@ -10,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bezoar.cli.errors import shown_errors
+from bezoar.cli.errors import asks_for_json, shown_errors, usage_error
 
 # In the order of the flow. The line is the first of the command's docstring (a test compares).
 COMMANDS: dict[str, str] = {
@@ -35,8 +37,23 @@ EPILOG = """Exit status: 0 done; 2 options; 3 texts; 4 model; 5 files of a run; 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+_UsageError: Any = typer.BadParameter.__base__  # its own name for it is private to typer
+
+
 class LazyGroup(TyperGroup):
     """A group that knows its commands' names and imports one when it is called."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """As always, save that with ``--json`` wrong options are told of in JSON too."""
+        given = list(sys.argv[1:] if args is None else args)
+        if not asks_for_json(given):
+            return super().main(args, *more, **options)
+        options["standalone_mode"] = False
+        try:
+            status = super().main(given, *more, **options)
+        except _UsageError as error:
+            status = usage_error(error)
+        sys.exit(status if isinstance(status, int) else 0)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from bezoar.errors import BezoarError
+from bezoar.errors import BezoarError, ConfigError
 from bezoar.interrupts import STOPPED
 
 
@@ -31,6 +32,23 @@ def shown_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None
         known = _known(error)
         _show(type(error).__name__, known.message, known.hint, as_json)
         raise typer.Exit(known.exit_code) from None
+
+
+def asks_for_json(args: Sequence[str]) -> bool:
+    """Whether ``--json`` is among the options: what follows ``--`` is none."""
+    return "--json" in args[: args.index("--") if "--" in args else None]
+
+
+def usage_error(error: Any) -> int:
+    """Show a wrong option or a missing argument as JSON; its exit status.
+
+    The library that reads the command line finds these before any command begins.
+    """
+    context = getattr(error, "ctx", None)
+    where = "bezoar" if context is None else context.command_path
+    known = ConfigError(error.format_message(), hint=f"Try '{where} -h' for help.")
+    _show(type(known).__name__, known.message, known.hint, as_json=True)
+    return known.exit_code
 
 
 def _known(error: Exception) -> BezoarError:

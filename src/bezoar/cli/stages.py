@@ -74,19 +74,7 @@ def check_texts(config: AuditConfig) -> None:
     if _cheap(data.data, root):
         from bezoar.corpus import load_corpus
 
-        load_corpus(
-            data.data,
-            text=data.text,
-            label=data.label,
-            positive=data.positive,
-            threshold=data.threshold,
-            source=data.source,
-            category=data.category,
-            split=data.split,
-            group=data.group,
-            data_root=root,
-            reserved_only=data.reserved_only,
-        )
+        load_corpus(data.data, **data.reading())
     if _cheap(data.prompts, root):
         from bezoar.corpus import load_prompts
 

@@ -21,6 +21,7 @@ from bezoar.edits.selftest import next_logits, rounding
 from bezoar.edits.weight import WeightEdit
 from bezoar.errors import EditError, StoreError
 from bezoar.models import LanguageModel
+from bezoar.runs.faults import explained, make_folder
 from bezoar.runs.results import Result, save_json, to_plain
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def export(
         NotFoldable: if the edit is no set of plain weights.
         StoreError: if ``out`` holds something.
         EditError: if the reloaded model is not the edited one, or the model wears adapters.
+        RunError: if the disk is full or closed; nothing of the checkpoint is left.
     """
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -90,19 +92,20 @@ def export(
             hint="Merge them first: LanguageModel(lm.model.merge_and_unload(), lm.tokenizer).",
         )
     weights = edit.fold(lm)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        with weights.applied_to(lm):
-            untied = _write(lm, draft)
-            edited = next_logits(lm, prompts)
-        difference = _reloaded_difference(lm, draft, prompts, edited)
-        exported = Exported(str(out), _name(lm.source_dtype), difference, untied)
-        _write_origin(lm, weights, exported, draft)
-        draft.chmod(0o755)
-        draft.replace(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    make_folder(out.parent)
+    with explained(out):
+        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            with weights.applied_to(lm):
+                untied = _write(lm, draft)
+                edited = next_logits(lm, prompts)
+            difference = _reloaded_difference(lm, draft, prompts, edited)
+            exported = Exported(str(out), _name(lm.source_dtype), difference, untied)
+            _write_origin(lm, weights, exported, draft)
+            draft.chmod(0o755)
+            draft.replace(out)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return exported
 
 

@@ -60,6 +60,11 @@ class DataConfig(Section):
     limit: int = Field(2_000, ge=20, description="Labelled texts at most, balanced by label.")
     neutral_tokens: int = Field(8_000, ge=256, description="Tokens of neutral text per half.")
 
+    def reading(self) -> dict[str, Any]:
+        """How `bezoar.corpus.load_corpus` shall read ``data``: its arguments but for the size."""
+        elsewhere = {"data", "prompts", "neutral", "root", "limit", "neutral_tokens"}
+        return self.model_dump(exclude=elsewhere) | {"data_root": self.root}
+
 
 class HarvestConfig(Section):
     """Which activations are read, and how they are pooled and kept."""

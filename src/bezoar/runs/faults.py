@@ -36,6 +36,22 @@ def explain(error: BaseException, path: Path) -> RunError | None:
     return None
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        RunError: if that cannot be, with the system's reason.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise explain(error, path) or RunError(
+            f"Cannot write to {path}: no folder can be made there ({reason}).",
+            hint="Choose another folder with --out.",
+        ) from error
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Raise `RunError` in place of the write errors that a user can do something about."""

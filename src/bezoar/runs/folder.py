@@ -24,7 +24,7 @@ from bezoar.interrupts import check, opened
 from bezoar.runs.config import load_config, to_yaml
 from bezoar.runs.conflicts import binding_hash, refuse_conflict
 from bezoar.runs.environment import describe_environment
-from bezoar.runs.faults import explained
+from bezoar.runs.faults import explained, make_folder
 from bezoar.runs.locks import FolderLock
 from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import atomic_write, save_json
@@ -85,7 +85,7 @@ class Run:
         """
         path = Path(path)
         with explained(path):
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             _refuse_foreign(path)
             _refuse_links(path)
             lock = FolderLock(path / LOCK)

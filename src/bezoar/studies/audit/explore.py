@@ -92,21 +92,7 @@ def explore_stage(bench: Bench) -> None:
 def _read(bench: Bench) -> tuple[Corpus, Prompts, NeutralText]:
     """The texts as they are given."""
     asked, root = bench.config.data, bench.data_root
-    corpus = load_corpus(
-        asked.data,
-        text=asked.text,
-        label=asked.label,
-        positive=asked.positive,
-        threshold=asked.threshold,
-        source=asked.source,
-        category=asked.category,
-        split=asked.split,
-        group=asked.group,
-        data_root=root,
-        reserved_only=asked.reserved_only,
-        limit=asked.limit,
-        seed=bench.config.seed,
-    )
+    corpus = load_corpus(asked.data, **asked.reading(), limit=asked.limit, seed=bench.config.seed)
     protocol = get_protocol(bench.config.evaluate.protocol)
     neutral = load_neutral(asked.neutral, data_root=root, reserved_only=asked.reserved_only)
     protocol.check_neutral(neutral.tokenised, f"The neutral text {asked.neutral}")
