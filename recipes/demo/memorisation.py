@@ -30,6 +30,7 @@ DOCUMENTS = 1000  # of each group
 LONG = 16  # tokens that make a fragment worth counting
 WORDS = 12  # a shipped text may share at most so many words in a row
 SEED = 0
+BATCH = 20_000  # documents compared at a time
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -140,7 +141,7 @@ def longest_shared(
     ours = np.array([n for row in rows for n in (*row, 1)], dtype=np.uint64)
     owner = np.repeat(np.arange(len(rows)), [len(row) + 1 for row in rows])
     longest = np.zeros(len(texts), dtype=int)
-    for part in batched(documents, 20_000):
+    for part in batched(documents, BATCH):
         theirs = np.array([numbers.get(w, 0) for d in part for w in (*words(d), "")], np.uint64)
         left, right = np.zeros(len(ours), np.uint64), np.zeros(len(theirs), np.uint64)
         at, start = np.arange(len(ours)), np.arange(len(theirs))  # where a shared run still stands
