@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.activations import ActivationStore, harvest, tokenise, writer
+from bezoar.activations import ActivationStore, harvest, plan_batches, tokenise, writer
+from bezoar.activations.passes import forward_passes
 from bezoar.errors import ModelError, SiteError, StoreError
 from bezoar.models import Site
 from tests.activations.corpora import texts
@@ -107,6 +108,18 @@ def test_tokens_made_before_serve_as_well_as_texts(gpt2):
     assert a.manifest.truncated == sum(len(ids) > 4 for ids in gpt2.encode(TEXTS)) > 0
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max", "last", "none"])
+def test_nothing_of_a_batch_is_held_while_it_runs(gpt2, pooling):
+    table, held = tokenise(gpt2, TEXTS), []
+    plan = plan_batches(table.lengths)
+    sites = gpt2.sites(("resid_post", "mlp_post"))
+    manifest = harvest(gpt2, table, sites, pooling=pooling).manifest
+    buffer = writer.Buffer(manifest, manifest.rows)
+    for done in forward_passes(gpt2, table, plan, sites, pooling, buffer.take):
+        held += [value.untyped_storage().nbytes() for value in done.values.values()]
+    assert held == [0] * len(sites) * len(plan)
+
+
 def test_one_pass_stops_after_the_last_site(gpt2):
     ran = []
     handle = gpt2.anatomy.blocks[2].register_forward_pre_hook(lambda *_: ran.append(1))
@@ -120,6 +133,7 @@ def test_one_pass_stops_after_the_last_site(gpt2):
 def test_two_buffers_hold_a_shard_or_a_batch_each(gpt2, tmp_path, monkeypatch):
     row_bytes = 2 * gpt2.d_model
     monkeypatch.setattr(writer, "SHARD_BYTES", 10 * row_bytes)
+    monkeypatch.setattr(writer, "BATCH_BYTES", 10 * row_bytes)
     buffers = []
     made = writer.Buffer.__init__
 

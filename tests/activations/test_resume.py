@@ -129,6 +129,22 @@ def test_a_damaged_partial_costs_time_only(gpt2, tmp_path, monkeypatch):
     assert contents(out) == contents(tmp_path / "whole")
 
 
+def test_a_partial_of_larger_shards_costs_time_only(gpt2, tmp_path, monkeypatch):
+    whole = run(gpt2, tmp_path / "whole", pooling="none")
+    out = tmp_path / "interrupted"
+    monkeypatch.setattr(writer, "SHARD_TOKENS", 10**9)
+    with (
+        failing_at(monkeypatch, passes, "_try", 6, KeyboardInterrupt()),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        run(gpt2, out, pooling="none")
+    monkeypatch.setattr(writer, "SHARD_BYTES", 1)  # a batch in each
+    store = run(gpt2, out, pooling="none")
+    assert len(store.manifest.shards) > len(whole.manifest.shards)
+    for site in SITES:
+        np.testing.assert_array_equal(store.rows(site), whole.rows(site))
+
+
 def out_of_memory_over(monkeypatch, rows, error):
     """Batches of more than ``rows`` texts do not fit."""
     from bezoar.models import LanguageModel

@@ -5,6 +5,7 @@ import torch
 
 from bezoar.errors import DataError
 from bezoar.models import Site
+from tests.models import zoo
 from tests.models.helpers import TEXTS, Calls, hook_count
 
 
@@ -16,6 +17,15 @@ def batch(lm):
 def everything(lm):
     points = (*lm.anatomy.points(), "embed", "unembed_in")
     return lm.sites(points)
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_the_width_of_a_site_is_known_before_it_is_read(family):
+    lm = zoo.family_model(family)
+    ends = ("embed", "unembed_in") if lm.has_unembedding else ("embed",)
+    captured = lm.capture(lm.batch([[1, 2]]), lm.sites((*lm.anatomy.points(), *ends)))
+    widths = {site: value.shape[-1] for site, value in captured.items()}
+    assert {site: lm.site_width(site) for site in captured} == widths
 
 
 def test_residuals_are_hugging_faces_hidden_states(lm, batch):

@@ -32,7 +32,7 @@ from bezoar.activations.passes import forward_passes
 from bezoar.activations.pooling import Pooling, check_pooling
 from bezoar.activations.store import ActivationStore
 from bezoar.activations.tokens import TokenTable, tokenise
-from bezoar.activations.writer import Buffer, Writer, rows_of, shard_rows
+from bezoar.activations.writer import Buffer, Writer, batch_rows, rows_of
 from bezoar.errors import StoreError
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.faults import explained
@@ -126,9 +126,8 @@ def _manifest(
 
 
 def site_widths(lm: LanguageModel, sites: Sequence[Site]) -> tuple[int, ...]:
-    """The size of a row at each site, seen on one token."""
-    values = lm.capture(lm.batch([[lm.start_id]]), sites, reduce=lambda _, value: value[:0])
-    return tuple(int(values[site].shape[-1]) for site in sites)
+    """The size of a row at each site."""
+    return tuple(lm.site_width(site) for site in sites)
 
 
 def _in_memory(
@@ -228,8 +227,8 @@ def _remove(out: Path) -> None:
 
 
 def _plan(table: TokenTable, manifest: Manifest) -> BatchPlan:
-    # A batch of one-token texts must not need more room than a shard has.
-    rows = shard_rows(manifest.row_bytes)
+    # A batch of one-token texts must not make its shard larger than others.
+    rows = batch_rows(manifest.row_bytes)
     return plan_batches(table.lengths, manifest.budget_tokens, max_rows=rows)
 
 

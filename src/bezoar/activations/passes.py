@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from bezoar.activations.batching import BatchPlan
-from bezoar.activations.pooling import Pooling, pooler
+from bezoar.activations.pooling import Pooler, Pooling, pooler
 from bezoar.activations.tokens import TokenTable
 from bezoar.errors import ModelError
 from bezoar.models import LanguageModel, Site
 
-Consume = Callable[[Site, Tensor], Tensor]
-"""Takes the pooled rows [rows d] of a site as they pass; only what it returns is kept."""
+Consume = Callable[[Site, Tensor, Pooler], Tensor]
+"""Takes the values [batch pos d] of a site as they pass, and what pools them; what it returns is
+kept until the pass ends, and all memory that it is a view of."""
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
@@ -79,8 +80,8 @@ def _try(
     """The kept values of one batch, or None if memory ran out."""
     try:
         batch = lm.batch(table.rows(texts))
-        reduce = pooler(batch.mask, pooling)
-        return lm.capture(batch, sites, reduce=lambda site, value: consume(site, reduce(value)))
+        pool = pooler(batch.mask, pooling)
+        return lm.capture(batch, sites, reduce=lambda site, value: consume(site, value, pool))
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not ran_out_of_memory(error):
             raise

@@ -163,7 +163,9 @@ def class_moments(
     wanted = sorted({lm.site(site) for site in named})
     plan = plan_batches(table.lengths, budget_tokens)
     moments: dict[Site, dict[int, StreamingMoments]] = {site: {} for site in wanted}
-    passes = forward_passes(lm, table, plan, wanted, pooling, lambda _, rows: _float64(rows))
+    passes = forward_passes(
+        lm, table, plan, wanted, pooling, lambda _, values, pool: _float64(pool(values))
+    )
     with (progress or SILENT).task("Reading", int(plan.tokens.sum()), "tokens") as tick:
         for done in passes:
             lengths = table.lengths[done.texts]

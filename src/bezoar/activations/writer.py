@@ -25,19 +25,28 @@ from bezoar.activations.manifest import (
     write_shard,
 )
 from bezoar.activations.passes import Pass
+from bezoar.activations.pooling import Pooler
 from bezoar.activations.shards import map_shard
 from bezoar.errors import CorruptArtefact, ModelError, StoreError
 from bezoar.models import Site
 
-SHARD_BYTES = 2**28
-"""Rows of a shard, of which two are held. Also what a batch of one-token texts may hold."""
+SHARD_BYTES = 2**26
+"""Rows of a shard, of which two are held. Small: nothing is left to run beside the last."""
+BATCH_BYTES = 2**28
+"""Rows of a batch, of which a shard has to hold one whole."""
 SHARD_TOKENS = 2**16
 """Padded tokens after which a shard is written anyway. A ``kill -9`` can cost two shards."""
+_NOTHING = torch.empty(0)
 
 
 def shard_rows(row_bytes: int) -> int:
-    """Rows of that size that a shard holds."""
+    """Rows of that size that a shard holds; more if a batch has more."""
     return max(1, SHARD_BYTES // row_bytes)
+
+
+def batch_rows(row_bytes: int) -> int:
+    """Rows of that size that a batch may give."""
+    return max(1, BATCH_BYTES // row_bytes)
 
 
 class Buffer:
@@ -57,18 +66,19 @@ class Buffer:
             for site, width in zip(manifest.sites, manifest.widths, strict=True)
         }
 
-    def take(self, site: Site, rows: Tensor) -> Tensor:
-        """Copy a batch's rows behind those that count; they count once committed.
+    def take(self, site: Site, values: Tensor, pool: Pooler) -> Tensor:
+        """Pool a batch's values [batch pos d] behind the rows that count; they count once
+        committed.
 
         Raises:
             ModelError: if they are NaN or infinite.
             StoreError: if they exceed the dtype.
         """
-        kept = self._columns[str(site)][self.rows : self.rows + len(rows)].copy_(rows)
+        kept = pool(values, self._columns[str(site)][self.rows : self.rows + pool.rows])
         low, high = torch.aminmax(kept)
         if not float(torch.maximum(-low, high)) < float("inf"):  # NaN compares false
-            raise self._refusal(site, float(rows.abs().max()))
-        return rows[:0]
+            raise self._refusal(site, float(pool(values).abs().max()))
+        return _NOTHING
 
     def _refusal(self, site: Site, peak: float) -> ModelError | StoreError:
         if not peak < float("inf"):
@@ -141,9 +151,9 @@ class Writer:
         pending = 0 if self._pending is None else self._pending.held.batches
         return self._manifest.batches_done + pending + self.buffer.batches
 
-    def take(self, site: Site, rows: Tensor) -> Tensor:
-        """Copy a batch's rows into the shard that is being filled, as `Buffer.take` does."""
-        return self.buffer.take(site, rows)
+    def take(self, site: Site, values: Tensor, pool: Pooler) -> Tensor:
+        """Pool a batch's values into the shard that is being filled, as `Buffer.take` does."""
+        return self.buffer.take(site, values, pool)
 
     def replanned(self, first: int, plan: BatchPlan) -> None:
         """Record that batches were halved, before any runs so."""
@@ -211,7 +221,8 @@ class Writer:
             map_shard(path, mark, manifest.columns, manifest.dtype)
         except CorruptArtefact:
             return
-        if mark.rows == sum(self._rows(plan, batch) for batch in batches):
+        rows = sum(self._rows(plan, batch) for batch in batches)
+        if mark.rows == rows <= self._capacity:
             cost = sum(plan.cost(batch) for batch in batches)
             self.buffer.restore(load_file(path), mark.batches, cost)
 

@@ -85,7 +85,7 @@ class ActivationEdit(Edit):
         for at in self.ops:
             site = lm.site(at.site)
             require_writable(lm.anatomy, site)
-            if at.op.width != (width := site_width(lm, site)):
+            if at.op.width != (width := lm.site_width(site)):
                 raise EditError(
                     f"A {at.op.tag} of width {at.op.width} met {site} of width {width}.",
                     hint="The edit was made for another model or another point.",
@@ -113,18 +113,6 @@ class ActivationEdit(Edit):
             for at in ops:
                 stack.enter_context(_hooked(lm, at, applied, last))
             yield
-
-
-def site_width(lm: LanguageModel, site: Site) -> int:
-    """Width of the activations at a site."""
-    if site.point == "embed":
-        return lm.d_embed
-    if site.layer is None:
-        return lm.d_model
-    parts = lm.anatomy[site.layer]
-    if site.point in ("mlp_pre", "mlp_gate", "mlp_up", "mlp_post"):
-        return parts.d_mlp
-    return parts.d_z if site.point == "z" else lm.d_model
 
 
 class _LastTokens:

@@ -124,6 +124,17 @@ class LanguageModel(Text):
                 raise unknown_point(point)
         return sorted(set(found))
 
+    def site_width(self, site: Site) -> int:
+        """Size of the activations at a site, as the weights there have it."""
+        if site.point == "embed":
+            return self.d_embed
+        if site.layer is None:
+            return self.d_model
+        parts = self.anatomy[site.layer]
+        if site.point in ("mlp_pre", "mlp_gate", "mlp_up", "mlp_post"):
+            return parts.d_mlp
+        return parts.d_z if site.point == "z" else self.d_model
+
     # Running
 
     @torch.no_grad()
