@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import arguments, interleave, report, start
+from benchmarks.common import Figure, Timings, arguments, interleave, report, start
 from benchmarks.material import language_model
 
 
@@ -62,27 +62,20 @@ def main() -> None:
     last, every = _edits(lm)
     arms = {"theirs": theirs, "ours": ours, "last layer": edited(last), "every": edited(every)}
     times = interleave(arms, args.repeats)
-    same = found["theirs"] == found["ours"]
-    what = "Hugging Face generate without"
-    report(
-        args,
-        times.figure(
-            f"generate, a direction subtracted at the last layer: × {what}",
-            0.9,
-            of="last layer",
-            to="theirs",
-            note=f"without an edit both give {'the same' if same else 'OTHER'} tokens",
-        ),
-        times.figure(
-            f"generate, a direction projected out of every layer: × {what}",
-            0.9,
-            of="every",
-            to="theirs",
-        ),
-        times.figure(
-            "generate without an edit: × Hugging Face generate", 0.9, of="ours", to="theirs"
-        ),
-    )
+    report(args, *figures(times, same=found["theirs"] == found["ours"]))
+
+
+def figures(times: Timings, *, same: bool) -> list[Figure]:
+    """Generation with an edit and without against theirs; whether both gave the same tokens."""
+    what = "Hugging Face generate"
+    claims = {
+        "last layer": f"generate, a direction subtracted at the last layer: × {what} without",
+        "every": f"generate, a direction projected out of every layer: × {what} without",
+        "ours": f"generate without an edit: × {what}",
+    }
+    found = [times.figure(claim, 0.9, of=arm, to="theirs") for arm, claim in claims.items()]
+    found[0].note = f"without an edit both give {'the same' if same else 'OTHER'} tokens"
+    return found
 
 
 def _edits(lm: Any) -> tuple[Any, Any]:

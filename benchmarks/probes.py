@@ -14,7 +14,7 @@ import argparse
 
 import numpy as np
 
-from benchmarks.common import Figure, arguments, interleave, report, start
+from benchmarks.common import Figure, Timings, arguments, interleave, report, start
 
 PENALTY = 1e-4
 
@@ -104,18 +104,20 @@ def _measure(args: argparse.Namespace) -> None:
         for x, ours, theirs in zip(layers, found["bezoar"], found["scikit-learn"], strict=True)
     )
     what = f"{args.layers} layers × {args.rows:,} rows × {args.width}"
-    report(
-        args,
-        times.figure(
-            f"probes at {what}: × scikit-learn newton-cholesky", 3, of="bezoar", to="scikit-learn"
-        ),
+    report(args, *_figures(times, what, excess))
+
+
+def _figures(times: Timings, what: str, excess: float) -> list[Figure]:
+    claim = f"probes at {what}: × scikit-learn newton-cholesky"
+    return [
+        times.figure(claim, 3, of="bezoar", to="scikit-learn"),
         Figure("loss above scikit-learn's, worst layer", 1e-5, [excess], at_least=False, unit=""),
         _share(times, "second label"),
         _share(times, "fold"),
-    )
+    ]
 
 
-def _share(times: object, name: str) -> Figure:
+def _share(times: Timings, name: str) -> Figure:
     wall, cpu = (
         [more / first for more, first in zip(seconds[name], seconds["bezoar"], strict=True)]
         for seconds in (times.wall, times.cpu)

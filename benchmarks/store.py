@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,74 +37,72 @@ def main() -> None:
 
 
 def _measure(args: argparse.Namespace, folder: Path) -> None:
-    rows, width = args.rows, args.width
+    chosen = np.random.default_rng(0).permutation(args.rows)[: args.read]
+    batches = np.array_split(chosen, max(1, len(chosen) // 512))
+    arms = readers(args, folder, chosen, batches)
+    np.testing.assert_array_equal(arms["many"](), arms["memmap"]())
+    np.testing.assert_array_equal(arms["many as float32"](), arms["memmap as float32"]())
+    if "zarr" in arms:
+        np.testing.assert_array_equal(arms["zarr"](), arms["memmap"]())
+    times = interleave(arms, args.repeats)
+    shards = f"{args.shards} shards"
+    some = f"{len(batches[0])} rows at a time"
+    claims = [
+        (f"shuffled rows, {shards}: × np.memmap", 0.8, "many", "memmap"),
+        ("shuffled rows, one shard: × np.memmap", 0.8, "one", "memmap"),
+        (
+            "shuffled rows as float32: × np.memmap and astype",
+            0.8,
+            "many as float32",
+            "memmap as float32",
+        ),
+        (f"the same, {some}, {shards}: × np.memmap", 0.8, "many in parts", "memmap in parts"),
+        ("shuffled rows: × zarr 3, warm", 10, "many", "zarr"),
+    ]
+    figures = [
+        times.figure(claim, goal, of=of, to=to) for claim, goal, of, to in claims if to in arms
+    ]
+    figures[0].note = f"{args.read:,} of {args.rows:,} rows of {args.width}"
+    report(args, *figures)
+
+
+def readers(
+    args: argparse.Namespace, folder: Path, chosen: np.ndarray, batches: list[np.ndarray]
+) -> dict[str, Callable[[], Any]]:
+    """The ways to read the chosen rows, all at once or a batch at a time, from files made here."""
+    rows, width, site = args.rows, args.width, "0.resid_post"
     widths = {f"{layer}.resid_post": width for layer in range(2)}
     many = make_store(folder / "many", rows, widths, args.shards)
     one = make_store(folder / "one", rows, widths, 1)
-    table = many.rows("0.resid_post", dtype=None)
+    table = many.rows(site, dtype=None)
     table.tofile(folder / "rows.bin")
     mapped = np.memmap(folder / "rows.bin", np.float16, "r", shape=(rows, width))
-    chosen = np.random.default_rng(0).permutation(rows)[: args.read]
-    arms = {
-        "memmap": lambda: mapped[chosen],
-        "many": lambda: many.rows("0.resid_post", chosen, dtype=None),
-        "one": lambda: one.rows("0.resid_post", chosen, dtype=None),
-        "memmap as float32": lambda: mapped[chosen].astype(np.float32),
-        "many as float32": lambda: many.rows("0.resid_post", chosen),
-    }
-    np.testing.assert_array_equal(arms["many"](), arms["memmap"]())
-    np.testing.assert_array_equal(arms["many as float32"](), arms["memmap as float32"]())
-    batches = np.array_split(chosen, max(1, len(chosen) // 512))
 
-    def minibatches(read: Callable[[np.ndarray], object]) -> Callable[[], None]:
+    def in_parts(read: Callable[[np.ndarray], object]) -> Callable[[], None]:
         def run() -> None:
             for batch in batches:
                 read(batch)
 
         return run
 
-    arms["memmap, 512 at a time"] = minibatches(mapped.__getitem__)
-    arms["many, 512 at a time"] = minibatches(lambda i: many.rows("0.resid_post", i, dtype=None))
+    arms: dict[str, Callable[[], Any]] = {
+        "memmap": lambda: mapped[chosen],
+        "many": lambda: many.rows(site, chosen, dtype=None),
+        "one": lambda: one.rows(site, chosen, dtype=None),
+        "memmap as float32": lambda: mapped[chosen].astype(np.float32),
+        "many as float32": lambda: many.rows(site, chosen),
+        "memmap in parts": in_parts(mapped.__getitem__),
+        "many in parts": in_parts(lambda i: many.rows(site, i, dtype=None)),
+    }
     try:
         import zarr
     except ImportError:
-        zarr = None
-    if zarr is not None:
-        array = zarr.create_array(
-            folder / "zarr", shape=table.shape, chunks=(1024, width), dtype=table.dtype
-        )
-        array[:] = table
-        arms["zarr"] = lambda: array.oindex[chosen]
-        np.testing.assert_array_equal(arms["zarr"](), arms["memmap"]())
-    times = interleave(arms, args.repeats)
-    what = f"{args.read:,} of {rows:,} rows of {width}"
-    figures = [
-        times.figure(
-            f"shuffled rows, {args.shards} shards: × np.memmap",
-            0.8,
-            of="many",
-            to="memmap",
-            note=what,
-        ),
-        times.figure("shuffled rows, one shard: × np.memmap", 0.8, of="one", to="memmap"),
-        times.figure(
-            "shuffled rows as float32: × np.memmap and astype",
-            0.8,
-            of="many as float32",
-            to="memmap as float32",
-        ),
-    ]
-    figures.append(
-        times.figure(
-            f"the same, {len(batches[0])} rows at a time, {args.shards} shards: × np.memmap",
-            0.8,
-            of="many, 512 at a time",
-            to="memmap, 512 at a time",
-        )
+        return arms
+    array = zarr.create_array(
+        folder / "zarr", shape=table.shape, chunks=(1024, width), dtype=table.dtype
     )
-    if zarr is not None:
-        figures.append(times.figure("shuffled rows: × zarr 3, warm", 10, of="many", to="zarr"))
-    report(args, *figures)
+    array[:] = table
+    return arms | {"zarr": lambda: array.oindex[chosen]}
 
 
 if __name__ == "__main__":
