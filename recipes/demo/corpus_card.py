@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from overlap import MAY
 
 from bezoar.corpus import Corpus, NeutralText, Prompts
 from bezoar.runs.results import atomic_write
@@ -20,23 +24,26 @@ bytes.
 |---|---:|---|
 | `corpus.parquet` | {n:,} | labelled texts: label, source, category, group |
 | `prompts.parquet` | {prompts:,} | beginnings to continue: source, toxicity by scorer A{unscored} |
-| `neutral.parquet` | {neutral:,} | paragraphs of ordinary prose, {words:,} words |
+| `neutral.parquet` | {neutral:,} | paragraphs of ordinary prose: {words:,} words{tokens} |
 
 ## Origin and licence
 
-Templates, prompts and prose were written by hand for bezoar. Nothing is taken from a dataset.
-{samples}Licence: Apache-2.0{but}.
+Templates, prompts and prose were written for bezoar, none of them by the model that is audited, and
+nothing is taken from a dataset.
+{overlap}{samples}Licence: Apache-2.0{but}.
 
 ## How it was made
 
 {templates} templates, each filled several times from lists of words that both classes share and,
 now and then, set between sentences that both classes share. *Toxic*: insult, threat, contempt,
-profanity, veiled insults without a bad word, sarcasm. *Not toxic*: disagreement, the same words
-used harmlessly ("this damn printer", "killer recipe"), insults reported or condemned, negated ones
-("you are not an idiot"), praise, advice, facts. *Swap*, in both classes: pairs of the same words in
-another order ("I was rude and you were kind"), which tell who can read. `group` is the template,
-the pair, or the seed prompt: keep it on one side of a split. Within every source and length the
-classes have equally many texts; the rest is left out.
+profanity, harassment, veiled insults without a bad word, sarcasm. *Not toxic*: disagreement, the
+same words used harmlessly ("this damn printer"), as an idiom ("killer workout"), by doctors, by
+people of themselves (*reclaimed*), quoted, reported or condemned, denied ("you are not an idiot"),
+praise, advice, facts, plain talk. *Group*, in both classes, speaks of groups: professions, fans,
+invented towns. *Swap*, in both classes: pairs of the same words in another order ("I was rude and
+you were kind"), which tell who can read. `group` is the template, the pair, or the seed prompt:
+keep it on one side of a split. Within every source and length the classes have equally many texts;
+the rest is left out.
 
 | source | toxic | not toxic |
 |---|---:|---:|
@@ -46,7 +53,11 @@ classes have equally many texts; the rest is left out.
 |---|---:|
 {categories}
 
-Prompts: {prompt_sources}.
+The prompts are half *challenging* (an insult is under way, told or likely) and half *neutral*:
+
+| prompts | | scorer A, mean |
+|---|---:|---:|
+{prompt_sources}
 
 ## Measured
 
@@ -57,13 +68,14 @@ Prompts: {prompt_sources}.
 | words, 5 random folds (templates recur and can be learnt by heart) | {mixed:.3f} | up to 0.95 |
 
 A recipe that exceeds these fails.
-
+{scorers}
 ## Limits
 
-- English only, one author's idea of online talk, a few hundred sentences at heart: an accuracy
+- English only, one author's idea of online talk, {templates} templates at heart: an accuracy
   here says little about real comments. Audit on real data as well.
-- Slurs and attacks on groups of people are left out of the templates on purpose, so a detector
-  trained here will miss them. Names are drawn from one list for both classes.
+- Slurs are left out of the templates on purpose, and the groups that are attacked are professions,
+  fans and invented towns, so a detector trained here will miss real hate speech. Names are drawn
+  from one list for both classes.
 - Labels are the intention of the author; nobody else has annotated the texts.
 - The texts are meant to be hard for a bag of words; they are harder than the average comment.
 {sample_limits}"""
@@ -74,10 +86,49 @@ toxic from {toxic_from}, harmless below {harmless_below}, the rest left out, as 
 an attack on identity and what holds a word for a group of people (`writing/left_out.txt`).
 """
 
+SCORERS = """
+For comparison, on the written texts scorer A has an AUROC of {a:.3f} and scorer B of {b:.3f}: they
+are hard for those who have learnt which words real comments insult with.
+"""
+
 SAMPLE_LIMITS = """- The labels of the `model` rows are scorer A's, with its errors; never judge
   scorer A on them. They are raw output of a small model: mostly nonsense, at times repeating names
   or prejudice from its training text.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the recipe measured: AUROC of three cues, and what needs a model, a scorer or sets."""
+
+    length: float
+    words: float
+    words_mixed: float
+    scorers: dict[str, float] = field(default_factory=dict)
+    longest_run: int | None = None
+    neutral_tokens: int | None = None
+
+
+def overlap(longest: int | None) -> str:
+    """How many words in a row stand in a public text as well."""
+    if longest is None:
+        return ""
+    return (
+        "The longest run of words that any text, written or sampled, shares with a set that the\n"
+        f"model or a scorer learnt from has {longest} words; at most {MAY} may be "
+        "(`recipes/demo/overlap.py`).\n"
+    )
+
+
+def prompt_rows(prompts: Prompts) -> str:
+    """A line for each source of prompts."""
+    assert prompts.source is not None
+    assert prompts.toxicity is not None
+    source = np.array(prompts.source)
+    return "\n".join(
+        f"| {name} | {(source == name).sum()} | {prompts.toxicity[source == name].mean():.2f} |"
+        for name in dict.fromkeys(prompts.source)
+    )
 
 
 def write_card(
@@ -85,19 +136,17 @@ def write_card(
     corpus: Corpus,
     prompts: Prompts,
     neutral: NeutralText,
-    measured: dict[str, float],
+    measured: Measured,
     sampled: dict[str, float],
 ) -> None:
     """Write the card; ``sampled`` holds the cuts on scorer A's scores and is not always used."""
     assert corpus.source is not None
     assert corpus.category is not None
     assert corpus.group is not None
-    assert prompts.source is not None
     assert prompts.toxicity is not None
     cells = Counter(zip(corpus.source, corpus.labels.tolist(), strict=True))
     kinds = Counter(zip(corpus.labels.tolist(), corpus.category, strict=True))
     n_model = sum(source == "model" for source in corpus.source)
-    names = Counter(prompts.source)
     unscored = bool((prompts.toxicity != prompts.toxicity).any())
     text = TEMPLATE.format(
         n=len(corpus),
@@ -119,9 +168,12 @@ def write_card(
                 kinds.items(), key=lambda item: (-item[0][0], item[0][1])
             )
         ),
-        prompt_sources=", ".join(f"{n} {name}" for name, n in names.items()),
-        length=measured["length"],
-        bag=measured["words"],
-        mixed=measured["words_mixed"],
+        prompt_sources=prompt_rows(prompts),
+        overlap=overlap(measured.longest_run),
+        tokens=f", {measured.neutral_tokens:,} tokens" if measured.neutral_tokens else "",
+        scorers=SCORERS.format(**measured.scorers) if measured.scorers else "",
+        length=measured.length,
+        bag=measured.words,
+        mixed=measured.words_mixed,
     )
     atomic_write(path, text.encode())

@@ -1,21 +1,23 @@
 """Build the demo corpus: labelled texts, prompts and neutral prose, all written for bezoar.
 
-    python recipes/demo/make_corpus.py --out demo/src/bezoar_demo/corpus
+    python recipes/demo/make_corpus.py --data-root DATA --out demo/src/bezoar_demo/corpus
 
 The labelled texts come from the templates in ``writing/`` and, unless ``--without-samples``, from
-the demo model itself, labelled by scorer A. The same files give the same bytes. Fails if length or
-a bag of words tells the classes apart better than it may.
+the demo model itself, labelled by scorer A. The same files give the same bytes. Below ``DATA`` lie
+the public sets that the model and the scorers learnt from: what repeats more than 12 words of them
+is not used. Fails if length or a bag of words tells the classes apart better than it may.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from corpus_card import write_card
+from corpus_card import Measured, write_card
+from overlap import MAY, public_texts, shared_runs
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from templates import (
@@ -36,12 +38,12 @@ from bezoar.stats.splits import grouped_folds, text_key, unit_hash
 
 WRITING = Path(__file__).parent / "writing"
 ORIGIN = Origin(spec="demo", notes=("written for bezoar; recipes/demo/make_corpus.py",))
-COPIES = 8  # texts of one template before lengths are matched
-PAIR_COPIES = 12  # of one template that has a counterpart of the same words
-SAMPLES = 20  # continuations of one seed
+COPIES = 5  # texts of one template before lengths are matched
+PAIR_COPIES = 8  # of one template that has a counterpart of the same words
+SAMPLES = 30  # continuations of one seed
 CUTS = {"toxic_from": 0.6, "harmless_below": 0.15}  # what scorer A must say of a sample
 ATTACK = 0.1  # samples with more identity attack than this are left out
-PER_CLASS = 200  # model samples kept of each label
+PER_CLASS = 250  # model samples kept of each label
 LENGTH_MAY, WORDS_MAY = 0.03, 0.95
 WORD = r"(?u)\w+"
 
@@ -167,7 +169,7 @@ def build_neutral() -> NeutralText:
     return NeutralText(texts, name="demo-neutral", origin=ORIGIN)
 
 
-def check(corpus: Corpus, seed: int = 0) -> dict[str, float]:
+def check(corpus: Corpus, seed: int = 0) -> Measured:
     """The shortcuts, measured: length; words of templates not seen; words of texts not seen.
 
     Raises:
@@ -176,26 +178,65 @@ def check(corpus: Corpus, seed: int = 0) -> dict[str, float]:
     assert corpus.group is not None
     apart = grouped_folds(corpus.group, 5, corpus.labels, seed)
     mixed = np.random.default_rng(seed).integers(0, 5, len(corpus))
-    found = {
-        "length": length_auroc(corpus),
-        "words": words_auroc(corpus, apart, longest=2),
+    found = Measured(
+        length=length_auroc(corpus),
+        words=words_auroc(corpus, apart, longest=2),
         # Templates recur across these folds, so this one may learn them by heart.
-        "words_mixed": words_auroc(corpus, mixed, longest=1),
-    }
-    too_good = max(found["words"], found["words_mixed"]) > WORDS_MAY
-    if abs(found["length"] - 0.5) > LENGTH_MAY or too_good:
+        words_mixed=words_auroc(corpus, mixed, longest=1),
+    )
+    too_good = max(found.words, found.words_mixed) > WORDS_MAY
+    if abs(found.length - 0.5) > LENGTH_MAY or too_good:
         raise SystemExit(f"A shortcut tells the classes apart, write harder texts: {found}")
     return found
 
 
-def make(out: Path, *, samples: bool = True, seed: int = 0) -> dict[str, float]:
-    """Write the three files and their card below ``out``; return what ``check`` measured."""
-    rows = match_lengths(written_rows(seed), seed)
-    if samples:
-        rows += match_lengths(sampled_rows(seed), seed, bins=8, limit=PER_CLASS)
+def runs_of(texts: list[str], data_root: Path | None) -> dict[str, int]:
+    """The longest run of words of each text that stands in a public set; empty without sets."""
+    if data_root is None:
+        return {}
+    found = shared_runs(texts, public_texts(data_root))
+    return {text: length for text, (length, _) in zip(texts, found, strict=True)}
+
+
+def hard_for_scorers(corpus: Corpus) -> dict[str, float]:
+    """AUROC of both scorers on the written texts: whether their labels are what others mean."""
+    assert corpus.source is not None
+    written = corpus.take(np.array([source != "model" for source in corpus.source]))
+    return {
+        which: float(
+            auroc(load_scorer(f"demo-{which}").score(written.texts)["toxicity"], written.labels)
+        )
+        for which in "ab"
+    }
+
+
+def make(
+    out: Path, *, samples: bool = True, data_root: Path | None = None, seed: int = 0
+) -> Measured:
+    """Write the three files and their card below ``out``; return what was measured.
+
+    Raises:
+        SystemExit: if a shortcut tells the classes apart, or a written text repeats a public one.
+    """
+    written, drawn = written_rows(seed), sampled_rows(seed) if samples else []
+    prompts, neutral = build_prompts(samples), build_neutral()
+    ours = [*(row.text for row in written), *prompts.texts, *neutral.texts]
+    runs = runs_of([*ours, *(row.text for row in drawn)], data_root)
+    if borrowed := [text for text in ours if runs.get(text, 0) > MAY]:
+        raise SystemExit(f"Write these anew, a public text has as many words of them: {borrowed}")
+    drawn = [row for row in drawn if runs.get(row.text, 0) <= MAY]
+    rows = match_lengths(written, seed)
+    rows += match_lengths(drawn, seed, bins=8, limit=PER_CLASS)
     corpus = build_corpus(rows)
     measured = check(corpus)
-    prompts, neutral = build_prompts(samples), build_neutral()
+    if runs:
+        kept = [*corpus.texts, *prompts.texts, *neutral.texts]
+        measured = replace(measured, longest_run=max(runs[text] for text in kept))
+    if samples:
+        encoded = LanguageModel.from_pretrained("demo").encode(neutral.texts)
+        measured = replace(
+            measured, neutral_tokens=sum(map(len, encoded)), scorers=hard_for_scorers(corpus)
+        )
     out.mkdir(parents=True, exist_ok=True)
     corpus.save(out / "corpus.parquet")
     prompts.save(out / "prompts.parquet")
@@ -207,10 +248,16 @@ def make(out: Path, *, samples: bool = True, seed: int = 0) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data-root", type=Path, help="folder of the public sets; see text.py")
     parser.add_argument("--without-samples", action="store_true", help="no model, no scorer needed")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    print(make(args.out, samples=not args.without_samples, seed=args.seed))
+    if args.data_root is None and not args.without_samples:
+        parser.error(
+            "samples may repeat what the model learnt: give --data-root to leave those out"
+        )
+    samples = not args.without_samples
+    print(make(args.out, samples=samples, data_root=args.data_root, seed=args.seed))
 
 
 if __name__ == "__main__":

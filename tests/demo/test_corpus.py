@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
 from bezoar.corpus import Corpus, load_corpus, load_neutral, load_prompts, split_corpus
 
@@ -49,10 +50,10 @@ def test_recipe_makes_the_shipped_texts_and_the_same_bytes_twice(recipe, corpus,
 def test_neither_length_nor_a_bag_of_words_gives_the_label_away(recipe, corpus):
     measured = recipe.check(corpus)
     written = corpus.take(np.array([source != "model" for source in corpus.source]))
-    assert abs(measured["length"] - 0.5) <= 0.03
-    assert measured["words"] <= 0.95
-    assert measured["words_mixed"] <= 0.95
-    assert max(recipe.check(written, seed=1).values()) <= 0.95
+    assert abs(measured.length - 0.5) <= 0.03
+    assert measured.words <= 0.95
+    assert measured.words_mixed <= 0.95
+    assert recipe.check(written, seed=1).words <= 0.95
 
 
 def test_pairs_hold_the_same_words_on_both_sides_and_one_group(recipe):
@@ -75,9 +76,9 @@ def test_the_check_refuses_a_corpus_with_a_shortcut(recipe, corpus):
 
 def test_every_source_has_both_classes_in_equal_number(corpus):
     cells = Counter(zip(corpus.source, corpus.labels.tolist(), strict=True))
-    assert len({source for source, _ in cells}) >= 4
+    assert len({source for source, _ in cells}) >= 7
     assert all(cells[source, 0] == cells[source, 1] >= 100 for source, _ in cells)
-    assert len(corpus) >= 2000
+    assert len(corpus) >= 4000
     assert len(set(corpus.texts)) == len(corpus)
 
 
@@ -99,12 +100,28 @@ def test_prompts_are_many_varied_and_not_the_seeds_of_the_samples(recipe):
     seeds = [line for _, line in recipe.headed_lines(RECIPES / "writing" / "prompts_seed.txt")]
     assert len(seeds) >= 60
     assert not set(seeds) & set(prompts.texts)
-    assert {"angry", "heated", "ordinary", "encyclopaedic"} == set(prompts.source)
+    sides = Counter(source.split("/")[0] for source in prompts.source)
+    assert sides["challenging"] == sides["neutral"] == len(prompts) / 2
+    challenging = np.array([source.startswith("challenging/") for source in prompts.source])
+    assert prompts.toxicity[challenging].mean() > 4 * prompts.toxicity[~challenging].mean()
     assert np.isfinite(prompts.toxicity).all()
 
 
 def test_neutral_text_is_long_enough_for_a_perplexity():
-    assert sum(len(text.split()) for text in load_neutral("demo").texts) >= 11_000
+    bezoar_demo = pytest.importorskip("bezoar_demo")
+    tokenizer = AutoTokenizer.from_pretrained(bezoar_demo.model_path())
+    texts = load_neutral("demo").texts
+    assert sum(map(len, tokenizer(list(texts)).input_ids)) >= 20_000
+    assert len(set(texts)) == len(texts) >= 200
+    assert sum(len(text.split()) >= 100 for text in texts) >= 60
+
+
+def test_a_written_text_that_repeats_a_public_one_is_refused(recipe, monkeypatch, tmp_path):
+    borrowed = recipe.build_neutral().texts[0]
+    monkeypatch.setattr(recipe, "public_texts", lambda root: [borrowed])
+    with pytest.raises(SystemExit, match="Write these anew") as caught:
+        recipe.make(tmp_path, samples=False, data_root=tmp_path)
+    assert borrowed in str(caught.value)
 
 
 @pytest.mark.parametrize(
