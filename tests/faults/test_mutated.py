@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bezoar.corpus import Origin, formats, reading
-from tests.faults.mutate_corpus import make, run
+from tests.faults.mutate_corpus import run
+from tests.faults.mutations import make
 
 
 def test_no_mutated_file_ends_in_a_traceback_and_no_row_vanishes(tmp_path):
