@@ -95,8 +95,30 @@ def test_a_split_that_the_corpus_brings_is_kept():
     corpus = corpus_of(sentences(12), [0, 0, 0, 1, 1, 1] * 2, split=names)
     parts = split_corpus(corpus)
     assert [set(part.split) for part in parts] == [{"train"}, {"select"}, {"report"}]
-    other = dataclasses.replace(corpus_of(sentences(200), np.arange(200) % 2), split=("dev",) * 200)
-    assert [len(part) for part in split_corpus(other)] != [200, 0, 0]
+
+
+def test_usual_words_for_the_parts_are_taken_and_said():
+    names = ("Training", "validation", "held-out") * 4
+    parts = split_corpus(corpus_of(sentences(12), [0, 0, 0, 1, 1, 1] * 2, split=names))
+    assert [part.texts for part in parts] == [tuple(sentences(12)[k::3]) for k in range(3)]
+    said = "split: 'Training' taken for train, 'held-out' taken for report, 'validation' taken for"
+    assert all(part.origin.notes[0] == f"{said} select" for part in parts)
+
+
+def test_a_split_that_is_not_understood_is_never_replaced_in_silence():
+    corpus = corpus_of(sentences(60), np.arange(60) % 2, split=("train", "dev", "x") * 20)
+    with pytest.raises(DataError, match=r"holds 'dev', 'train', 'x', and what 'x' means is not"):
+        split_corpus(corpus)
+    with pytest.raises(DataError, match=r"'corpus' has no report part: it holds 'select', 'train'"):
+        split_corpus(dataclasses.replace(corpus, split=("train", "dev", "dev") * 20))
+
+
+def test_a_select_part_that_is_missing_is_cut_from_train_alone():
+    texts, names = sentences(400), ("train", "train", "train", "test") * 100
+    parts = split_corpus(corpus_of(texts, np.arange(400) // 4 % 2, split=names))
+    assert set(parts.report.texts) == set(texts[3::4])
+    assert set(parts.train.texts) | set(parts.select.texts) == set(texts) - set(texts[3::4])
+    assert 40 < len(parts.select) < 110  # a quarter of 300, by hash
 
 
 def test_parts_that_cannot_be_used_are_refused():

@@ -57,3 +57,27 @@ def _hub(*args: object, **options: object) -> object:
     from tests.corpus.test_load import _Dataset
 
     return _Dataset({"question": ["why", "how"], "answer": ["so", "thus"]})
+
+
+def test_a_named_split_is_understood_or_refused_and_another_is_said_to_be_unused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rows.csv"
+
+    def write(*words: str) -> None:
+        rows = (f"text {n} {word},{n % 2},{word}" for n in range(4) for word in words)
+        path.write_text("\n".join(["text,label,Split", *rows]))
+
+    write("train", "dev", "test")
+    named = load_corpus(path, split="Split")
+    assert named.split == ("train", "select", "report") * 4
+    assert "split: 'dev' taken for select, 'test' taken for report" in named.origin.notes
+    write("train", "dev", "fold 3")
+    with pytest.raises(
+        DataError, match=r"rows\.csv, column 'Split', holds .*what 'fold 3' means is not known"
+    ):
+        load_corpus(path, split="Split")
+    unnamed = load_corpus(path)
+    assert unnamed.split is None
+    said = "column 'Split' ('dev', 'fold 3', 'train') not used: name it to keep that split"
+    assert said in unnamed.origin.notes

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+
 import numpy as np
 import pytest
+from rich.console import Console
 
-from bezoar.corpus import Corpus, Exploration, explore
+from bezoar.corpus import Corpus, Exploration, clean, explore, load_corpus
 from bezoar.corpus.shortcuts import find_shortcuts
 from bezoar.errors import DataError
 from bezoar.runs.results import load_result, save_result
@@ -112,3 +116,25 @@ def test_tokens_are_counted_with_a_model(gpt2):
 def test_one_class_is_refused():
     with pytest.raises(DataError, match="All 40 texts of 'corpus' have label 0, and both labels"):
         explore(Corpus(tuple(f"text {i}" for i in range(40)), np.zeros(40, int)))
+
+
+def test_the_terminal_accounts_for_every_row_of_the_file(tmp_path):
+    told = [{"text": text, "label": int(y)} for text, y in zip(*_texts_and_labels(), strict=True)]
+    told += [{"text": " ", "label": 0}] * 7 + told[:5] + [{"text": told[5]["text"], "label": 2}]
+    told[-1]["label"] = 1 - told[5]["label"]
+    lines = [json.dumps(row) for row in told]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([*lines, "", ""]))
+    kept, _ = clean(load_corpus(path))  # as an audit does before it explores
+    seen = explore(kept)
+    assert seen.rows == seen.n + sum(seen.left_out.values()) == N + 14
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    console.print(seen)
+    printed = console.file.getvalue()
+    assert f"414 rows read, {N - 1} kept; left out: 1 blank line, 7 empty, 2 conflict, 5 duplicate" in printed
+    assert "text column 'text', found by its name" in printed
+
+
+def _texts_and_labels():
+    plain = corpus("none")
+    return plain.texts, plain.labels.tolist()

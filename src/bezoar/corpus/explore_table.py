@@ -28,7 +28,9 @@ def exploration_table(seen: Exploration) -> RenderableType:
     repeats = seen.near_repeats
     return Group(
         Text(head, style="bold"),
-        Text(f"{seen.cleaning}; {repeats.across_labels} nearly repeat one of the other label"),
+        Text(_rows(seen)),
+        Text(f"{repeats.across_labels:,} of label 1 nearly repeat one of label 0"),
+        *(Text(f"· {note}", style="dim") for note in seen.notes),
         Text(),
         _sources(seen),
         Text(),
@@ -39,6 +41,12 @@ def exploration_table(seen: Exploration) -> RenderableType:
         *_words(seen),
         *(Text(f"! {warning}", style="yellow") for warning in seen.warnings),
     )
+
+
+def _rows(seen: Exploration) -> str:
+    """Every row that was read: kept, or left out for a reason."""
+    left = ", ".join(f"{n:,} {reason}" for reason, n in seen.left_out.items())
+    return f"{seen.rows:,} rows read, {seen.n:,} kept" + (f"; left out: {left}" if left else "")
 
 
 def _table(*columns: str) -> Table:

@@ -14,6 +14,7 @@ from bezoar.corpus.corpus import Corpus, NeutralText, Prompts, looks_tokenised
 from bezoar.corpus.labels import as_names, as_texts, binary_labels, numbers, repair, says_nothing
 from bezoar.corpus.rows import Origin
 from bezoar.corpus.spec import Found, demo_path, find
+from bezoar.corpus.split import own_parts
 from bezoar.corpus.table import Table, counted, listed
 from bezoar.errors import DataError
 from bezoar.stats.splits import is_reserved, unit_hash
@@ -63,7 +64,10 @@ def load_corpus(
         label: column of labels; found by name when None.
         positive: the label value, or values, that mean 1.
         threshold: for score columns: 1 from this score on.
-        source: column for results by source. So are ``category``, ``split`` and ``group``.
+        source: column for results by source; so is ``category``.
+        split: column of train, select and report, or of other usual words for them; without it,
+            rows are split by hash.
+        group: column of what a split keeps together.
         data_root: where relative paths start, and what recorded paths are relative to.
         reserved_only: keep the fifth of the texts that no demo asset was trained on (of "demo",
             which is not training text, everything).
@@ -84,6 +88,7 @@ def load_corpus(
         else:
             columns = _labelled(found, text, label, positive, threshold)
         columns |= {k: as_names(found.table.column(v)) for k, v in named.items() if v is not None}
+        _settle_split(found, columns, split)
         corpus = _build(Corpus, columns, found, reserved_only)
     return _balanced(corpus, limit, seed)
 
@@ -152,6 +157,17 @@ def load_neutral(
         return neutral
     note = f"the first {limit} of {len(neutral)} texts"
     return neutral.take(np.arange(limit), note=note, left_out=_LIMIT)
+
+
+def _settle_split(found: Found, columns: dict[str, Any], split: str | None) -> None:
+    """Say what the words of a split column are taken for, or that one is there and not used."""
+    if split is not None:
+        where = f"{found.table.place}, column {split!r},"
+        columns["split"], said = own_parts(columns["split"], where)
+        found.notes.append(said)
+    elif there := next((name for name in found.table.columns if name.lower() == "split"), None):
+        seen = listed(sorted(set(as_names(found.table.column(there)))))
+        found.notes.append(f"column {there!r} ({seen}) not used: name it to keep that split")
 
 
 def _marks(table: Table, subset: str) -> bool:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from bezoar.corpus.corpus import Corpus
+from bezoar.corpus.table import listed, quoted
 from bezoar.errors import DataError
 from bezoar.stats.duplicates import near_duplicates
 from bezoar.stats.splits import joint_groups, text_key, unit_hash
 
 PARTS = ("train", "select", "report")
+SPLIT_WORDS = {
+    "train": ("train", "training", "fit"),
+    "select": ("select", "selection", "dev", "development", "val", "valid", "validation"),
+    "report": ("report", "test", "testing", "heldout", "holdout", "eval", "evaluation"),
+}
+"""What corpora call the parts, without case, blanks, hyphens and underscores."""
+
+_PART_OF = {word: part for part, words in SPLIT_WORDS.items() for word in words}
 _SALT = "bezoar-split-1"
 
 
@@ -33,9 +45,10 @@ def split_corpus(
     """Split by the hash of the text, so that the same text falls on the same side everywhere.
 
     Rows of one group stay together, and so do repeats; a row that nearly repeats one of an earlier
-    part moves there with its group, until no part nearly repeats another. A corpus whose ``split``
-    column holds only train, select and report keeps that split; there a row that nearly repeats
-    one of a later part is left out, and counted in the origin of every part.
+    part moves there with its group, until no part nearly repeats another. A corpus with a ``split``
+    column keeps that split (see ``own_parts``); there a row that nearly repeats one of a later part
+    is left out, and counted in the origin of every part. Where it has no select part, that is cut
+    from its train part by hash.
 
     Args:
         corpus: cleaned, or repeats cost time.
@@ -43,16 +56,19 @@ def split_corpus(
         near: similarity from which on two texts are near repeats; None does not look.
 
     Raises:
-        DataError: if a part would be empty or hold one label only.
+        DataError: if a part would be empty or hold one label only, or the corpus brings a split
+            that is not understood.
     """
     if abs(sum(shares) - 1) > 1e-9 or min(shares) <= 0:
         raise DataError(
             f"The shares {shares} sum to {sum(shares):g}.", hint="Make it 1, each above 0."
         )
     corpus.need_both_labels()
-    if corpus.split is not None and set(corpus.split) <= set(PARTS):
+    if corpus.split is not None:
+        named, said = own_parts(corpus.split, f"The split of {corpus.name!r}")
+        corpus = replace(corpus, split=named, origin=corpus.origin.without({}, said))
         corpus = _without_repeats_of_later_parts(corpus, near)
-        part = np.array([PARTS.index(name) for name in corpus.split or ()])
+        part = _by_column(corpus, shares, near)
     else:
         part = _by_hash(corpus, shares, near)
     parts = []
@@ -71,6 +87,53 @@ def split_corpus(
         note = f"the {name} part, {chosen.sum()} of {len(corpus)}"
         parts.append(corpus.take(chosen, note=note, left_out="in another part"))
     return CorpusSplits(*parts)
+
+
+def own_parts(names: Sequence[str], where: str) -> tuple[tuple[str, ...], str]:
+    """The part that each word of a split column means.
+
+    Args:
+        names: the column.
+        where: it stands, for the message.
+
+    Returns:
+        Train, select or report for each row, and a note of the words that were taken for others
+        (empty if none was).
+
+    Raises:
+        DataError: naming the words seen, if one of them is not in ``SPLIT_WORDS``.
+    """
+    meant = {name: _PART_OF.get(re.sub(r"[\s_-]", "", name.casefold())) for name in names}
+    seen = sorted(meant)
+    unknown = [name for name in seen if meant[name] is None]
+    if unknown:
+        words = "; ".join(f"{part}: {', '.join(words)}" for part, words in SPLIT_WORDS.items())
+        raise DataError(
+            f"{where} holds {listed(seen)}, and what {listed(unknown)} means is not known.",
+            hint=f"Use one of these words ({words}), or do not name the column.",
+        )
+    said = [f"{quoted(name)} taken for {meant[name]}" for name in seen if meant[name] != name]
+    return tuple(meant[name] or "" for name in names), f"split: {', '.join(said)}" if said else ""
+
+
+def _by_column(
+    corpus: Corpus, shares: tuple[float, float, float], near: float | None
+) -> Int[np.ndarray, " text"]:
+    """The corpus's own parts; of train and report alone, a select part is cut from train."""
+    names = corpus.split or ()
+    missing = [part for part in ("train", "report") if part not in names]
+    if missing:
+        raise DataError(
+            f"The split of {corpus.name!r} has no {' and no '.join(missing)} part: it holds "
+            f"{listed(sorted(set(names)))}.",
+            hint="Name no split column: then the texts are split by hash.",
+        )
+    part = np.array([PARTS.index(name) for name in names])
+    if "select" not in names:
+        rows = np.flatnonzero(part == 0)
+        both = shares[0] + shares[1]
+        part[rows] = _by_hash(corpus.take(rows), (shares[0] / both, shares[1] / both, 0.0), near)
+    return part
 
 
 def _without_repeats_of_later_parts(corpus: Corpus, near: float | None) -> Corpus:
