@@ -12,7 +12,7 @@ import pytest
 
 from bezoar.report import write_report
 from bezoar.report.render import _plotly
-from bezoar.runs import AuditConfig, parse_config
+from bezoar.runs import AuditConfig, load_config, parse_config
 from bezoar.studies.audit import run_stages
 from tests.report.test_page import Page
 
@@ -144,6 +144,6 @@ def test_every_row_of_it_is_accounted_for(run: Path) -> None:
 
 
 def test_prompts_that_are_cut_are_counted_and_the_side_is_said(run: Path) -> None:
-    seen = json.loads((run / "explore" / "exploration.json").read_text())
-    notes = " ".join(seen["notes"])
+    config = load_config(run / "config.yaml", AuditConfig, {"out": str(run)})
+    notes = " ".join(run_stages(config, "explore").notes)
     assert re.search(r"\d+ of \d+ prompts cut by LEE to their first 32 tokens", notes)

@@ -181,6 +181,11 @@ def test_unmasked_texts_are_there_and_hidden_until_asked_for(tmp_path: Path) -> 
     assert ".raw { display: none; }" in html
 
 
+def test_prompts_that_the_protocol_cuts_are_told_with_the_data(page: Page) -> None:
+    assert page.text.count("Mind: 3 of 200 prompts are too long: x.") == 1
+    assert "prompts that are cut" not in page.text
+
+
 def test_a_part_that_is_missing_is_a_sentence(run: Path, tmp_path: Path) -> None:
     audit = json.loads((run / "audit.json").read_text())
     save_json(tmp_path / "audit.json", audit)

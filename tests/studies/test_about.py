@@ -71,7 +71,7 @@ def test_the_model_read_what_was_recorded(chatted: Path) -> None:
 
     measured = load_result(chatted / "evaluate" / "measured" / "base.json", Measurement)
     of_base = load_result(chatted / "evaluate" / "measured" / "base-model.json", Measurement)
-    texts = Prompts.load(chatted / "explore" / "prompts-report.parquet").texts
+    texts = Prompts.load(chatted / "explore" / "prompts-report.parquet").texts[:8]
     lm = LanguageModel.from_pretrained(str(chatted.parent / "tuned"))
     protocol = get_protocol("LEE@8")
     for seen, prompts in ((measured, lm.chat(texts)), (of_base, list(texts))):

@@ -9,7 +9,7 @@ import pytest
 
 from bezoar.corpus import Corpus, Exploration, Prompts
 from bezoar.errors import ConfigError
-from bezoar.runs import AuditConfig, load_result, parse_config
+from bezoar.runs import AuditConfig, parse_config
 from bezoar.studies.audit import run_stages
 from tests.families import tiny_model
 
@@ -44,10 +44,8 @@ def explored(place: Path, out: str, protocol: str, **data: object) -> tuple[Expl
             "out": str(place / out),
         },
     )
-    run_stages(config, "explore")
-    explore = place / out / "explore"
-    read = load_result(explore / "exploration.json", Exploration)
-    return read, Prompts.load(explore / "prompts-report.parquet")
+    seen = run_stages(config, "explore")
+    return seen, Prompts.load(place / out / "explore" / "prompts-report.parquet")
 
 
 def test_rtp_reads_the_part_that_the_protocol_takes(place: Path) -> None:

@@ -7,7 +7,7 @@ what is missing. A part that is there and damaged is an error that names the fil
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,12 +101,13 @@ def load_artefacts(folder: Path) -> Artefacts:
         CorruptArtefact: if a part is damaged; the file is named.
     """
     tokens = _result(folder / "locate" / "tokens.json", _Tokens)
+    audit = _json(folder / "audit.json", dict) or {}
     found = Artefacts(
         folder=folder,
-        audit=_json(folder / "audit.json", dict) or {},
+        audit=audit,
         config=_text(folder / "config.yaml"),
         environments=tuple(_json(folder / "environment.json", list) or ()),
-        exploration=_result(folder / "explore" / "exploration.json", Exploration),
+        exploration=_exploration(folder, audit),
         sweep=_result(folder / "locate" / "sweep.json", ProbeSweep),
         values=_result(folder / "locate" / "values.json", ValueRanking),
         tokens=tokens.lists if tokens is not None else (),
@@ -124,6 +125,15 @@ def load_artefacts(folder: Path) -> Artefacts:
             f"{folder} holds nothing to report.", hint="Run 'bezoar audit' with --out, or a stage."
         )
     return found
+
+
+def _exploration(folder: Path, audit: dict[str, Any]) -> Exploration | None:
+    """What was seen of the texts, and what the protocol will do to the prompts."""
+    seen = _result(folder / "explore" / "exploration.json", Exploration)
+    said = audit.get("prompts that are cut")
+    if seen is None or not isinstance(said, list):
+        return seen
+    return replace(seen, warnings=(*seen.warnings, *map(str, said)))
 
 
 def _result(path: Path, kind: type[T]) -> T | None:

@@ -22,7 +22,9 @@ FIRST_READ = {
     "locate.site": "harvest",
     "locate": "locate",
     "mitigate": "mitigate",
-    "evaluate": "mitigate",
+    "evaluate.scorer_a": "mitigate",
+    "evaluate.kl_tokens": "mitigate",
+    "evaluate": "evaluate",
 }
 """The first stage of an audit that reads an option or section; any other concerns every stage."""
 

@@ -19,6 +19,7 @@ _ELSEWHERE = (
     "texts",
     "chat example",
     "methods that missed the budget",
+    "prompts that are cut",
 )
 _PARTS = {
     "train": "labelled, to fit on",

@@ -7,18 +7,19 @@ and taken up anywhere, and each can be run alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from bezoar.corpus import Exploration
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.evaluate import Scorecard, get_protocol
 from bezoar.locate import LensResult, ProbeSweep
 from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.runs import AuditConfig, Progress, Run, load_result
+from bezoar.runs.faults import explained
 from bezoar.scoring import find_tasks
 from bezoar.studies.audit.about import chat_in_words
 from bezoar.studies.audit.bench import Bench
@@ -28,6 +29,7 @@ from bezoar.studies.audit.finish import AuditSummary, check_gate, report_stage, 
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage
 from bezoar.studies.audit.mitigate import Fits, check_methods, mitigate_stage
+from bezoar.studies.audit.prompts import FEWEST, explored
 
 STAGES: dict[str, Callable[[Bench], None]] = {
     "explore": explore_stage,
@@ -41,7 +43,6 @@ STAGES: dict[str, Callable[[Bench], None]] = {
 """The stages in order."""
 
 _RESULTS: dict[str, tuple[str, type[Any]]] = {
-    "explore": ("explore/exploration.json", Exploration),
     "locate": ("locate/sweep.json", ProbeSweep),
     "lens": ("lens/lens.json", LensResult),
     "mitigate": ("mitigate/methods.json", Fits),
@@ -69,7 +70,12 @@ def check_config(config: AuditConfig) -> None:
     """
     check_methods(config.mitigate.methods)
     check_gate(config.fail_if)
-    get_protocol(config.evaluate.protocol)
+    protocol = get_protocol(config.evaluate.protocol)
+    if protocol.prompts_n < FEWEST:
+        raise ConfigError(
+            f"{protocol.id} reports on fewer than {FEWEST} prompts, which gives no interval.",
+            hint=f"Write {replace(protocol, prompts_n=200).id} for two hundred.",
+        )
     root = config.data.root
     find_tasks(config.evaluate.capability, None if root is None else Path(root))
 
@@ -103,7 +109,7 @@ def run_stages(
     check_config(config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    with Run.open(Path(config.out), config) as run:
+    with Run.open(Path(config.out), config) as run, explained(run.path):
         bench = Bench(run, config, progress)
         if upto in ("mitigate", "evaluate", "report"):
             bench.scorer_a, bench.scorer_b  # noqa: B018 (a scorer that is not there: say so now)
@@ -127,6 +133,8 @@ def run_stages(
             return store(bench, "train").manifest
         if upto == "lens":
             needs_unembedding(bench.lm)
+        if upto == "explore":
+            return explored(bench)
         path, kind = _RESULTS[upto]
         return load_result(run.path / path, kind)
 

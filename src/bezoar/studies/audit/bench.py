@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from bezoar.models import LanguageModel
 from bezoar.runs import AuditConfig, Progress, Result, Run, load_result
 from bezoar.scoring import CachedScorer, load_scorer
 
+HALVES_SALT = "bezoar-audit-halves-1"
+
 
 @dataclass(frozen=True, slots=True)
 class Texts(Result):
@@ -21,7 +23,8 @@ class Texts(Result):
 
     Attributes:
         train, report: labelled texts to fit on, and to report on.
-        prompts_select, prompts_report: prompts to choose by, to report on.
+        prompts_select, prompts_report: prompts to choose by, to report on (as many as the protocol
+            takes; ``texts.json`` has all that there are).
         neutral_select, neutral_report: neutral texts of either half.
         neutral_tokens: tokens of the report half.
         dropped: labelled texts left out, by reason.
@@ -90,11 +93,23 @@ class Bench:
 
     @cached_property
     def texts(self) -> Texts:
-        return load_result(self.run.folder("explore") / "texts.json", Texts)
+        aside = load_result(self.run.folder("explore") / "texts.json", Texts)
+        taken = self.prompt_rows("report")
+        hashes = aside.hashes | {"prompts-report": taken.hash}
+        return replace(aside, prompts_report=len(taken), hashes=hashes)
 
     def corpus(self, part: str) -> Corpus:
         """The ``train`` or ``report`` part of the labelled texts."""
         return Corpus.load(self.run.folder("explore") / f"{part}.parquet")
+
+    def prompt_rows(self, part: str) -> Prompts:
+        """The ``select`` or ``report`` prompts as they were read; of the latter, what the protocol
+        takes."""
+        rows = Prompts.load(self.run.folder("explore") / f"prompts-{part}.parquet")
+        if part != "report":
+            return rows
+        asked = get_protocol(self.config.evaluate.protocol).prompts_n
+        return rows.take(range(min(asked, len(rows))), note=f"the first {asked}")
 
     def prompts(
         self, part: str, lm: LanguageModel | None = None, *, plain: bool = False
@@ -109,8 +124,7 @@ class Bench:
         Raises:
             ModelError: if a template was asked for and the audited model has none.
         """
-        prompts = Prompts.load(self.run.folder("explore") / f"prompts-{part}.parquet")
-        texts = list(prompts.texts)
+        texts = list(self.prompt_rows(part).texts)
         if plain or not self.config.model.chat:
             return texts
         if lm is not None and lm is not self.lm and not lm.has_chat_template:
@@ -120,7 +134,7 @@ class Bench:
     @property
     def prompts_name(self) -> str:
         """Name of the set that the prompts are of, and whether they stand in a chat template."""
-        name = Prompts.load(self.run.folder("explore") / "prompts-report.parquet").name
+        name = self.prompt_rows("report").name
         return f"{name} in the chat template" if self.config.model.chat else name
 
     def neutral(self, part: str) -> NeutralText:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +32,10 @@ from bezoar.evaluate import get_protocol
 from bezoar.models import LanguageModel
 from bezoar.runs import DataConfig, save_result
 from bezoar.runs.stages import file_hash
-from bezoar.stats import hash_halves, near_duplicates, text_key, unit_hash
-from bezoar.studies.audit.bench import Bench, Texts
+from bezoar.stats import hash_halves, near_duplicates, text_key
+from bezoar.studies.audit.bench import HALVES_SALT, Bench, Texts
+from bezoar.studies.audit.prompts import split_prompts
 
-_SALT = "bezoar-audit-halves-1"
 _DEMO_PATHS = ("corpus_path", "prompts_path", "neutral_path")
 _HEADING = re.compile(r"= [^=].*[^=] =")  # of an article; its sections have two signs or more
 
@@ -44,10 +43,13 @@ _HEADING = re.compile(r"= [^=].*[^=] =")  # of an article; its sections have two
 def explore_stage(bench: Bench) -> None:
     """Read, clean, look at and split the texts."""
     config = bench.config
-    key = [config.data, config.evaluate.protocol, config.mitigate.select_prompts, config.seed]
-    key += ["the protocol's own prompts", *contents(config.data)]
-    with bench.run.stage("explore", key=[*key, bench.lm.fingerprint]) as stage:
+    key = [config.data, config.mitigate.select_prompts, config.seed, bench.lm.fingerprint]
+    key += ["both halves of the prompts whole", *contents(config.data)]
+    if config.data.prompts.startswith("rtp:"):  # all else is read alike for every protocol
+        key.append(get_protocol(config.evaluate.protocol).subset)
+    with bench.run.stage("explore", key=key) as stage:
         if stage.done:
+            _check_neutral(bench, bench.neutral("report"))
             return
         corpus, prompts, neutral = _read(bench)
         corpus, cleaning = clean(corpus)
@@ -55,11 +57,7 @@ def explore_stage(bench: Bench) -> None:
         held_out = split_corpus(corpus).report
         keys = {text_key(text) for text in held_out.texts}
         train = corpus.take([i for i, t in enumerate(corpus.texts) if text_key(t) not in keys])
-        select, report = split_prompts(
-            prompts,
-            config.mitigate.select_prompts,
-            get_protocol(config.evaluate.protocol).prompts_n,
-        )
+        select, report = split_prompts(prompts, config.mitigate.select_prompts)
         *halves, repeated = split_neutral(bench.lm, neutral, config.data.neutral_tokens)
         saved: dict[str, Corpus | Prompts | NeutralText] = {
             "train": train,
@@ -72,11 +70,7 @@ def explore_stage(bench: Bench) -> None:
         for name, rows in saved.items():
             rows.save(stage.folder / f"{name}.parquet")
         save_result(stage.folder / "cleaning.json", cleaning)
-        seen = explore(corpus, bench.lm)
-        notes, warnings = cut_prompts(bench, [*select.texts, *report.texts])
-        notes = (*other_prompts(bench, prompts), *notes)
-        seen = replace(seen, notes=seen.notes + notes, warnings=seen.warnings + warnings)
-        save_result(stage.folder / "exploration.json", seen)
+        save_result(stage.folder / "exploration.json", explore(corpus, bench.lm))
         save_result(
             stage.folder / "texts.json",
             Texts(
@@ -93,11 +87,17 @@ def _read(bench: Bench) -> tuple[Corpus, Prompts, NeutralText]:
     """The texts as they are given."""
     asked, root = bench.config.data, bench.data_root
     corpus = load_corpus(asked.data, **asked.reading(), limit=asked.limit, seed=bench.config.seed)
-    protocol = get_protocol(bench.config.evaluate.protocol)
     neutral = load_neutral(asked.neutral, data_root=root, reserved_only=asked.reserved_only)
-    protocol.check_neutral(neutral.tokenised, f"The neutral text {asked.neutral}")
-    prompts = load_prompts(asked.prompts, subset=protocol.subset, data_root=root)
+    _check_neutral(bench, neutral)
+    subset = get_protocol(bench.config.evaluate.protocol).subset
+    prompts = load_prompts(asked.prompts, subset=subset, data_root=root)
     return corpus, prompts, neutral
+
+
+def _check_neutral(bench: Bench, neutral: NeutralText) -> None:
+    """Whether perplexity may be taken on this text by the protocol; an error if not."""
+    protocol = get_protocol(bench.config.evaluate.protocol)
+    protocol.check_neutral(neutral.tokenised, f"The neutral text {bench.config.data.neutral}")
 
 
 def contents(data: DataConfig) -> list[str]:
@@ -143,62 +143,6 @@ def without_prompts(corpus: Corpus, prompts: Prompts) -> Corpus:
     return kept
 
 
-def other_prompts(bench: Bench, prompts: Prompts) -> tuple[str, ...]:
-    """That the prompts are not those of the protocol's published numbers, if so."""
-    protocol = get_protocol(bench.config.evaluate.protocol)
-    if protocol.takes(prompts.name):
-        return ()
-    own = f"{protocol.prompt_kind}, as rtp-{protocol.subset}: reads them"
-    return (
-        f"prompts are {prompts.name}; published {protocol.name} numbers are of others ({own}), and "
-        "do not compare",
-    )
-
-
-def cut_prompts(bench: Bench, prompts: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """How many prompts will be cut, and at which end: what the protocol asks, what has no room."""
-    protocol = get_protocol(bench.config.evaluate.protocol)
-    shown = bench.lm.chat(prompts) if bench.config.model.chat else prompts
-    lengths = [len(ids) for ids in bench.lm.encode(shown)]
-    asked = protocol.prompt_tokens
-    notes: tuple[str, ...] = ()
-    if asked is not None and (cut := sum(n > asked for n in lengths)):
-        notes = (
-            f"{cut} of {len(prompts)} prompts cut by {protocol.name} to their first {asked} tokens",
-        )
-    room = bench.lm.context - protocol.decoding.max_new_tokens
-    over = sum(min(n, asked or n) > room for n in lengths)
-    warning = (
-        f"{over} of {len(prompts)} prompts are longer than the model's context leaves room for: "
-        f"they are cut from the left, to their last {room} tokens."
-    )
-    return notes, (warning,) * (over > 0)
-
-
-def split_prompts(prompts: Prompts, select_n: int, report_n: int) -> tuple[Prompts, Prompts]:
-    """Prompts to choose by and prompts to report on, by hash; each half cut to what is asked.
-
-    Which of a half are kept is decided by another hash, never by their order in the file, and
-    none that nearly repeats a prompt of the selection half is reported on.
-
-    Raises:
-        DataError: if either half has fewer than four.
-    """
-    drawn = np.array([unit_hash(text, _SALT + "-order") for text in prompts.texts])
-    halves = [rows[np.argsort(drawn[rows])] for rows in hash_halves(prompts.texts, _SALT)]
-    select = prompts.take(halves[0][:select_n], note="selection half")
-    others = [prompts.texts[i] for i in halves[1]]
-    repeats = set(near_duplicates(others, list(select.texts), 0.7).a)
-    second = [int(row) for n, row in enumerate(halves[1]) if n not in repeats]
-    report = prompts.take(second[:report_n], note="report half")
-    if min(len(select), len(report)) < 4:
-        raise DataError(
-            f"{len(prompts)} prompts leave {len(select)} to choose by, {len(report)} to report on.",
-            hint="Give at least 20 prompts.",
-        )
-    return select, report
-
-
 def split_neutral(
     lm: LanguageModel, neutral: NeutralText, tokens: int
 ) -> tuple[NeutralText, NeutralText, int]:
@@ -218,7 +162,7 @@ def split_neutral(
     lengths = np.array([len(ids) for ids in lm.encode(list(neutral.texts))])
     halves: list[NeutralText] = []
     repeated = 0
-    for name, chosen in zip(("selection", "report"), hash_halves(names, _SALT), strict=True):
+    for name, chosen in zip(("selection", "report"), hash_halves(names, HALVES_SALT), strict=True):
         rows = np.flatnonzero(np.isin(blocks, chosen))
         if halves:
             texts = [neutral.texts[row] for row in rows]

@@ -23,6 +23,7 @@ from bezoar.studies.audit.about import facts
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod
 from bezoar.studies.audit.mitigate import Fits
+from bezoar.studies.audit.prompts import cut_prompts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -92,6 +93,7 @@ def about(bench: Bench) -> dict[str, Any]:
         "held out means": "labelled and neutral texts; prompts are used whole",
         "texts": to_plain(bench.texts),
         "methods that missed the budget": fits.failed,
+        "prompts that are cut": list(cut_prompts(bench)[1]),
         "budget": bench.config.mitigate.budget,
         "seed": bench.config.seed,
         "chat template": bench.config.model.chat,

@@ -15,8 +15,9 @@ import numpy as np
 
 from bezoar.edits import Edit, NoOp
 from bezoar.errors import ConfigError
+from bezoar.evaluate import get_protocol
 from bezoar.mitigate import DEFAULT_METHODS, BudgetTrace, FitInputs, null_inputs, parse_method
-from bezoar.runs import Result, save_result, track
+from bezoar.runs import Result, parse_budget, save_result, track
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, slug
 
@@ -66,8 +67,7 @@ class Fits(Result):
 def mitigate_stage(bench: Bench) -> None:
     """Fit, prove and choose."""
     config = bench.config
-    key = [config.model, config.mitigate, config.evaluate, config.locate.site, config.seed]
-    key += [bench.scorer_a.hash]
+    key = [config.model, config.mitigate, config.locate.site, config.seed, *chosen_by(bench)]
     with bench.run.stage("mitigate", key=key, after=["explore", "harvest", "locate"]) as stage:
         if stage.done:
             return
@@ -92,6 +92,18 @@ def mitigate_stage(bench: Bench) -> None:
             stage.folder / "methods.json",
             Fits(tuple(fitted), failed, _best(fitted, toxicity), toxicity),
         )
+
+
+def chosen_by(bench: Bench) -> list[object]:
+    """What of the evaluation's options decides a fit: how the selection prompts are continued and
+    scored, and what an edit costs. How many prompts are reported on, and by whom, does not."""
+    asked = bench.config.evaluate
+    protocol = get_protocol(asked.protocol)
+    chosen = [bench.scorer_a.hash, protocol.statistic, protocol.decoding, protocol.prompt_tokens]
+    chosen += [protocol.compat, protocol.perplexity]
+    if parse_budget(bench.config.mitigate.budget).measure == "kl":
+        chosen.append(asked.kl_tokens)
+    return chosen
 
 
 def _expand(name: str) -> tuple[str, ...]:
