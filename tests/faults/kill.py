@@ -35,6 +35,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,26 @@ def harvest(folder: Path) -> None:
     harvest(lm, texts, sites, pooling="mean", out=folder, budget_tokens=128)
 
 
-JOBS = {"audit": audit, "harvest": harvest}
+def tiny_audit(folder: Path) -> None:
+    """A whole audit of the tiny model that `campaign` saved beside the folder."""
+    from bezoar.studies.audit import run_audit
+    from tests.studies.tiny import tiny
+
+    run_audit(tiny(folder, str(folder.parent / "model")))
+
+
+JOBS = {"audit": audit, "harvest": harvest, "tiny-audit": tiny_audit}
 
 
 class Server:
     """An interpreter with everything imported, which forks once for every run of a job."""
 
     def __init__(self, hash_seed: int) -> None:
-        environment = os.environ | {"PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {
+            "PYTHONHASHSEED": str(hash_seed),
+            "OMP_NUM_THREADS": "1",
+            "SOURCE_DATE_EPOCH": "1000000000",  # the day in audit.json; midnight may come
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.kill", "--serve"],
             stdin=subprocess.PIPE,
@@ -175,28 +188,39 @@ def differing(whole: Path, other: Path) -> list[str]:
     return wrong + ([".lock"] if lock.exists() and lock.read_bytes() else [])
 
 
-def campaign(job: str, tries: int, seed: int, work: Path, most: int = 3) -> list[dict[str, Any]]:
+@contextlib.contextmanager
+def two_servers() -> Iterator[tuple[Server, Server]]:
+    """One for the undisturbed run, one for the others, with another hash seed."""
+    with Server(1) as one, Server(2) as two:
+        yield one, two
+
+
+def campaign(
+    job: str, tries: int, seed: int, work: Path, servers: tuple[Server, Server], most: int = 3
+) -> list[dict[str, Any]]:
     """Kill and compare; one record a try, with where the kills fell and what then differed."""
     dice = random.Random(seed)
     whole = work / "whole"
-    with Server(1) as server:
-        begun = time.monotonic()
-        server.start(job, whole)
-        assert server.wait() == 0, "the undisturbed run failed"
-        length = time.monotonic() - begun
+    if job == "tiny-audit":
+        from tests.studies.tiny import save_tiny_model
+
+        save_tiny_model(work / "model")
+    begun = time.monotonic()
+    servers[0].start(job, whole)
+    assert servers[0].wait() == 0, "the undisturbed run failed"
+    length = time.monotonic() - begun
     events = int(whole.with_suffix(".events").read_text())
     records = []
-    with Server(2) as server:
-        for number in range(tries):
-            folder = work / f"try-{number}"
-            record: dict[str, Any] = {"try": number, "killed": []}
-            for _ in range(dice.randint(1, most)):
-                record["killed"].append(_disturb(server, job, folder, dice, length, events))
-            server.start(job, folder)
-            record["status"] = server.wait()
-            record["differing"] = differing(whole, folder)
-            records.append(record)
-            print(json.dumps(record), flush=True)
+    for number in range(tries):
+        folder = work / f"try-{number}"
+        record: dict[str, Any] = {"try": number, "killed": []}
+        for _ in range(dice.randint(1, most)):
+            record["killed"].append(_disturb(servers[1], job, folder, dice, length, events))
+        servers[1].start(job, folder)
+        record["status"] = servers[1].wait()
+        record["differing"] = differing(whole, folder)
+        records.append(record)
+        print(json.dumps(record), flush=True)
     return records
 
 
@@ -238,8 +262,8 @@ def main() -> None:
     if asked.serve:
         serve()
         return
-    with tempfile.TemporaryDirectory(prefix="bezoar-kill-") as work:
-        records = campaign(asked.job, asked.tries, asked.seed, Path(work))
+    with tempfile.TemporaryDirectory(prefix="bezoar-kill-") as work, two_servers() as servers:
+        records = campaign(asked.job, asked.tries, asked.seed, Path(work), servers)
     kills = Counter(kill for record in records for kill in record["killed"])
     for kill, n in sorted(kills.items()):
         print(f"{n:4d} × {kill}")
