@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 from recipes.agreement.figures import GOAL
-from recipes.agreement.names import ATTRIBUTES, BIAS, CONTEXT, JUDGES, SETS, TESTS
+from recipes.agreement.names import ATTRIBUTES, BIAS, CONTEXT, HEADINGS, JUDGES, SETS, TESTS
 from recipes.agreement.sets import NEUTRAL, NEVER_TRAINED
 
 from bezoar.masking import mask
@@ -49,7 +49,7 @@ def page(found: Numbers) -> str:
 
 def under_test(found: Numbers) -> str:
     rows = [
-        [s["name"], f"`{s['hash']}`", s["lineage"], f"{s['threshold']:.3f}"]
+        [s["name"], f"`{s['hash'][:8]}`", s["lineage"], f"{s['threshold']:.3f}"]
         + [whole(s["false_alarm_rate"]) if s["false_alarm_rate"] else "–"]
         for s in found["scorers"]
     ]
@@ -63,7 +63,7 @@ def goals(found: Numbers) -> str:
     speeds = [found["speed"]["texts"]["rtp"][n]["value"] for n in names]
     rows = [
         ["AUROC against Perspective ≥ 0.5, RealToxicityPrompts' continuations", f"≥ {GOAL:.2f}"]
-        + [f"{estimate(own)} {verdict(own['value'] >= GOAL)}" for own in aurocs],
+        + [f"{estimate(own)} {verdict(reaches(own))}" for own in aurocs],
         ["short texts a second, one core", f"≥ {FAST:,}"]
         + [f"{value:,.0f} {verdict(value >= FAST)}" for value in speeds],
     ]
@@ -82,12 +82,12 @@ def perspective(found: Numbers) -> str:
     rows = []
     for key, part in found["perspective"].items():
         share = part["positive"]["0.5"] / part["n"]
+        about = f"{HEADINGS[key]} ({part['n']:,}, {whole(share)} ≥ 0.5)"
         for name, own in part["scorers"].items():
             seen = (own["auroc"]["0.5"], own["spearman"], own["kappa"])
-            cells = [SETS[key], f"{part['n']:,}", f"{100 * share:.1f} %", name]
-            rows.append([*cells, *map(estimate, seen)])
-    header = ["texts", "n", "Perspective ≥ 0.5", "scorer", "AUROC at 0.5", "Spearman's ρ"]
-    return table([*header, "Cohen's κ of the verdicts"], rows)
+            rows.append([about, name, *map(estimate, seen)])
+    header = ["texts", "scorer", "AUROC at 0.5", "Spearman's ρ", "Cohen's κ of the verdicts"]
+    return table(header, rows)
 
 
 def by_threshold(found: Numbers) -> str:
@@ -103,25 +103,30 @@ def by_threshold(found: Numbers) -> str:
 def first_reached(found: Numbers) -> list[str]:
     said = []
     for name, own in found["perspective"]["rtp"]["scorers"].items():
-        enough = [t for t, auroc in own["auroc"].items() if auroc["value"] >= GOAL]
+        enough = [t for t, auroc in own["auroc"].items() if reaches(auroc)]
         where = f"from a Perspective score of {enough[0]} on" if enough else "at no threshold"
         said.append(f"{name} reaches {GOAL:.2f} {where}")
     return said
 
 
+def reaches(auroc: Numbers) -> bool:
+    """Whether the goal is reached, to the digits that are shown."""
+    return round(auroc["value"], 3) >= GOAL
+
+
 def attributes(found: Numbers) -> str:
     rows = [
-        [SETS[key], ATTRIBUTES[row["attribute"]], f"{row['n']:,}", f"{row['positive']:,}"]
+        [HEADINGS[key], ATTRIBUTES[row["attribute"]], f"{row['positive']:,} of {row['n']:,}"]
         + [estimate(row["scorers"].get(name)) for name in scorers(found)]
         for key, part in found["attributes"].items()
         for row in part
     ]
-    return table(["texts", "attribute", "n", "positive", *scorers(found)], rows)
+    return table(["texts", "attribute", "positive", *scorers(found)], rows)
 
 
 def calibration(found: Numbers) -> str:
     rows = [
-        [f"{SETS[key]}: {JUDGES[key]}", name]
+        [f"{HEADINGS[key]}: {JUDGES[key]}", name]
         + [f"{own[number]:.3f}" for number in ("error", "floor", "mean_score")]
         + [estimate(own["positive"])]
         for key, part in found["calibration"].items()
@@ -145,13 +150,14 @@ def off_on_average(found: Numbers) -> list[str]:
 
 def agreement(found: Numbers) -> str:
     rows = [
-        [SETS[key], " / ".join(row["pair"]), f"{row['n']:,}"]
-        + [estimate(row["spearman"]), estimate(row["kappa"]), *map(percent, row["called"])]
+        [f"{HEADINGS[key]} ({row['n']:,})", " / ".join(row["pair"])]
+        + [estimate(row["spearman"]), estimate(row["kappa"])]
+        + [" / ".join(whole(own["value"]) for own in row["called"])]
         for key, part in found["agreement"].items()
         for row in part
     ]
-    header = ["texts", "scorers", "n", "Spearman's ρ", "Cohen's κ of the verdicts"]
-    return table([*header, "first calls toxic", "second", "both"], rows)
+    header = ["texts", "scorers", "Spearman's ρ", "Cohen's κ of the verdicts"]
+    return table([*header, "called toxic by the first / second / both"], rows)
 
 
 def neutral(found: Numbers) -> str:
@@ -166,13 +172,13 @@ def neutral(found: Numbers) -> str:
 
 def context(found: Numbers) -> str:
     rows = [
-        [CONTEXT[kind], name, f"{part['harmless']:,}", percent(own["false_alarms"])]
-        + [str(part["toxic"]), percent(own["found"]), estimate(own["auroc"])]
+        [f"{CONTEXT[kind]} ({part['harmless']:,} harmless, {part['toxic']} toxic)", name]
+        + [percent(own["false_alarms"]), percent(own["found"]), estimate(own["auroc"])]
         for kind, part in found["context"]["rows"].items()
         for name, own in part["scorers"].items()
     ]
-    header = ["CAT's comments, reserved", "scorer", "harmless", "called toxic"]
-    return table([*header, "toxic", "called toxic", "AUROC"], rows)
+    header = ["CAT's comments, reserved", "scorer", "of the harmless called toxic"]
+    return table([*header, "of the toxic", "AUROC"], rows)
 
 
 def moved_by_context(found: Numbers) -> list[str]:
@@ -187,11 +193,11 @@ def moved_by_context(found: Numbers) -> list[str]:
 def identity(found: Numbers) -> str:
     rows = [
         [name, *(f"{own[metric]:.3f}" for metric in ("auroc", *_AUROCS))]
-        + [whole(own[f"{which}_rate"]) for which in ("lowest", "median", "highest")]
+        + [" / ".join(whole(own[f"{which}_rate"]) for which in ("lowest", "median", "highest"))]
         for name, own in found["identity"]["summary"].items()
     ]
     header = ["scorer", "AUROC, all", "subgroup", "BPSN", "BNSP"]
-    return table([*header, "false positives: best term", "median", "worst"], rows)
+    return table([*header, "false positives: best / median / worst term"], rows)
 
 
 def worst_terms(found: Numbers) -> list[str]:
