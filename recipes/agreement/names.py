@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 SETS = {
-    "rtp": "RealToxicityPrompts, continuations",
+    "rtp": "RealToxicityPrompts' continuations",
     "wiki": "Wikipedia comments",
-    "jigsaw": "Jigsaw, reserved fifth",
+    "jigsaw": "Jigsaw's comments",
 }
 HEADINGS = {"rtp": "RTP continuations", "wiki": "Wikipedia comments", "jigsaw": "Jigsaw, reserved"}
 JUDGES = {

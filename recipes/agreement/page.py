@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from recipes.agreement.cells import estimate, percent, table, verdict, whole
 from recipes.agreement.figures import GOAL
 from recipes.agreement.names import ATTRIBUTES, BIAS, CONTEXT, HEADINGS, JUDGES, SETS, TESTS
 from recipes.agreement.sets import NEUTRAL, NEVER_TRAINED
@@ -41,6 +41,7 @@ def page(found: Numbers) -> str:
         without_context=percent(alone, 2),
         times=f"{seen['value'] / alone['value']:.1f}",
         moved=moved_by_context(found),
+        unproven=unproven(found),
         worst=worst_terms(found),
         n_terms=SHOWN_TERMS,
         ends=best_and_worst(found),
@@ -190,6 +191,14 @@ def moved_by_context(found: Numbers) -> list[str]:
     ]
 
 
+def unproven(found: Numbers) -> str:
+    """What to add where no scorer's gain from context is beyond its interval."""
+    if any(own["low"] > 0 or own["high"] < 0 for own in found["context"]["gain"].values()):
+        return ""
+    toxic = found["context"]["rows"]["with"]["toxic"]
+    return f" With {toxic} toxic comments no change is told from none."
+
+
 def identity(found: Numbers) -> str:
     rows = [
         [name, *(f"{own[metric]:.3f}" for metric in ("auroc", *_AUROCS))]
@@ -248,10 +257,9 @@ def best_and_worst(found: Numbers) -> list[str]:
 
 
 def speed(found: Numbers) -> str:
-    words = {"rtp": "RealToxicityPrompts' continuations", "jigsaw": "Jigsaw's comments"}
     letters = found["speed"]["letters"]
     rows = [
-        [f"{words[key]}, {letters[key]:.0f} letters on average"]
+        [f"{SETS[key]}, {letters[key]:.0f} letters on average"]
         + [f"{own['value']:,.0f} [{own['low']:,.0f}, {own['high']:,.0f}]" for own in part.values()]
         for key, part in found["speed"]["texts"].items()
     ]
@@ -263,32 +271,5 @@ def texts(found: Numbers) -> str:
     return table(["set", "origin", "licence", "SHA-256 of the file"], rows)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def scorers(found: Numbers) -> list[str]:
     return [entry["name"] for entry in found["scorers"]]
-
-
-def estimate(own: Numbers | None, scale: int = 1, digits: int = 3, unit: str = "") -> str:
-    """``0.868 [0.859, 0.876]``; a dash for what a scorer has no score for."""
-    if own is None:
-        return "–"
-    value, low, high = (f"{scale * own[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value}{unit} [{low}, {high}]"
-
-
-def percent(own: Numbers, digits: int = 1) -> str:
-    """``4.3 % [3.7, 5.1]``"""
-    return estimate(own, 100, digits, " %")
-
-
-def whole(share: float) -> str:
-    """``43 %``"""
-    return f"{100 * share:.0f} %"
-
-
-def verdict(met: bool) -> str:
-    return "met" if met else "**missed**"
