@@ -53,7 +53,9 @@ def test_another_config_is_a_conflict_that_names_each_key(tmp_path):
         ("explore", {"locate": {"promoted": 5}}, False),
         ("explore", {"evaluate": {"protocol": "LEE@9"}}, True),
         ("harvest", {"locate": {"site": "0.resid_post"}}, True),
-        ("mitigate", {"evaluate": {"scorer_b": "words"}}, True),
+        ("mitigate", {"evaluate": {"scorer_a": "words"}}, True),
+        ("mitigate", {"evaluate": {"scorer_b": "words"}}, False),
+        ("evaluate", {"evaluate": {"scorer_b": "words"}}, True),
         ("evaluate", {"seed": 3}, True),
     ],
 )
