@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -203,10 +204,11 @@ def write_shard(path: Path, tensors: dict[str, Tensor], rows: int, batches: int)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(tensors, temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        with temporary.open("rb") as file, ThreadPoolExecutor(1) as beside:
+            synced = beside.submit(os.fsync, file.fileno())
             size = file.seek(0, io.SEEK_END)
-        mark = FileMark(rows, batches, size, file_hash(temporary))
+            mark = FileMark(rows, batches, size, file_hash(temporary))  # while the disk writes
+            synced.result()
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

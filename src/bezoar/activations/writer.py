@@ -1,16 +1,17 @@
 """Fills shards and records them: first the file, then its line in the manifest.
 
 A full shard is written and hashed beside the next batches, from a buffer of its own; its line
-follows when the next shard is full, or at the end.
+follows when the next shard is full, or at the end. One thread does all the writing, in order.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -61,10 +62,7 @@ class Buffer:
         self.rows = self.batches = self.tokens = 0
         self.capacity = capacity
         self._dtype = manifest.dtype
-        self._columns = {
-            site: torch.empty(capacity, width, dtype=getattr(torch, manifest.dtype))
-            for site, width in zip(manifest.sites, manifest.widths, strict=True)
-        }
+        self._columns = _columns(manifest, capacity)
 
     def take(self, site: Site, values: Tensor, pool: Pooler) -> Tensor:
         """Pool a batch's values [batch pos d] behind the rows that count; they count once
@@ -117,6 +115,19 @@ class Buffer:
         self.commit(rows, batches, tokens)
 
 
+def _columns(manifest: Manifest, capacity: int) -> dict[str, Tensor]:
+    """Room for so many rows of each site, in one piece."""
+    dtype = getattr(torch, manifest.dtype)
+    sizes = [capacity * width for width in manifest.widths]
+    kind = np.dtype(f"i{dtype.itemsize}")  # of the same size: NumPy has no bfloat16
+    # NumPy asks the system for huge pages, torch does not: first use costs half as much.
+    parts = np.split(np.empty(sum(sizes), kind), np.cumsum(sizes)[:-1])
+    return {
+        site: torch.from_numpy(part).view(dtype).reshape(capacity, width)
+        for (site, width), part in zip(manifest.columns.items(), parts, strict=True)
+    }
+
+
 class _Pending(NamedTuple):
     """A shard on its way to disk: its number, what it holds, and the mark of its file to come."""
 
@@ -140,6 +151,7 @@ class Writer:
         self._capacity = min(room, manifest.rows)
         self._thread = ThreadPoolExecutor(1, "shards")
         self._pending: _Pending | None = None
+        self._recorded: Future[None] | None = None
         self._spare: Buffer | None = None
         self.buffer = Buffer(manifest, self._capacity)
         if manifest.partial is not None:
@@ -158,6 +170,7 @@ class Writer:
     def replanned(self, first: int, plan: BatchPlan) -> None:
         """Record that batches were halved, before any runs so."""
         self._record(halved_at=(*self._manifest.halved_at, first))
+        self._await_record()
 
     def commit(self, done: Pass) -> None:
         """Count a batch; write the shard if it is full. Where it ends depends on the plan alone."""
@@ -181,14 +194,17 @@ class Writer:
             self._pending, self.buffer = _Pending(number, held, mark), empty
             if last:
                 self._settle()
+                self._await_record()
 
     def _settle(self) -> None:
-        """Wait for the shard on its way, and record it.
+        """Wait for the shard on its way, and have it recorded.
 
         Raises:
             OSError, SafetensorError: if it could not be written. Its rows are then in the buffer
-                again, in the place of those that came after.
+                again, in the place of those that came after. Or if the one before it could not be
+                recorded; the next record makes up for that.
         """
+        self._await_record()
         if self._pending is None:
             return
         number, held, mark = self._pending
@@ -202,15 +218,16 @@ class Writer:
             complete = sum(shard.rows for shard in shards) == self._manifest.rows
             self._record(shards=shards, partial=None, complete=complete)
         self._pending, self._spare = None, held
-        (self._out / PARTIAL).unlink(missing_ok=True)
 
     def save_partial(self) -> None:
         """Keep the rows of the unfinished shard."""
         self._settle()
+        self._await_record()
         buffer = self.buffer
         if buffer.rows:
             mark = write_shard(self._out / PARTIAL, buffer.filled(), buffer.rows, buffer.batches)
             self._record(partial=mark)
+            self._await_record()
 
     def _restore(self, mark: FileMark, plan: BatchPlan) -> None:
         """Take up the unfinished shard, if its file is sound: else only time is lost."""
@@ -231,7 +248,25 @@ class Writer:
 
     def _record(self, **changes: object) -> None:
         self._manifest = replace(self._manifest, **changes)  # type: ignore[arg-type]
-        self._manifest.save(self._out)
+        self._recorded = self._thread.submit(_save, self._manifest, self._out)
+
+    def _await_record(self) -> None:
+        """Wait until the manifest is on disk.
+
+        Raises:
+            OSError: if it could not be written.
+        """
+        recorded = self._recorded
+        if recorded is not None:
+            wait([recorded])  # Ctrl-C here leaves it to be waited for
+            self._recorded = None
+            recorded.result()
+
+
+def _save(manifest: Manifest, out: Path) -> None:
+    manifest.save(out)
+    if manifest.partial is None:  # its rows are in a shard now
+        (out / PARTIAL).unlink(missing_ok=True)
 
 
 def rows_of(plan: BatchPlan, batch: int, manifest: Manifest) -> int:
