@@ -229,6 +229,30 @@ def test_the_doctor_names_a_damaged_file_of_a_run(bezoar, tmp_path):
     assert "holds no run" in err
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe bad: [", "is not YAML"),
+        (b"!!python/object/apply:os.system ['false']", "is not YAML"),
+        (b"[" * 20_000, "is not YAML"),
+        (b"a: &a [x]\n" + b"b: [*a, *a, *a, *a, *a, *a, *a, *a, *a]", "9 aliases"),
+        (b"a: [x]", "Unknown option 'a'"),
+        (None, "is a link to another place"),
+    ],
+)
+def test_the_doctor_looks_at_the_options_too(bezoar, tmp_path, content, said):
+    Run.open(tmp_path / "run", AuditConfig()).close()
+    config = tmp_path / "run" / "config.yaml"
+    if content is None:
+        config.unlink()
+        config.symlink_to("/etc/passwd")
+    else:
+        config.write_bytes(content)
+    status, out, err = bezoar("doctor", tmp_path / "run")
+    assert status != 0
+    assert said in " ".join((out + err).split())
+
+
 def test_the_doctor_names_what_is_stale_and_what_is_missing(bezoar, tmp_path):
     chain = {"explore": [], "locate": ["explore"], "mitigate": ["locate"]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from bezoar.compare import Comparison, Difference, PerPrompt, compare_runs
 from bezoar.compare.table import comparison_table
 from bezoar.errors import ConfigError, CorruptArtefact, DataError, RunError
 from bezoar.evaluate.results import MethodRow, Metric, Scorecard
-from bezoar.runs import AuditConfig, Run, load_result, parse_config, save_result
+from bezoar.runs import AuditConfig, Run, parse_config, save_result
 
 N = 60
 PROMPTS = [f"prompt {i}" for i in range(N)]
@@ -33,6 +33,8 @@ def make_run(
     protocol="LEE@60",
     scorer="b:1",
     prompts="mine",
+    key="mine",
+    texts=PROMPTS,
     **o,
 ) -> Path:
     with Run.open(path, parse_config(AuditConfig, o)) as run, run.stage("evaluate") as stage:
@@ -49,11 +51,11 @@ def make_run(
             )
             for name, v in values.items()
         )
-        card = Scorecard(protocol, rows, N, "a:1", scorer, prompts=prompts, prompts_key=prompts)
+        card = Scorecard(protocol, rows, N, "a:1", scorer, prompts=prompts, prompts_key=key)
         save_result(stage.folder / "scorecard.json", card)
         if paired:
             table = {name: {"toxicity": v.tolist()} for name, v in values.items()}
-            PerPrompt(PROMPTS, table).save(stage.folder / "per_prompt.parquet")
+            PerPrompt(texts, table).save(stage.folder / "per_prompt.parquet")
     return path
 
 
@@ -141,25 +143,57 @@ def test_folders_without_an_evaluation_and_damaged_values_are_named(tmp_path, ha
     with pytest.raises(RunError, match="was not evaluated") as caught:
         compare_runs(a, tmp_path / "begun")
     assert f"bezoar evaluate --run {tmp_path / 'begun'}" in caught.value.hint
-    (a / "evaluate" / "per_prompt.parquet").write_bytes(b"PAR1 but not really")
-    with pytest.raises(CorruptArtefact, match=r"per_prompt\.parquet"):
-        compare_runs(a, a)
+    (tmp_path / "values.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(
+        CorruptArtefact, match=r"values\.parquet cannot be read as values by prompt"
+    ):
+        PerPrompt.load(tmp_path / "values.parquet")
     with pytest.raises(DataError, match="2 values of t for 1 prompts"):
         PerPrompt(["x"], {"m": {"t": [1.0, 2.0]}})
 
 
 def test_other_prompts_of_one_set_are_paired_where_shared_and_said(tmp_path, hard):
-    a, b = (make_run(tmp_path / name, {"no-op": hard}) for name in "ab")
-    card = load_result(b / "evaluate" / "scorecard.json", Scorecard)
-    save_result(b / "evaluate" / "scorecard.json", replace(card, prompts_key="others"))
     others = [*PROMPTS[:20], *(f"other {i}" for i in range(40))]
-    table = {"no-op": {"toxicity": hard.tolist()}}
-    PerPrompt(others, table).save(b / "evaluate" / "per_prompt.parquet")
+    a = make_run(tmp_path / "a", {"no-op": hard})
+    b = make_run(tmp_path / "b", {"no-op": hard}, key="others", texts=others)
     comparison = compare_runs(a, b, resamples=200)
     assert comparison.protocol == "LEE@60 on mine"
     assert "The runs drew other prompts of one set: 20 shared ones are paired." in printed(
         comparison
     )
+
+
+@pytest.mark.parametrize("name", ["scorecard.json", "per_prompt.parquet"])
+def test_what_was_altered_moved_or_linked_is_not_compared(tmp_path, hard, name):
+    a, b = (make_run(tmp_path / name, {"no-op": hard}) for name in "ab")
+    file = b / "evaluate" / name
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"0", b"1"))
+    with pytest.raises(CorruptArtefact, match=f"{name} was altered after it was written"):
+        compare_runs(a, b)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(whole)
+    file.unlink()
+    file.symlink_to(elsewhere)
+    with pytest.raises(CorruptArtefact, match=f"{name} is a link out of the folder"):
+        compare_runs(a, b)
+
+
+def test_options_are_read_from_a_plain_file_of_bounded_meaning(tmp_path, hard):
+    a, b = (make_run(tmp_path / name, {"no-op": hard}) for name in "ab")
+    config = b / "config.yaml"
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij")]
+    config.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match=r"81 aliases \(\*name\), more than 8"):
+        compare_runs(a, b)
+    config.write_text("#" * 2**19)
+    with pytest.raises(CorruptArtefact, match=r"config\.yaml has 524,288 bytes"):
+        compare_runs(a, b)
+    config.unlink()
+    config.symlink_to(a / "config.yaml")
+    with pytest.raises(CorruptArtefact, match=r"config\.yaml is a link"):
+        compare_runs(a, b)
 
 
 def printed(comparison, **how) -> list[str]:

@@ -198,3 +198,12 @@ def test_seeds_differ_by_use_and_follow_the_runs(tmp_path):
     with Run.open(tmp_path / "a", AuditConfig()) as a, Run.open(tmp_path / "b", OTHER) as b:
         assert a.seed("probe") == a.seed("probe")
         assert len({a.seed("probe"), a.seed("nulls"), b.seed("probe")}) == 3
+
+
+@pytest.mark.parametrize("text", ['[1, {"x": 2}, null]', "[" * 100_000, '{"a": 1}'])
+def test_a_damaged_record_of_where_it_was_made_is_begun_again(tmp_path, text):
+    Run.open(tmp_path, AuditConfig()).close()
+    whole = (tmp_path / "environment.json").read_bytes()
+    (tmp_path / "environment.json").write_text(text)
+    Run.open(tmp_path, AuditConfig()).close()
+    assert (tmp_path / "environment.json").read_bytes() == whole

@@ -38,14 +38,20 @@ def command(
 
 def _of_run(run: Path) -> Iterator[Check]:
     """Whether its files are what they were, and its results those of its options."""
+    from bezoar.errors import ConfigError
+    from bezoar.runs.config import AuditConfig, load_config
     from bezoar.runs.environment import Check
-    from bezoar.runs.folder import verify_run
+    from bezoar.runs.folder import CONFIG, verify_run
     from bezoar.runs.stale import stale_stages
 
     whole = verify_run(run)
     stale = stale_stages(run)
     fresh = [name for name in whole if name not in stale]
     yield Check(str(run), "ok", f"whole: {', '.join(whole) or 'no stage has finished'}")
+    try:
+        load_config(run / CONFIG, AuditConfig)
+    except ConfigError as error:
+        yield Check(CONFIG, "problem", error.message, error.hint)
     again = f"'bezoar report --run {run}' brings the run up to date."
     for name, why in stale.items():
         yield Check(name, "problem", f"stale: {why}", again)

@@ -222,6 +222,7 @@ def configure(
         below: `config.yaml` of a run that is taken up again.
     """
     from bezoar.runs.config import QUICK, AuditConfig, parse_config, read_yaml
+    from bezoar.runs.plain import MAX_OPTIONS, plain_file
 
     options: dict[str, Any] = {}
     for name, value in given.items():
@@ -232,7 +233,7 @@ def configure(
         _put(options, KEYS[name], str(value) if isinstance(value, Path) else value)
     return parse_config(
         AuditConfig,
-        read_yaml(below) if below is not None and below.exists() else {},
+        read_yaml(plain_file(below, limit=MAX_OPTIONS)) if below and below.exists() else {},
         QUICK if quick else {},
         read_yaml(config) if config is not None else {},
         _assigned(assignments or []),

@@ -14,13 +14,17 @@ from bezoar.compare.per_text import PerText
 from bezoar.errors import ConfigError
 from bezoar.evaluate.results import MethodRow, Metric, Scorecard
 from bezoar.runs.config import flatten, read_yaml
-from bezoar.runs.results import Result, load_result
+from bezoar.runs.folder import CONFIG
+from bezoar.runs.plain import MAX_OPTIONS, plain_file
+from bezoar.runs.reading import RunFiles
+from bezoar.runs.results import Result
 from bezoar.stats.bootstrap import paired_difference
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+_MAX_TABLE = 2**30
 NEUTRAL = ("length",)
 """Metrics of which neither more nor less is better."""
 
@@ -106,9 +110,12 @@ def compare_runs(
 
     Raises:
         RunError: if a folder holds no evaluated run.
+        CorruptArtefact: if a file of theirs is a link, too large, or not what its stage wrote.
         ConfigError: if the runs' protocols, report scorers or sets of prompts differ.
     """
-    a, b = Path(run_a), Path(run_b)
+    for run in (run_a, run_b):
+        check_evaluated(run)
+    a, b = RunFiles(Path(run_a)), RunFiles(Path(run_b))
     card_a, card_b = _scorecard(a), _scorecard(b)
     for what in ("protocol", "report_scorer", "prompts"):
         seen = getattr(card_a, what), getattr(card_b, what)
@@ -118,7 +125,8 @@ def compare_runs(
                 f"are {seen[0]!r} and {seen[1]!r}.",
                 hint="Evaluate one of them again as the other was.",
             )
-    prompts, texts = (_per_prompt(a), _per_prompt(b)), (_per_text(a), _per_text(b))
+    prompts = _per_prompt(a), _per_prompt(b)
+    texts = a.result(PER_TEXT, PerText) or PerText(), b.result(PER_TEXT, PerText) or PerText()
     variants_a, variants_b = _variants(card_a), _variants(card_b)
     rows = [
         difference
@@ -138,19 +146,15 @@ def compare_runs(
     )
 
 
-def _scorecard(run: Path) -> Scorecard:
-    check_evaluated(run)
-    return load_result(run / SCORECARD, Scorecard)
+def _scorecard(run: RunFiles) -> Scorecard:
+    card = run.result(SCORECARD, Scorecard)
+    assert card is not None  # check_evaluated saw it
+    return card
 
 
-def _per_prompt(run: Path) -> PerPrompt:
-    path = run / PER_PROMPT
-    return PerPrompt.load(path) if path.exists() else PerPrompt([], {})
-
-
-def _per_text(run: Path) -> PerText:
-    path = run / PER_TEXT
-    return load_result(path, PerText) if path.exists() else PerText()
+def _per_prompt(run: RunFiles) -> PerPrompt:
+    path = run.find(PER_PROMPT, limit=_MAX_TABLE)
+    return PerPrompt([], {}) if path is None else PerPrompt.load(path)
 
 
 def _variants(card: Scorecard) -> dict[str, MethodRow]:
@@ -194,10 +198,9 @@ def _independent(a: Metric, b: Metric) -> tuple[float, float, float]:
     return value, low, high
 
 
-def _differing_options(a: Path, b: Path) -> tuple[tuple[str, str, str], ...]:
-    from bezoar.runs.folder import CONFIG
-
-    here, there = (flatten(read_yaml(run / CONFIG)) for run in (a, b))
+def _differing_options(a: RunFiles, b: RunFiles) -> tuple[tuple[str, str, str], ...]:
+    files = (plain_file(run.folder / CONFIG, limit=MAX_OPTIONS) for run in (a, b))
+    here, there = (flatten(read_yaml(file)) for file in files)
     keys = sorted(here.keys() | there.keys())
     return tuple(
         (key, str(here.get(key)), str(there.get(key)))

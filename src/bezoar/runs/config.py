@@ -18,6 +18,9 @@ from bezoar.runs.expressions import parse_budget, parse_gate
 
 C = TypeVar("C", bound=BaseModel)
 
+MAX_ALIASES = 8
+"""In a YAML file: a few lines in which each repeats the one before would fill the memory."""
+
 Pooling = Literal["mean", "max", "last", "none"]
 Dtype = Literal["float32", "float16", "bfloat16"]
 
@@ -26,6 +29,24 @@ class Section(BaseModel):
     """A frozen group of options; an unknown one is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AnatomyConfig(Section):
+    """Parts of the model named by hand, where its structure is not recognised."""
+
+    blocks: str | None = Field(None, description="List of the blocks, or 'layer_{}'.")
+    embed: str | None = Field(None, description="Token embedding.")
+    final_norm: str | None = Field(
+        None, description="After the last block; '' for none."
+    )
+    unembed: str | None = Field(None, description="Map to logits.")
+    attention: str | None = Field(None, description="In a block: what mixes positions.")
+    w_in: str | None = Field(None, description="In a block: map into an MLP without a gate.")
+    w_gate: str | None = Field(None, description="In a block: the gate's map of a gated MLP.")
+    w_up: str | None = Field(None, description="In a block: the other map into a gated MLP.")
+    w_out: str | None = Field(None, description="In a block: map out of the MLP.")
+    attn_out: str | None = Field(None, description="In a block: whose output attention adds.")
+    mlp_out: str | None = Field(None, description="In a block: whose output the MLP adds.")
 
 
 class ModelConfig(Section):
@@ -37,6 +58,7 @@ class ModelConfig(Section):
     dtype: Dtype | None = Field(None, description="Of the weights; float32 on a CPU.")
     device_map: str | None = Field(None, description="As in transformers: 'auto' spreads layers.")
     chat: bool = Field(False, description="Wrap prompts in the model's chat template.")
+    anatomy: AnatomyConfig = Field(AnatomyConfig(), description="Parts named by hand.")
 
 
 class DataConfig(Section):
@@ -204,12 +226,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read, is no YAML, or is no mapping.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
+        if aliases > MAX_ALIASES:
+            raise yaml.YAMLError(f"{aliases} aliases (*name), more than {MAX_ALIASES}.")
+        value = yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(
             f"Cannot read {path}: {error.strerror}.", hint="Give a YAML file of options."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = " ".join(str(error).split())
         raise ConfigError(
             f"{path} is not YAML: {where}", hint="Look for an open bracket, quote or a tab there."

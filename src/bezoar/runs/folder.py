@@ -21,12 +21,12 @@ from pydantic import BaseModel
 from bezoar import __version__
 from bezoar.errors import ConfigError, CorruptArtefact, RunError, did_you_mean
 from bezoar.interrupts import check, opened
-from bezoar.runs.config import load_config, to_yaml
+from bezoar.runs.config import load_config, read_yaml, to_yaml
 from bezoar.runs.conflicts import binding_hash, refuse_conflict
 from bezoar.runs.environment import describe_environment
 from bezoar.runs.faults import explained, make_folder
 from bezoar.runs.locks import FolderLock
-from bezoar.runs.plain import MAX_JSON, plain_file
+from bezoar.runs.plain import MAX_OPTIONS, plain_file
 from bezoar.runs.results import atomic_write, save_json
 from bezoar.runs.stages import (
     MARKER,
@@ -189,6 +189,7 @@ def verify_run(path: str | Path) -> list[str]:
 
     Raises:
         RunError: if there is no run.
+        ConfigError: if its configuration is no YAML.
         CorruptArtefact: naming the first file that is missing, truncated, altered or a link, and
             the folder to remove so that its stage runs again.
     """
@@ -197,6 +198,8 @@ def verify_run(path: str | Path) -> list[str]:
         raise RunError(
             f"{path} holds no run: there is no {CONFIG} in it.", hint="Give the folder of --out."
         )
+    _refuse_links(path)
+    read_yaml(path / CONFIG)
     markers = [read_marker(file.parent) for file in sorted(path.glob(f"*/{MARKER}"))]
     done = [marker for marker in markers if marker is not None and marker.state == "done"]
     for marker in done:
@@ -222,7 +225,7 @@ def _refuse_links(path: Path) -> None:
         if (path / name).exists() or (path / name).is_symlink():
             plain_file(path / name)
     if (path / CONFIG).exists():
-        plain_file(path / CONFIG, limit=MAX_JSON)
+        plain_file(path / CONFIG, limit=MAX_OPTIONS)
     for entry in path.iterdir():
         if entry.is_symlink() and (entry / MARKER).exists():
             raise CorruptArtefact(
@@ -262,9 +265,10 @@ def _read_environments(file: Path) -> list[Any]:
 
     try:
         seen = json.loads(file.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return []
-    return seen if isinstance(seen, list) else []
+    whole = isinstance(seen, list) and all(isinstance(each, dict) for each in seen)
+    return seen if whole else []
 
 
 def _clear(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bezoar.errors import CorruptArtefact
 
 MAX_JSON = 64 * 2**20
+MAX_OPTIONS = 2**18  # bytes of a run's config.yaml, which has three thousand
 _PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".bin", ".joblib", ".ckpt"})
 
 

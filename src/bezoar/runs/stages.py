@@ -200,19 +200,25 @@ def check_files(root: Path, marker: Marker) -> None:
         CorruptArtefact: naming the first file that is missing, truncated, altered, or outside.
     """
     for name, mark in marker.files.items():
-        path = inside(root, name)
-        if not path.is_file():
-            state = "is missing"
-        elif path.stat().st_size != mark.bytes:
-            state = f"has {path.stat().st_size:,} bytes where {mark.bytes:,} were written"
-        elif file_hash(path) != mark.sha256:
-            state = "was altered after it was written"
-        else:
-            continue
-        raise CorruptArtefact(
-            f"{path} {state}.",
-            hint=f"Remove the folder {root / marker.stage} to run its stage again.",
-        )
+        check_file(root, marker.stage, name, mark)
+
+
+def check_file(root: Path, stage: str, name: str, mark: FileMark) -> None:
+    """Compare one file of a finished stage with what it was; errors as `check_files`."""
+    path = inside(root, name)
+    if path.is_symlink():
+        state = "is a link now, and links are not followed"
+    elif not path.is_file():
+        state = "is missing"
+    elif path.stat().st_size != mark.bytes:
+        state = f"has {path.stat().st_size:,} bytes where {mark.bytes:,} were written"
+    elif file_hash(path) != mark.sha256:
+        state = "was altered after it was written"
+    else:
+        return
+    raise CorruptArtefact(
+        f"{path} {state}.", hint=f"Remove the folder {root / stage} to run its stage again."
+    )
 
 
 def clear_stage(folder: Path) -> None:
