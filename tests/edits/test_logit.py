@@ -35,6 +35,16 @@ def test_a_sequence_is_biased_only_after_its_first_tokens(gpt2):
     assert not torch.isinf(edit.biased(rows, logits[:, 0])).any()
 
 
+@pytest.mark.parametrize("width", range(1, 9))
+def test_a_sequence_longer_than_the_text_biases_nothing(gpt2, width):
+    ids = batch(gpt2).input_ids[:, :1].repeat(1, width)
+    token = int(ids[0, 0])
+    edit = LogitEdit(((token,) * 8 + (5,),), torch.tensor([-3.0]))
+    logits = torch.zeros(len(ids), width, 9)
+    bias = edit.biased(ids, logits)[0, :, 5]
+    assert bias.tolist() == [0.0] * min(width, 7) + [-3.0] * max(width - 7, 0)
+
+
 def test_a_banned_token_is_never_generated(lm):
     decoding = Decoding(max_new_tokens=8, sample=True, samples=4)
     seen = {t for row in generate(lm, PROMPTS, decoding).tokens for t in row}

@@ -100,5 +100,6 @@ def _said(ids: Int[Tensor, "batch pos"], before: list[int]) -> Bool[Tensor, "bat
     match = torch.ones_like(ids, dtype=torch.bool)
     for back, token in enumerate(reversed(before)):
         match[:, :back] = False
-        match[:, back:] &= ids[:, : ids.shape[1] - back] == token
+        # A text shorter than the sequence leaves nothing to compare, not a negative end.
+        match[:, back:] &= ids[:, : max(ids.shape[1] - back, 0)] == token
     return match
