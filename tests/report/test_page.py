@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from bezoar.errors import CorruptArtefact, RunError, StoreError
+from bezoar.errors import ConfigError, CorruptArtefact, RunError, StoreError
 from bezoar.report import render as render_module
 from bezoar.report import write_report
-from bezoar.runs.results import save_json
+from bezoar.runs import AuditConfig, Run
+from bezoar.runs.results import save_json, save_result
 from tests.report import specimens
 from tests.report.specimens import write_run
 
@@ -211,6 +212,33 @@ def test_an_empty_or_damaged_run_is_an_error(tmp_path: Path) -> None:
     (folder / "audit.json").write_text("[]")
     with pytest.raises(CorruptArtefact, match="audit"):
         write_report(folder)
+
+
+def test_a_report_tells_only_what_a_finished_stage_wrote(tmp_path: Path) -> None:
+    with Run.open(tmp_path / "run", AuditConfig()) as opened, opened.stage("evaluate") as stage:
+        save_result(stage.folder / "scorecard.json", specimens.scorecard())
+    card = tmp_path / "run" / "evaluate" / "scorecard.json"
+    write_report(tmp_path / "run")
+    card.write_bytes(card.read_bytes().replace(b"0.139", b"0.039"))
+    with pytest.raises(CorruptArtefact, match=r"scorecard\.json was altered"):
+        write_report(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "said"),
+    [
+        ("environment.json", '[1, {"python": "3.11"}, null]', CorruptArtefact, "no environments"),
+        ("environment.json", "[" * 100_000, CorruptArtefact, "is not JSON"),
+        ("audit.json", "[" * 100_000, CorruptArtefact, "is not JSON"),
+        ("config.yaml", "a: [", ConfigError, "is not YAML"),
+    ],
+)
+def test_what_is_damaged_beside_the_stages_is_named(
+    tmp_path: Path, name: str, text: str, error: type[Exception], said: str
+) -> None:
+    (write_run(tmp_path) / name).write_text(text)
+    with pytest.raises(error, match=rf"{name}.* {said}"):
+        write_report(tmp_path)
 
 
 def test_a_page_too_large_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,9 @@ what is missing. A part that is there and damaged is an error that names the fil
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -28,9 +27,10 @@ from bezoar.locate import (
     Writers,
 )
 from bezoar.mitigate import BudgetTrace
-from bezoar.runs.results import load_result
-
-T = TypeVar("T")
+from bezoar.runs.config import read_yaml
+from bezoar.runs.folder import CONFIG, ENVIRONMENT
+from bezoar.runs.plain import MAX_OPTIONS
+from bezoar.runs.reading import RunFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +98,30 @@ def load_artefacts(folder: Path) -> Artefacts:
 
     Raises:
         RunError: if it holds nothing to report.
-        CorruptArtefact: if a part is damaged; the file is named.
+        CorruptArtefact: if a part is damaged, a link, or not what its stage wrote; the file is
+            named.
+        ConfigError: if the configuration is no YAML.
     """
-    tokens = _result(folder / "locate" / "tokens.json", _Tokens)
-    audit = _json(folder / "audit.json", dict) or {}
+    run = RunFiles(folder)
+    tokens = run.result("locate/tokens.json", _Tokens)
+    audit = run.json("audit.json", dict) or {}
     found = Artefacts(
         folder=folder,
         audit=audit,
-        config=_text(folder / "config.yaml"),
-        environments=tuple(_json(folder / "environment.json", list) or ()),
-        exploration=_exploration(folder, audit),
-        sweep=_result(folder / "locate" / "sweep.json", ProbeSweep),
-        values=_result(folder / "locate" / "values.json", ValueRanking),
+        config=_config(run),
+        environments=_environments(run),
+        exploration=_exploration(run, audit),
+        sweep=run.result("locate/sweep.json", ProbeSweep),
+        values=run.result("locate/values.json", ValueRanking),
         tokens=tokens.lists if tokens is not None else (),
-        share=_result(folder / "locate" / "share.json", LexiconShare),
-        lens=_result(folder / "lens" / "lens.json", LensResult),
-        frozen=_result(folder / "lens" / "frozen.json", LensResult),
-        components=_result(folder / "lens" / "components.json", LogitAttribution),
-        writers=_result(folder / "lens" / "writers.json", Writers),
-        traces=_traces(folder / "mitigate" / "fitted.json"),
-        scorecard=_result(folder / "evaluate" / "scorecard.json", Scorecard),
-        base=_result(folder / "evaluate" / "base.json", Comparison),
+        share=run.result("locate/share.json", LexiconShare),
+        lens=run.result("lens/lens.json", LensResult),
+        frozen=run.result("lens/frozen.json", LensResult),
+        components=run.result("lens/components.json", LogitAttribution),
+        writers=run.result("lens/writers.json", Writers),
+        traces=_traces(run),
+        scorecard=run.result("evaluate/scorecard.json", Scorecard),
+        base=run.result("evaluate/base.json", Comparison),
     )
     if not any((found.audit, found.exploration, found.sweep, found.scorecard)):
         raise RunError(
@@ -127,45 +130,38 @@ def load_artefacts(folder: Path) -> Artefacts:
     return found
 
 
-def _exploration(folder: Path, audit: dict[str, Any]) -> Exploration | None:
+def _exploration(run: RunFiles, audit: dict[str, Any]) -> Exploration | None:
     """What was seen of the texts, and what the protocol will do to the prompts."""
-    seen = _result(folder / "explore" / "exploration.json", Exploration)
+    seen = run.result("explore/exploration.json", Exploration)
     said = audit.get("prompts that are cut")
     if seen is None or not isinstance(said, list):
         return seen
     return replace(seen, warnings=(*seen.warnings, *map(str, said)))
 
 
-def _result(path: Path, kind: type[T]) -> T | None:
-    return load_result(path, kind) if path.exists() else None
-
-
-def _traces(path: Path) -> tuple[BudgetTrace, ...]:
+def _traces(run: RunFiles) -> tuple[BudgetTrace, ...]:
+    name = "mitigate/fitted.json"
     try:
-        return TypeAdapter(tuple[BudgetTrace, ...]).validate_python(_json(path, list) or [])
+        return TypeAdapter(tuple[BudgetTrace, ...]).validate_python(run.json(name, list) or [])
     except ValidationError as error:
         raise CorruptArtefact(
-            f"{path} holds no searches for a strength: {str(error).splitlines()[0]}.",
+            f"{run.folder / name} holds no searches for a strength: {str(error).splitlines()[0]}.",
             hint="Run its stage again.",
         ) from error
 
 
-def _text(path: Path) -> str:
-    return path.read_text("utf-8", errors="replace") if path.exists() else ""
+def _config(run: RunFiles) -> str:
+    path = run.find(CONFIG, limit=MAX_OPTIONS)
+    if path is None:
+        return ""
+    read_yaml(path)
+    return path.read_text("utf-8")
 
 
-def _json(path: Path, kind: type[T]) -> T | None:
-    if not path.exists():
-        return None
-    try:
-        value = json.loads(path.read_bytes())
-    except ValueError as error:
+def _environments(run: RunFiles) -> tuple[dict[str, Any], ...]:
+    seen = run.json(ENVIRONMENT, list) or []
+    if not all(isinstance(each, dict) for each in seen):
         raise CorruptArtefact(
-            f"{path} is not JSON: {error}", hint="Run its stage again."
-        ) from error
-    if not isinstance(value, kind):
-        raise CorruptArtefact(
-            f"{path} holds a {type(value).__name__}, not a {kind.__name__}.",
-            hint="Run its stage again.",
+            f"{run.folder / ENVIRONMENT} tells of no environments.", hint="Remove the file."
         )
-    return value
+    return tuple(seen)
