@@ -24,6 +24,7 @@ from bezoar.scoring.capability import (
     minimal_pairs,
     multiple_choice,
 )
+from bezoar.scoring.convolution import ConvolutionScorer
 from bezoar.scoring.divergence import Divergence, KLMeter, applied, kl_to_base
 from bezoar.scoring.external import FileScorer
 from bezoar.scoring.huggingface import HuggingFaceScorer
@@ -68,6 +69,7 @@ __all__ = [
     "CachedScorer",
     "CapabilityResult",
     "Choice",
+    "ConvolutionScorer",
     "Divergence",
     "FileScorer",
     "Group",

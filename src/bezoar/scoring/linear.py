@@ -19,22 +19,24 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
-from safetensors.numpy import load as parse_safetensors
-from safetensors.numpy import save as format_safetensors
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-from bezoar.errors import CorruptArtefact, ScorerError
-from bezoar.runs.plain import MAX_JSON, plain_file
-from bezoar.runs.results import atomic_write, save_json
+from bezoar.errors import ScorerError
+from bezoar.scoring.folder import (
+    Described,
+    Tensors,
+    check_verdicts,
+    platt,
+    read_folder,
+    threshold_at,
+    write_folder,
+)
 
 FORMAT = "bezoar-linear-scorer-1"
 _BATCH = 8192  # texts featurised at once
-_MAX_NUMBERS = 2**30
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,7 @@ class LinearScorer:
             )
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
             raise ScorerError("The scorer has weights that are no finite half-precision numbers.")
-        if "toxicity" not in self.attributes:
-            raise ScorerError(f"A scorer needs the attribute 'toxicity', has {self.attributes}.")
-        if not 0 < self.threshold < 1:
-            raise ScorerError(f"The threshold {self.threshold} does not lie between 0 and 1.")
+        check_verdicts(self.attributes, self.threshold)
         for name, array in (("weights", weights), ("bias", bias)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -193,22 +192,15 @@ class LinearScorer:
         for attribute, column in labels.items():
             row = self.attributes.index(attribute)
             y = np.asarray(column, dtype=np.float64)
-            known = np.isfinite(y)
-            platt = LogisticRegression(C=1e6).fit(logits[known, row : row + 1], y[known])
-            scale = float(platt.coef_[0, 0])
-            if scale <= 0:
-                raise ScorerError(f"Scores of {attribute!r} fall where the label is 1.")
+            scale, offset = platt(logits[:, row], y, attribute)
             weights[row] *= scale
-            bias[row] = bias[row] * scale + platt.intercept_[0]
+            bias[row] = bias[row] * scale + offset
         return dataclasses.replace(self, weights=weights, bias=bias)
 
     def at_false_alarms(self, neutral: Sequence[str], rate: float) -> LinearScorer:
         """Set the threshold where at most ``rate`` of these neutral texts are called toxic."""
-        scores = np.sort(self.score(neutral)["toxicity"])
-        # The smallest score above all but a share `rate` of the texts; it must itself stay below.
-        allowed = int(rate * len(scores))
-        threshold = np.nextafter(scores[len(scores) - allowed - 1], 1.0)
-        return dataclasses.replace(self, threshold=float(threshold))
+        threshold = threshold_at(self.score(neutral)["toxicity"], rate)
+        return dataclasses.replace(self, threshold=threshold)
 
     def logits(self, texts: Sequence[str]) -> Float[np.ndarray, "text attribute"]:
         """The linear scores before the sigmoid."""
@@ -234,12 +226,7 @@ class LinearScorer:
 
     def save(self, folder: str | Path) -> None:
         """Write ``scorer.safetensors`` and ``scorer.json``."""
-        folder = Path(folder)
-        tensors = {"weights": self.weights.astype(np.float16), "bias": self.bias}
-        atomic_write(folder / "scorer.safetensors", format_safetensors(tensors))
         described = {
-            "format": FORMAT,
-            "hash": self.hash,
             "name": self.name,
             "lineage": self.lineage,
             "attributes": list(self.attributes),
@@ -247,7 +234,8 @@ class LinearScorer:
             "threshold": self.threshold,
             "provenance": self.provenance,
         }
-        save_json(folder / "scorer.json", described)
+        tensors = {"weights": self.weights.astype(np.float16), "bias": self.bias}
+        write_folder(Path(folder), FORMAT, self.hash, described, tensors)
 
     @classmethod
     def load(cls, folder: str | Path) -> LinearScorer:
@@ -256,32 +244,14 @@ class LinearScorer:
         Raises:
             CorruptArtefact: if it is missing, a link, damaged, altered or of another format.
         """
-        folder = Path(folder)
-        try:
-            about = plain_file(folder / "scorer.json", limit=MAX_JSON)
-            numbers = plain_file(folder / "scorer.safetensors", limit=_MAX_NUMBERS)
-            described = json.loads(about.read_bytes())
-            tensors = parse_safetensors(numbers.read_bytes())
-            if described.pop("format") != FORMAT:
-                raise CorruptArtefact(f"{folder} is not of the format {FORMAT}.")
-            digest = described.pop("hash")
+
+        def make(described: Described, tensors: Tensors) -> LinearScorer:
             described["ngrams"] = tuple(Ngrams(**block) for block in described["ngrams"])
             described["attributes"] = tuple(described["attributes"])
             weights = tensors["weights"].astype(np.float32)
-            scorer = cls(weights=weights, bias=tensors["bias"], **described)
-        except _UNREADABLE as error:
-            raise CorruptArtefact(
-                f"{folder} holds no scorer that can be read: {error}.", hint="Fetch it again."
-            ) from error
-        except (SafetensorError, ScorerError) as error:
-            raise CorruptArtefact(f"{folder} holds a damaged scorer: {error}") from error
-        if scorer.hash != digest:
-            raise CorruptArtefact(
-                f"The scorer in {folder} was altered: it hashes to {scorer.hash}, "
-                f"scorer.json says {digest}.",
-                hint="Fetch it again.",
-            )
-        return scorer
+            return cls(weights=weights, bias=tensors["bias"], **described)
+
+        return read_folder(Path(folder), FORMAT, make)
 
 
 def featurise(texts: Sequence[str], ngrams: Sequence[Ngrams]) -> csr_matrix:

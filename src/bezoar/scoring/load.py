@@ -6,7 +6,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from bezoar.errors import ScorerError
+from bezoar.scoring.convolution import FORMAT as CONVOLUTION
+from bezoar.scoring.convolution import ConvolutionScorer
 from bezoar.scoring.external import FileScorer
+from bezoar.scoring.folder import format_of
 from bezoar.scoring.huggingface import HuggingFaceScorer
 from bezoar.scoring.linear import LinearScorer
 from bezoar.scoring.scorer import Scorer, unknown_scorer
@@ -50,10 +53,16 @@ def load_scorer(spec: str | Path) -> Scorer:
     if (path / "config.json").is_file():
         return HuggingFaceScorer(path)
     if path.is_dir():
-        return LinearScorer.load(path)
+        return _folder(path)
     if path.is_file():
         return FileScorer(path)
     raise unknown_scorer(text, ("demo-a", "demo-b", "words"))
+
+
+def _folder(path: Path) -> Scorer:
+    if format_of(path) == CONVOLUTION:
+        return ConvolutionScorer.load(path)
+    return LinearScorer.load(path)
 
 
 def _file(rest: str) -> FileScorer:
@@ -71,4 +80,4 @@ def _demo(name: str) -> Scorer:
             f"The scorer {name!r} is part of the demo assets, which are not installed.",
             hint="pip install 'bezoar[demo]'",
         ) from error
-    return LinearScorer.load(bezoar_demo.scorer_path(name.removeprefix("demo-")))
+    return _folder(bezoar_demo.scorer_path(name.removeprefix("demo-")))
