@@ -27,8 +27,8 @@ from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.explore import explore_stage
 from bezoar.studies.audit.finish import AuditSummary, check_gate, report_stage, summarise
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
-from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage
-from bezoar.studies.audit.mitigate import Fits, check_methods, mitigate_stage
+from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage, sites_of
+from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mitigate_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
 
 STAGES: dict[str, Callable[[Bench], None]] = {
@@ -41,6 +41,9 @@ STAGES: dict[str, Callable[[Bench], None]] = {
     "report": report_stage,
 }
 """The stages in order."""
+
+FITTED = ("mitigate", "evaluate", "report")
+"""Those that need scorers and methods."""
 
 _RESULTS: dict[str, tuple[str, type[Any]]] = {
     "locate": ("locate/sweep.json", ProbeSweep),
@@ -65,7 +68,8 @@ def check_config(config: AuditConfig) -> None:
     """Refuse names that do not exist before any work, and before a run folder is made.
 
     Raises:
-        ConfigError: for an unknown method, protocol, task or gate; the nearest names are given.
+        ConfigError: for an unknown method, protocol, task or gate, the nearest names are given; or
+            if both scorers are one.
         DataError: for a task whose file is not there.
     """
     check_methods(config.mitigate.methods)
@@ -76,8 +80,19 @@ def check_config(config: AuditConfig) -> None:
             f"{protocol.id} reports on fewer than {FEWEST} prompts, which gives no interval.",
             hint=f"Write {replace(protocol, prompts_n=200).id} for two hundred.",
         )
+    if config.evaluate.scorer_a == config.evaluate.scorer_b:
+        raise _one_scorer(config)
     root = config.data.root
     find_tasks(config.evaluate.capability, None if root is None else Path(root))
+
+
+def _one_scorer(config: AuditConfig) -> ConfigError:
+    a, b = config.evaluate.scorer_a, config.evaluate.scorer_b
+    return ConfigError(
+        f"Scorers A and B are the same, {' and '.join(dict.fromkeys((repr(a), repr(b))))}: what is "
+        "chosen by a scorer cannot be reported by it.",
+        hint="Give another --scorer-a or --scorer-b; 'bezoar list scorers' names them.",
+    )
 
 
 def run_stages(
@@ -102,6 +117,7 @@ def run_stages(
         ConfigError: if there is no such stage, or a method that does not exist is asked for.
         ModelError: if prompts shall stand in a chat template, and the model has none; or if text
             is to be generated with an encoder.
+        SiteError: if a site or layer that is asked for is not in the model.
         RunError: see `bezoar.runs.Run.open`.
     """
     if upto not in STAGES:
@@ -111,12 +127,17 @@ def run_stages(
         torch.set_num_threads(config.threads)
     with Run.open(Path(config.out), config) as run, explained(run.path):
         bench = Bench(run, config, progress)
-        if upto in ("mitigate", "evaluate", "report"):
-            bench.scorer_a, bench.scorer_b  # noqa: B018 (a scorer that is not there: say so now)
+        if upto in FITTED:
+            if bench.scorer_a.hash == bench.scorer_b.hash:
+                raise _one_scorer(config)
             if "evaluate" not in run.finished():
                 bench.lm.require_generation()  # an encoder: say so now
         if config.model.chat:
             bench.lm.chat(("",))  # without a template: say so now
+        if upto != "explore":
+            sites_of(bench)  # a site or a layer that is not there: say so now
+        if upto in FITTED:
+            check_layers(bench)
         for name, stage in STAGES.items():
             stage(bench)
             if name == upto:

@@ -8,15 +8,17 @@ texts, the selection prompts, the selection half of the neutral text, and scorer
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bezoar.edits import Edit, NoOp
-from bezoar.errors import ConfigError
+from bezoar.errors import ConfigError, UnsupportedAnatomy
 from bezoar.evaluate import get_protocol
 from bezoar.mitigate import DEFAULT_METHODS, BudgetTrace, FitInputs, null_inputs, parse_method
+from bezoar.mitigate.subtract import sites_of
 from bezoar.runs import Result, parse_budget, save_result, track
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, slug
@@ -92,6 +94,19 @@ def mitigate_stage(bench: Bench) -> None:
             stage.folder / "methods.json",
             Fits(tuple(fitted), failed, _best(fitted, toxicity), toxicity),
         )
+
+
+def check_layers(bench: Bench) -> None:
+    """Refuse layers of methods that the model does not have, before any work.
+
+    Raises:
+        SiteError: naming the site, and those there are.
+    """
+    for spec in (s for name in bench.config.mitigate.methods for s in _expand(name)):
+        method = parse_method(spec)
+        layers = getattr(method, "layers", ())
+        with suppress(UnsupportedAnatomy):  # this method alone will not be had
+            sites_of(bench.lm, layers, getattr(method, "point", "resid_post"))
 
 
 def chosen_by(bench: Bench) -> list[object]:

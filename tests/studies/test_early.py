@@ -1,0 +1,56 @@
+"""What can be known of the options before the first stage is said before it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bezoar_demo
+from bezoar.errors import ConfigError, SiteError
+from bezoar.studies.audit import check_config, run_stages
+from tests.studies.tiny import save_tiny_model, tiny
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return save_tiny_model(tmp_path_factory.mktemp("early") / "model")
+
+
+@pytest.mark.parametrize(
+    ("upto", "options", "said"),
+    [
+        (
+            "report",
+            {"mitigate": {"methods": ["subtract:layers=99"]}},
+            "no layer 99: this model has 3",
+        ),
+        (
+            "mitigate",
+            {"mitigate": {"methods": ["word-ban", "project-out:layers=0/-9"]}},
+            "no layer -9: this model has 3",
+        ),
+        ("harvest", {"locate": {"site": "99.resid_post"}}, "no layer 99: this model has 3"),
+    ],
+)
+def test_a_layer_that_is_not_there_is_said_before_the_first_stage(
+    tmp_path: Path, model: str, upto: str, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SiteError, match=said):
+        run_stages(tiny(tmp_path / "run", model, options), upto)
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_one_scorer_cannot_choose_and_report(tmp_path: Path, model: str) -> None:
+    both = {"evaluate": {"scorer_b": "demo-a"}}
+    with pytest.raises(
+        ConfigError, match=r"Scorers A and B are the same, 'demo-a': what is chosen"
+    ):
+        check_config(tiny(tmp_path / "run", model, both))
+    copy = tmp_path / "copy"
+    shutil.copytree(bezoar_demo.scorer_path("a"), copy)
+    with pytest.raises(ConfigError, match=r"are the same, 'demo-a' and '.*copy'"):
+        run_stages(tiny(tmp_path / "run", model, {"evaluate": {"scorer_b": str(copy)}}), "report")
+    assert not (tmp_path / "run" / "log.jsonl").exists()
