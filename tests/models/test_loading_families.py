@@ -108,3 +108,15 @@ def test_layers_may_differ():
     with pytest.raises(UnsupportedAnatomy, match="linear maps"):
         lm.sites(["mlp_post"])
     assert len(lm.sites(["mlp_out", "attn_out"])) == 4
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.1, 0.5])
+def test_a_soft_cap_is_applied_once_however_small_the_logits(spread):
+    """Of small logits tanh is all but a constant, which is not to be taken for a scale."""
+    config = zoo.config_of("Gemma 2")
+    config.final_logit_softcapping, config.initializer_range = 30.0, spread
+    torch.manual_seed(0)
+    lm = LanguageModel(hf.AutoModelForCausalLM.from_config(config).eval(), zoo.tiny_tokenizer())
+    assert lm.anatomy.logit_scale == 1.0
+    assert check_parity(lm) < 1e-5
+    assert zoo.family_model("Cohere").anatomy.logit_scale == pytest.approx(0.25)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    BertModel,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
@@ -114,5 +118,77 @@ def test_hash_follows_the_weights(tmp_path) -> None:
 
 
 def test_what_cannot_be_loaded(tmp_path) -> None:
-    with pytest.raises(ScorerError, match="cannot be loaded"):
+    with pytest.raises(ScorerError, match=r"no config\.json"):
         HuggingFaceScorer(tmp_path)
+    with pytest.raises(ScorerError, match=r"classifier 'nobody/has-this' could not.*hub id"):
+        HuggingFaceScorer("nobody/has-this")
+    folder = save(tmp_path / "m", "bert", ["neutral", "toxic"])
+    with pytest.raises(ScorerError, match="'tpu'"):
+        HuggingFaceScorer(folder, device="tpu")
+
+
+def test_code_beside_the_weights_is_never_run_nor_offered(tmp_path, monkeypatch) -> None:
+    """Without a word transformers asks on the terminal whether to run it."""
+    folder = tmp_path / "m"
+    save(folder, "bert", ["neutral", "toxic"])
+    (folder / "evil.py").write_text("raise SystemExit('it ran')")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.C"}}
+    config["auto_map"]["AutoModelForSequenceClassification"] = "evil.M"
+    (folder / "config.json").write_text(json.dumps(config))
+
+    def asked(*_: object) -> str:
+        pytest.fail("the user was asked")
+
+    monkeypatch.setattr("builtins.input", asked)
+    with pytest.raises(ScorerError, match="code of its own, which is never run"):
+        load_scorer(f"hf:{folder}")
+
+
+def test_a_classifier_without_its_head_is_no_scorer(tmp_path) -> None:
+    """Its head would be random: other scores, and another hash, at every load."""
+    folder = tmp_path / "m"
+    save(folder, "bert", ["neutral", "toxic"])
+    model = BertModel.from_pretrained(folder)
+    model.save_pretrained(folder)
+    with pytest.raises(ScorerError, match=r"random: classifier\.bias, classifier\.weight"):
+        load_scorer(f"hf:{folder}")
+
+
+def test_a_head_of_another_size_is_told(tmp_path) -> None:
+    folder = tmp_path / "m"
+    save(folder, "bert", ["neutral", "toxic"])
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {"0": "a", "1": "b", "2": "toxic"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ScorerError, match=r"classifier\.weight \[2, 16\], not \[3, 16\]"):
+        load_scorer(f"hf:{folder}")
+
+
+def test_pickled_weights_are_never_read(tmp_path) -> None:
+    folder = tmp_path / "m"
+    save(folder, "bert", ["neutral", "toxic"])
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    with pytest.raises(ScorerError, match=r"no safetensors.*pytorch_model\.bin may run code"):
+        load_scorer(f"hf:{folder}")
+
+
+def test_a_missing_tokenizer_is_no_empty_one(tmp_path) -> None:
+    folder = tmp_path / "m"
+    save(folder, "bert", ["neutral", "toxic"])
+    for file in folder.glob("*token*"):
+        file.unlink()
+    with pytest.raises(ScorerError, match=r"classifier .* has no tokenizer"):
+        load_scorer(f"hf:{folder}")
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path) -> None:
+    folder = tmp_path / "m"
+    save(folder, "bert", ["neutral", "toxic"])
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ScorerError, match=r"not finite.*classifier\.bias"):
+        load_scorer(f"hf:{folder}")

@@ -10,6 +10,7 @@ from bezoar.models.find_chain import Chain
 from bezoar.models.linear import is_linear
 from bezoar.models.names import AnatomyNames
 from bezoar.models.trace import Call, Trace, close
+from bezoar.models.weights import soft_capped
 
 
 def find_base(model: nn.Module, unembed: nn.Module | None) -> nn.Module:
@@ -96,9 +97,13 @@ def find_logit_scale(run: Trace, unembed: nn.Module | None) -> float:
     raw = next((call.wrote for call in run.calls if call.module is unembed), None)
     if whole is None or whole.wrote is None or raw is None or raw.shape != whole.wrote.shape:
         return 1.0
-    scale = float((raw * whole.wrote).sum() / raw.square().sum())
-    # A soft cap is no constant: it is left to the configuration, and to the check of parity.
-    return scale if close(whole.wrote, raw * scale, 1e-3) else 1.0
+    logits = whole.wrote
+    scale = float((raw * logits).sum() / raw.square().sum())
+    # Of small logits a soft cap is all but a constant, and the configuration's is applied anyway.
+    capped = soft_capped(raw, whole.module.config)
+    if float((capped - logits).abs().max()) <= float((raw * scale - logits).abs().max()):
+        return 1.0
+    return scale if close(logits, raw * scale, 1e-3) else 1.0
 
 
 def _named(modules: dict[str, nn.Module], name: str) -> nn.Module:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
-from transformers.utils import logging
+from transformers import AutoModel, PreTrainedModel
 
 from bezoar.errors import ModelError, nearest
 from bezoar.models.architecture import auto_class, lacks_only_head, without_pooler
+from bezoar.models.checkpoint import Checkpoint, refuse_not_finite
 
 
 def load_pretrained(
@@ -31,47 +28,27 @@ def load_pretrained(
     ``dtype`` says otherwise. A checkpoint without a language-model head is loaded without one.
 
     Raises:
-        ModelError: if there is no such model, it has no safetensors weights, or it needs code of
-            its own.
+        ModelError: if there is no such model, it is damaged or incomplete, it has no safetensors
+            weights or no tokenizer, or it needs code of its own.
     """
-    source = resolve(name)
     wanted = _dtype(dtype)
-    try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-            auto = auto_class(config, str(name))
-            model, absent = _load(auto, source, device_map)
-            if lacks_only_head(model, absent):
-                model, absent = _load(AutoModel, source, device_map)
-            absent = without_pooler(model, absent)
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise _explain(str(name), error) from error
-    if absent:
-        raise ModelError(
-            f"The checkpoint of {name} lacks weights that would be random: {', '.join(absent[:4])}"
-            f"{', …' if len(absent) > 4 else ''}.",
-            hint="Is it a language model (with its head), and complete?",
-        )
+    checkpoint = Checkpoint.open("model", resolve(name))
+    auto = auto_class(checkpoint.config(), str(name))
+    tokenizer = checkpoint.tokenizer()
+    model, absent = checkpoint.weights(auto, dtype="auto", device_map=device_map)
+    if lacks_only_head(model, absent):
+        model, absent = checkpoint.weights(AutoModel, dtype="auto", device_map=device_map)
+    checkpoint.require(
+        without_pooler(model, absent),
+        hint="Is it a language model (with its head), and complete?",
+    )
     source_dtype = next(model.parameters()).dtype
     if device_map is None and not getattr(model, "is_quantized", False):
-        model = _moved(model, device, wanted)
+        model = put_on(model, device, wanted)
     elif wanted is not None:
         model = model.to(dtype=wanted)
+    refuse_not_finite(model, str(name))
     return model.eval(), tokenizer, source_dtype
-
-
-def _load(auto: Any, source: str, device_map: Any) -> tuple[PreTrainedModel, list[str]]:
-    """A model, and the names of the weights that its checkpoint lacks."""
-    model, info = auto.from_pretrained(
-        source,
-        dtype="auto",
-        device_map=device_map,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
-    return model, sorted(info["missing_keys"])
 
 
 def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
@@ -81,9 +58,14 @@ def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
     return found
 
 
-def _moved(
+def put_on(
     model: PreTrainedModel, device: str | torch.device | None, dtype: torch.dtype | None
 ) -> PreTrainedModel:
+    """The model on a device; on the CPU in float32 unless a dtype is given.
+
+    Raises:
+        ModelError: if there is no such device, or no room on it.
+    """
     try:
         target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if dtype is None and target.type == "cpu":
@@ -95,23 +77,6 @@ def _moved(
             f"The model cannot be put on the device {str(device)!r}: {why or 'there is none'}.",
             hint="Devices are cpu, cuda, cuda:1, mps; leave it out to take what is there.",
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the loading bar of transformers, or its table of weights that a head left behind.
-
-    Weights that are missing are an error here, and weights that no part asks for are none.
-    """
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity(max(level, logging.ERROR))
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
 
 
 def resolve(name: str | Path) -> str:
@@ -127,7 +92,6 @@ def resolve(name: str | Path) -> str:
         return str(demo.model_path())
     path = Path(name).expanduser()
     if path.is_dir():
-        _check_folder(path)
         return str(path)
     text = str(name)
     is_path = isinstance(name, Path) or text.startswith(("/", ".", "~")) or text.count("/") > 1
@@ -140,24 +104,6 @@ def resolve(name: str | Path) -> str:
     return text
 
 
-def _check_folder(path: Path) -> None:
-    files = sorted(file.name for file in path.iterdir())
-    if "config.json" not in files:
-        raise ModelError(
-            f"{path} holds no config.json, so it is no Hugging Face model.",
-            hint=f"It holds: {', '.join(files[:8]) or 'nothing'}.",
-        )
-    if not any(file.endswith(".safetensors") for file in files):
-        pickled = [file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-        raise ModelError(
-            f"{path} holds no safetensors weights.",
-            hint=f"{', '.join(pickled)} may run code when loaded and is not read: convert it to "
-            "safetensors where you trust it."
-            if pickled
-            else "Is the download complete?",
-        )
-
-
 def _nearest_folder(path: Path) -> str:
     parent = path.parent
     if not parent.is_dir():
@@ -165,21 +111,3 @@ def _nearest_folder(path: Path) -> str:
     names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.4) or names[:8]
     return f"Folders there: {', '.join(near) or 'none'}."
-
-
-def _explain(name: str, error: Exception) -> ModelError:
-    text = str(error)
-    if "trust_remote_code" in text or "custom code" in text:
-        return ModelError(
-            f"The model {name!r} needs code of its own, which is never run.",
-            hint="Use a version of it that transformers supports itself.",
-        )
-    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    local = Path(name).expanduser().is_dir()
-    return ModelError(
-        f"The model {name!r} could not be loaded: {first}",
-        hint=""
-        if local
-        else "It is no folder here, so it was taken for a hub id: check its spelling and "
-        "the network (HF_HUB_OFFLINE), or give a folder.",
-    )

@@ -23,7 +23,7 @@ def check_parity(lm: LanguageModel) -> float:
     must give them too. Of a model without an unembedding the last hidden states are compared.
 
     Raises:
-        ModelError: if either differs by more than rounding.
+        ModelError: if either differs by more than rounding, or a number is not finite.
     """
     vocab = lm.d_vocab
     rows = [[(7 * i + 5) % vocab for i in range(n)] for n in (8, 5)]
@@ -60,6 +60,11 @@ def _numbers(lm: LanguageModel, inputs: dict[str, Any]) -> Tensor:
 
 def _compare(lm: LanguageModel, what: str, ours: Tensor, plain: Tensor) -> float:
     kind = "logits" if lm.has_unembedding else "hidden states"
+    if not bool(plain.isfinite().all()):
+        raise ModelError(
+            f"The {kind} of {lm.name!r} are not finite (NaN or infinite).",
+            hint="Its weights overflow: load it in float32 (dtype='float32'), or it is damaged.",
+        )
     scale = max(float(plain.abs().max()), 1e-12)
     difference = float((ours - plain).abs().max()) / scale
     allowed = max(1e-4, 64 * torch.finfo(lm.dtype).eps)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bezoar.errors import DataError, ModelError, several
 from bezoar.models.batch import Batch, Side, make_batch
+from bezoar.models.checkpoint import one_line
 from bezoar.models.weights import Weights
 
 _CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
@@ -68,7 +69,7 @@ class Text(Weights):
         """The texts as user turns in the tokenizer's chat template, ready for the answer.
 
         Raises:
-            ModelError: if the tokenizer has no chat template.
+            ModelError: if the tokenizer has no chat template, or that one fails.
             DataError: if one string is given instead of several.
         """
         texts = several(texts, "texts")
@@ -77,12 +78,19 @@ class Text(Weights):
                 f"The tokenizer of {self.name!r} has no chat template.",
                 hint="Leave --chat (model.chat) away: it was not tuned for conversation.",
             )
-        return [
-            self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-            )
-            for text in texts
-        ]
+        try:
+            return [
+                self.tokenizer.apply_chat_template(
+                    [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+                )
+                for text in texts
+            ]
+        except Exception as error:  # a template is a program, and may raise what it likes
+            raise ModelError(
+                f"The chat template of {self.name!r} failed: {one_line(error)}.",
+                hint="Leave --chat (model.chat) away, or correct the template in its "
+                "tokenizer_config.json or chat_template.jinja.",
+            ) from error
 
     @property
     def pad_id(self) -> int:

@@ -21,6 +21,12 @@ def embedding_weight(embed: nn.Module) -> Float[Tensor, "d_vocab d_embed"]:
     return weight
 
 
+def soft_capped(logits: Tensor, config: Any) -> Tensor:
+    """``c tanh(logits / c)`` where the configuration has a final soft cap c (Gemma 2)."""
+    cap = getattr(config.get_text_config(), "final_logit_softcapping", None)
+    return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
 class Weights:
     """What ``LanguageModel`` knows of its model's sizes and weights."""
 
@@ -200,9 +206,7 @@ class Weights:
         unembed = self.require_unembedding()
         if self.anatomy.unembed_proj is not None:
             x = self.anatomy.unembed_proj(x)
-        logits = unembed(x) * self.anatomy.logit_scale
-        cap = getattr(self._config, "final_logit_softcapping", None)
-        return logits if cap is None else torch.tanh(logits / cap) * cap
+        return soft_capped(unembed(x) * self.anatomy.logit_scale, self.model.config)
 
 
 def _rows(weight: Tensor, features: slice | None) -> Tensor:

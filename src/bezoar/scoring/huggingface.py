@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bezoar.errors import ScorerError, did_you_mean
+from bezoar.errors import ModelError, ScorerError, did_you_mean
+from bezoar.models.checkpoint import Checkpoint, refuse_not_finite
+from bezoar.models.load import put_on
 from bezoar.scoring.scorer import attribute_name
 
 _BATCH_TOKENS = 8192
@@ -32,7 +34,8 @@ class HuggingFaceScorer:
         device: where to run; the CPU by default.
 
     Raises:
-        ScorerError: if it cannot be loaded, or no label means toxicity.
+        ScorerError: if it cannot be loaded, lacks weights (its head), would have to be unpickled or
+            to run code of its own, or no label means toxicity.
     """
 
     def __init__(
@@ -45,16 +48,19 @@ class HuggingFaceScorer:
         max_tokens: int = 512,
         device: str = "cpu",
     ) -> None:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoModelForSequenceClassification
 
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(model), revision=revision)
-            self._model: Any = AutoModelForSequenceClassification.from_pretrained(
-                str(model), revision=revision, dtype=torch.float32
+            checkpoint = Checkpoint.open("classifier", str(model), revision)
+            self._tokenizer: Any = checkpoint.tokenizer()
+            loaded, absent = checkpoint.weights(
+                AutoModelForSequenceClassification, dtype=torch.float32
             )
-        except Exception as error:  # whatever transformers, tokenizers or torch may raise
-            raise _unloadable(model, error) from error
-        self._model.to(device).eval()
+            checkpoint.require(absent, hint="Is it a sequence classification model, and complete?")
+            refuse_not_finite(loaded, str(model))
+            self._model: Any = put_on(loaded, device, torch.float32).eval()
+        except ModelError as error:
+            raise ScorerError(error.message, hint=error.hint) from error
         self._device = device
         self._columns = _columns(self._model.config, label)
         limit = getattr(self._model.config, "max_position_embeddings", max_tokens)
@@ -102,19 +108,6 @@ class HuggingFaceScorer:
         if problem == "multi_label_classification" or logits.shape[1] == 1:
             return logits.sigmoid()
         return logits.softmax(dim=1)
-
-
-def _unloadable(model: str | Path, error: Exception) -> ScorerError:
-    if type(error).__name__ == "UnpicklingError":  # torch refused; its own advice is to run it
-        return ScorerError(
-            f"The classifier {model} keeps its weights in a pickle that would run code.",
-            hint="Do not trust it; use a model whose weights are safetensors.",
-        )
-    why = (str(error).splitlines() or [type(error).__name__])[0]
-    return ScorerError(
-        f"The classifier {model} cannot be loaded: {why}",
-        hint="Give a folder or hub id of a sequence classification model.",
-    )
 
 
 def _columns(config: Any, label: str | None) -> dict[str, int]:
