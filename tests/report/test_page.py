@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import itertools
 import json
 import re
@@ -212,6 +213,14 @@ def test_an_empty_or_damaged_run_is_an_error(tmp_path: Path) -> None:
     (folder / "audit.json").write_text("[]")
     with pytest.raises(CorruptArtefact, match="audit"):
         write_report(folder)
+
+
+def test_what_was_guessed_or_ignored_while_reading_is_told(tmp_path: Path) -> None:
+    notes = ("text column 'body', found by its name", "column 'split' ('x') not used: name it")
+    seen = dataclasses.replace(specimens.exploration(), notes=notes)
+    save_result(write_run(tmp_path) / "explore" / "exploration.json", seen)
+    text = Page(write_report(tmp_path).read_text("utf-8")).text
+    assert f"As they were read: {'; '.join(notes)}." in text
 
 
 def test_a_report_tells_only_what_a_finished_stage_wrote(tmp_path: Path) -> None:

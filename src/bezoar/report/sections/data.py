@@ -33,10 +33,12 @@ def _blocks(seen: Exploration) -> list[Block]:
         f"label 1; {_left_out(seen)}. "
         f"{count(seen.near_repeats.across_labels)} nearly repeat a text of the other label."
     )
+    notes = [Text(f"As they were read: {'; '.join(seen.notes)}.", "muted")] if seen.notes else []
     warnings = [Text(f"Mind: {warning}", "bad") for warning in seen.warnings]
     last = seen.lengths[-1]
     return [
         Text(summary),
+        *notes,
         *warnings,
         Picture(
             class_counts(seen),
