@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from recipes.agreement import measures, sets, study
+from recipes.agreement import images, measures, sets, study
 from recipes.agreement.figures import FIGURES
 from recipes.agreement.page import page
 from recipes.agreement.scorers import Scored, about
@@ -211,6 +211,14 @@ def test_only_the_reserve_of_comments_is_read_and_what_may_be_learnt_is_left_out
     wiki, left_out = sets.perspective_comments(root)
     assert wiki.texts == [*reserved, "new"]
     assert left_out == 60 - len(reserved)
+
+
+def test_a_drawing_is_the_same_bytes_whatever_its_clips_are_called():
+    svg = '<g class="trace{0}" fill="#a1b2c3"><path id="clip{0}xy" d="M1.23456,7.5"/></g>'
+    one, other = (images._settled(svg.format(word)) for word in ("4f2c1a", "99e0bb"))
+    assert one == other
+    assert "#a1b2c3" in one
+    assert "M1.23,7.5" in one
 
 
 def test_another_file_of_the_name_is_refused(placed, tmp_path):
