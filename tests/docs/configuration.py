@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from bezoar.runs import AuditConfig
 from tests.docs.pages import ROOT
@@ -36,12 +38,18 @@ def page() -> str:
 
 
 def _table(kind: type[BaseModel], prefix: str, skip: set[str]) -> str:
-    rows = [
-        f"| `{prefix}{name}` | `{_plain(field.default)}` | {field.description} |"
-        for name, field in kind.model_fields.items()
-        if name not in skip
-    ]
+    rows = []
+    for name, field in _flat(kind, prefix, skip):
+        rows.append(f"| `{name}` | `{_plain(field.default)}` | {field.description} |")
     return "\n".join(["| key | default | |", "|---|---|---|", *rows, ""])
+
+
+def _flat(kind: type[BaseModel], prefix: str, skip: set[str]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in kind.model_fields.items():
+        if isinstance(field.default, BaseModel) and name not in skip:
+            yield from _flat(type(field.default), f"{prefix}{name}.", set())
+        elif name not in skip:
+            yield f"{prefix}{name}", field
 
 
 def _plain(value: Any) -> str:

@@ -168,6 +168,10 @@ def test_4_what_is_added_adds_up(lm, batch):
 def test_4_attention_is_its_heads(lm, batch):
     for layer in layers(lm):
         parts = lm.anatomy[layer]
+        if not parts.heads:
+            with pytest.raises(SiteError, match=rf"{layer}\.z: .* not made of heads"):
+                lm.site(f"{layer}.z")
+            continue
         z, out = read(lm, batch, layer, "z", "attn_out")
         assert z.shape[-1] == lm.n_heads * lm.d_head
         with torch.no_grad():

@@ -47,6 +47,8 @@ parts can be [named by hand](how-to/model.md#name-parts-by-hand).
 
 *Neurons*: keys and values of single neurons can be read, ranked and edited. *Last subtraction*:
 subtracting a vector at the last layer's `mlp_out` becomes plain weights, or why it does not.
+*Two mixers*: some layers have attention, others a convolution or a recurrence in its place;
+`attn_out` is what either adds to the stream, `z` is only where there are heads.
 Residual sites, harvest, probes and activation edits work on every family.
 """
 
@@ -67,7 +69,9 @@ def block(lm: LanguageModel) -> str:
     kind = "parallel" if parts.parallel else "sequential"
     norms = parts.attn_post_norm is not None and parts.mlp_post_norm is not None
     scaled = parts.mlp_factor != 1
-    return kind + (", post-norms" if norms else "") + (", scaled" if scaled else "")
+    mixed = len({type(layer.attention) for layer in lm.anatomy.block_parts}) > 1
+    more = {"post-norms": norms, "scaled": scaled, "two mixers": mixed}
+    return ", ".join([kind, *(name for name, there in more.items() if there)])
 
 
 def mlp(lm: LanguageModel) -> str:

@@ -75,6 +75,14 @@ QWEN2_EXPERTS = {
     "moe_intermediate_size": 16,
     "shared_expert_intermediate_size": 16,
 }
+HYBRID = {"layer_types": ["linear_attention", "full_attention"]}
+DELTA = {
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+}
+SHORT_CONVOLUTIONS = {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False}
 DISTIL = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "max_position_embeddings": 128}
 MODERN = {"local_attention": 8, "global_attn_every_n_layers": 2}
 MODERN_IDS = {"cls_token_id": 0, "sep_token_id": 0}
@@ -114,6 +122,9 @@ FAMILIES: dict[str, Family] = {
     "Mixtral": Family("MixtralConfig", GROUPED | {"num_local_experts": 4}),
     "Qwen2-MoE": Family("Qwen2MoeConfig", GROUPED | QWEN2_EXPERTS),
     "Qwen3-MoE": Family("Qwen3MoeConfig", GROUPED | HEADS | QWEN_EXPERTS),
+    "Qwen3.5": Family("Qwen3_5TextConfig", GROUPED | HEADS | HYBRID | DELTA),
+    "Qwen3-Next": Family("Qwen3NextConfig", GROUPED | HEADS | HYBRID | DELTA | QWEN_EXPERTS),
+    "LFM2": Family("Lfm2Config", GROUPED | SHORT_CONVOLUTIONS),
     "BERT": Family("BertConfig", SIZES, auto="AutoModel"),
     "RoBERTa": Family("RobertaConfig", SIZES, auto="AutoModel"),
     "DistilBERT": Family("DistilBertConfig", DISTIL, auto="AutoModel"),

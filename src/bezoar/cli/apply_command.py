@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bezoar.cli import options as opt
+from bezoar.cli.load import SetModel, load_model
 
 
 def command(
@@ -15,6 +16,7 @@ def command(
     model: Annotated[str, typer.Argument(help="Folder, hub id or demo.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the new checkpoint.")],
     device: opt.Device = None,
+    assignments: SetModel = None,
     threads: opt.Threads = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
@@ -31,7 +33,6 @@ def command(
 
     from bezoar.cli.show import show
     from bezoar.edits import export, load_edit
-    from bezoar.models import LanguageModel
 
-    lm = LanguageModel.from_pretrained(model, device=device)
+    lm = load_model(model, device=device, assignments=assignments)
     show(export(lm, load_edit(edit, lm), out), as_json=json)

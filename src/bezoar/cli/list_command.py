@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bezoar.cli import options as opt
+from bezoar.cli.load import SetModel, load_model
 
 
 def command(
@@ -17,6 +18,7 @@ def command(
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Sites of this model.")
     ] = None,
+    assignments: SetModel = None,
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
@@ -28,11 +30,13 @@ def command(
     lists = catalogue()
     if what not in lists:
         raise ConfigError(f"No list of {what!r}.", hint=did_you_mean(what, lists))
+    if assignments and model is None:
+        raise ConfigError("--set is about a model, and none was named.", hint="Give --model.")
     if model is not None and what != "sites":
         raise ConfigError(
             f"The list of {what} is the same for every model.", hint="Leave --model away."
         )
-    rows = lists[what] if model is None else _sites_of(model)
+    rows = lists[what] if model is None else _sites_of(model, assignments)
     if json:
         show(rows, as_json=True)
         return
@@ -45,9 +49,9 @@ def command(
     show(table, as_json=False)
 
 
-def _sites_of(model: str) -> dict[str, str]:
-    from bezoar.models import POINTS, LanguageModel
+def _sites_of(model: str, assignments: list[str] | None) -> dict[str, str]:
+    from bezoar.models import POINTS, Site
 
-    lm = LanguageModel.from_pretrained(model)
-    points = [point for point in POINTS if point in lm.anatomy.points()]
-    return {str(site): "" for site in lm.sites([*points, "embed"])}
+    lm = load_model(model, assignments=assignments)
+    sites = [Site(layer, point) for layer in range(lm.n_layers) for point in POINTS]
+    return {str(s): "" for s in sorted([Site(None, "embed"), *sites]) if lm.anatomy.has(s)}

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bezoar.cli import options as opt
+from bezoar.cli.load import SetModel, load_model
 
 
 def command(
@@ -19,6 +20,7 @@ def command(
     chat: Annotated[bool, typer.Option("--chat", help="Use the model's chat template.")] = False,
     seed: opt.Seed = None,
     device: opt.Device = None,
+    assignments: SetModel = None,
     threads: opt.Threads = None,
     unmask: opt.Unmask = False,
     json: opt.Json = False,
@@ -35,9 +37,9 @@ def command(
 
     from bezoar.cli.show import show
     from bezoar.edits import load_edit
-    from bezoar.models import Decoding, LanguageModel, generate
+    from bezoar.models import Decoding, generate
 
-    lm = LanguageModel.from_pretrained(model, device=device)
+    lm = load_model(model, device=device, assignments=assignments)
     loaded = load_edit(edit, lm)
     prompts = lm.chat([prompt]) if chat else [prompt]
     decoding = Decoding(max_new_tokens=tokens, sample=sample, seed=seed or 0)

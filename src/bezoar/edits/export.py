@@ -156,7 +156,9 @@ def _config_kept(lm: LanguageModel) -> Iterator[None]:
 def _reloaded_difference(
     lm: LanguageModel, folder: Path, prompts: Sequence[str], edited: Tensor
 ) -> float:
-    reloaded = LanguageModel.from_pretrained(folder, device=lm.device, dtype=lm.dtype, check=False)
+    reloaded = LanguageModel.from_pretrained(
+        folder, device=lm.device, dtype=lm.dtype, check=False, anatomy=lm.names
+    )
     difference = float((next_logits(reloaded, prompts) - edited).abs().max())
     difference /= max(float(edited.abs().max()), 1e-12)
     allowed = rounding(lm.source_dtype, lm.dtype)

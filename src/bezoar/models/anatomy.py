@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from bezoar.errors import SiteError, UnsupportedAnatomy, did_you_mean
 from bezoar.models.hook_point import HookPoint, Where
@@ -17,8 +18,10 @@ class BlockAnatomy:
 
     Attributes:
         block: the block itself; its input and output are the residual stream.
-        attention: the module that mixes positions.
+        attention: the module that mixes positions, of whichever kind: attention, a convolution,
+            a recurrence. Blocks of one model may differ.
         attn_out_proj: the last linear map of attention; it reads ``z``.
+        heads: whether it is made of heads, so that there is ``z``.
         attn_added: the module whose output is added to the stream (attention, its last linear
             map, or a norm after it).
         attn_norm, mlp_norm: the norms whose outputs attention and the MLP read.
@@ -32,7 +35,7 @@ class BlockAnatomy:
             two modules.
         w_out: the map back [d_mlp -> d_model].
         d_mlp, d_z: widths of what ``w_out`` and ``attn_out_proj`` read; 0 if there are none.
-        act: the activation function, if it is a module.
+        act: the activation: a module, or a function that gives the same numbers.
         mlp_added: as ``attn_added``.
         attn_factor, mlp_factor: what the model multiplies those outputs by before adding them.
         reads_mid: the module whose input is ``resid_mid``; sequential blocks only.
@@ -43,6 +46,7 @@ class BlockAnatomy:
     block: nn.Module
     attention: nn.Module | None = None
     attn_out_proj: nn.Module | None = None
+    heads: bool = True
     attn_added: nn.Module | None = None
     attn_norm: nn.Module | None = None
     attn_post_norm: nn.Module | None = None
@@ -51,7 +55,7 @@ class BlockAnatomy:
     w_gate: nn.Module | None = None
     w_up: nn.Module | None = None
     w_out: nn.Module | None = None
-    act: nn.Module | None = None
+    act: Callable[[Tensor], Tensor] | None = None
     mlp_norm: nn.Module | None = None
     mlp_post_norm: nn.Module | None = None
     mid_norm: nn.Module | None = None
@@ -88,7 +92,8 @@ class BlockAnatomy:
             raise UnsupportedAnatomy(
                 f"No {name} in a block of class {type(self.block).__name__}: {reason}.",
                 hint="Residual sites and the unembedding still work. If the part exists, name it: "
-                "LanguageModel.from_pretrained(..., anatomy=AnatomyNames(...)).",
+                "anatomy=AnatomyNames(...) in Python, --set model.anatomy.w_out=… and the like on "
+                "the command line.",
             )
         return module
 
@@ -181,10 +186,12 @@ class Anatomy:
         return _block_hook_point(self[site.layer], site)
 
     def points(self) -> tuple[str, ...]:
-        """The points of a layer that the first block has."""
-        return tuple(point for point in POINTS if self._has(Site(0, point)))
+        """The points that every layer has."""
+        layers = range(len(self.blocks))
+        return tuple(p for p in POINTS if all(self.has(Site(layer, p)) for layer in layers))
 
-    def _has(self, site: Site) -> bool:
+    def has(self, site: Site) -> bool:
+        """Whether this model has a site."""
         try:
             self.hook_point(site)
         except (SiteError, UnsupportedAnatomy):
@@ -214,6 +221,11 @@ def _block_hook_point(parts: BlockAnatomy, site: Site) -> HookPoint:
         return HookPoint(parts.part("attn_added"), "output", factor=parts.attn_factor)
     if point == "mlp_out":
         return HookPoint(parts.part("mlp_added"), "output", factor=parts.mlp_factor)
+    if point == "z" and not parts.heads and parts.attention is not None:
+        raise SiteError(
+            f"There is no {site}: a {type(parts.attention).__name__} is not made of heads.",
+            hint=f"Use {site.layer}.attn_out, what it adds to the residual stream.",
+        )
     if point in _SIMPLE_POINTS:
         name, where = _SIMPLE_POINTS[point]
         return HookPoint(parts.part(name), where)

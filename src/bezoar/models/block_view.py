@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from bezoar.errors import UnsupportedAnatomy, did_you_mean
 from bezoar.models.linear import is_linear
 from bezoar.models.trace import Call, close
 
@@ -78,19 +77,10 @@ class BlockView:
         rounding = min(8 * self.eps * float(total.abs().max()), size / 2)
         return float(rest.abs().max()) <= max(1e-4, 8 * self.eps) * size + rounding
 
-    def by_hand(self, name: str) -> Call:
-        """The call of the module of that name inside the block.
-
-        Raises:
-            UnsupportedAnatomy: if there is none; names the nearest.
-        """
-        for call in self.calls:
-            if call.name == f"{self.block.name}.{name}":
-                return call
-        raise UnsupportedAnatomy(
-            f"No module named {name!r} is called inside the block {self.block.name}.",
-            hint=did_you_mean(name, [self.short(call) for call in self.calls]),
-        )
+    def by_hand(self, name: str | None) -> Call | None:
+        """The call of the module of that name (``"this|or_that"``) in the block, if any."""
+        named = {self.short(call): call for call in reversed(self.calls)}
+        return next((named[n] for n in (name or "").split("|") if n in named), None)
 
     def short(self, call: Call) -> str:
         """The name inside the block."""

@@ -1,9 +1,9 @@
 """Find the parts of a transformer by structure: the module graph, widths, and where numbers flow.
 
 Nothing here knows a family by name. Two small forward passes that differ in one token are
-recorded. Blocks are the chain of modules that hand the residual stream on; attention is what
-mixes positions; the MLP's maps are told by their widths and order; what is *added* to the stream
-is found by checking the sum, and so is whether a block is parallel.
+recorded. Blocks are the chain of modules that hand the residual stream on; attention, or what a
+block has in its place, is what mixes positions; the MLP's maps are told by their widths and order;
+what is *added* to the stream is found by checking the sum, and so is whether a block is parallel.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from bezoar.models.anatomy import Anatomy
 from bezoar.models.find_block import find_block
 from bezoar.models.find_chain import Chain, find_chain
 from bezoar.models.find_ends import find_base, find_final, find_logit_scale, find_unembed
-from bezoar.models.names import AnatomyNames
+from bezoar.models.find_mixer import find_mixer, is_causal, trace_changed
+from bezoar.models.names import AnatomyNames, by_hand
 from bezoar.models.positions import find_first_position
-from bezoar.models.trace import Trace, close, trace
+from bezoar.models.trace import Trace, trace
 from bezoar.models.weights import embedding_weight
 
 PROBE_LENGTH = 6
@@ -32,7 +33,8 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
         names: parts given by hand.
 
     Raises:
-        UnsupportedAnatomy: if no chain of blocks is found; lists what was found.
+        UnsupportedAnatomy: if no chain of blocks is found, or its stream is not one vector a
+            token; says what was found.
     """
     names = names or AnatomyNames()
     modules = dict(model.named_modules())
@@ -40,19 +42,29 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
     weight = embedding_weight(embed)
     first, second = probe_ids(weight)
     try:
-        run, other = trace(model, first), trace(model, second)
+        run = trace(model, first)
+        chain = find_chain(modules, run, names)
+        _check_stream(model, run, chain)
+        other = trace_changed(model, second, run, chain)
+    except UnsupportedAnatomy:
+        raise
     except Exception as error:
         raise UnsupportedAnatomy(
             f"A forward pass of {type(model).__name__} on {PROBE_LENGTH} token ids failed: {error}",
             hint="Only models that run on input_ids alone are supported.",
         ) from error
-    chain = find_chain(modules, run, names)
+    _check_names(run, chain, names)
     eps = torch.finfo(weight.dtype).eps
-    attention = names.attention or _find_attention(run, other, chain.names[0])
-    parts = tuple(find_block(run, name, attention, names, eps) for name in chain.names)
+    parts = tuple(
+        find_block(run, name, find_mixer(run, other, name), names, eps) for name in chain.names
+    )
     unembed = find_unembed(model, modules, names)
     base = find_base(model, unembed)
     final_norm, projection = find_final(modules, run, chain, base, unembed, names)
+    if names.final_norm is not None or names.unembed is not None:
+        last = run.of(chain.names[-1])
+        ends = (final_norm, projection, unembed)
+        _check_ends(None if last is None else last.wrote, ends, weight)
     return Anatomy(
         base=base,
         blocks=chain.blocks,
@@ -63,7 +75,7 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
         unembed_proj=projection,
         d_model=chain.width,
         tied=unembed is not None and getattr(unembed, "weight", None) is weight,
-        causal=_is_causal(run, other, chain),
+        causal=is_causal(run, other, chain),
         first_position=None
         if (whole := run.of("")) is None
         else find_first_position(model, first, whole.wrote),
@@ -96,44 +108,58 @@ def _find_embed(model: nn.Module, modules: dict[str, nn.Module], names: AnatomyN
         found = None
     if isinstance(found, nn.Module) and isinstance(getattr(found, "weight", None), Tensor):
         return found
-    embeddings = [
-        f"{n} ({m.num_embeddings} × {m.embedding_dim})"
-        for n, m in modules.items()
-        if isinstance(m, nn.Embedding)
-    ]
+    embeddings = {
+        name: f"{name} ({module.num_embeddings} × {module.embedding_dim})"
+        for name, module in modules.items()
+        if isinstance(module, nn.Embedding)
+    }
     raise UnsupportedAnatomy(
         f"{type(model).__name__} does not say which module embeds tokens; embeddings: "
-        f"{', '.join(embeddings) or 'none'}.",
-        hint="Name it by hand: LanguageModel(model, tokenizer, "
-        "anatomy=AnatomyNames(embed='model.embed_tokens')).",
+        f"{', '.join(embeddings.values()) or 'none'}.",
+        hint=by_hand("embed", next(iter(embeddings), "model.embed_tokens")),
     )
 
 
-def _find_attention(run: Trace, other: Trace, block: str) -> str | None:
-    """The outermost module of the first block that mixes positions, by its name inside the block.
-
-    In the first block, before attention, the last position knows nothing of the token before it.
-    """
-    for call in run.within(block):
-        twin = other.of(call.name)
-        if call.read is None or call.wrote is None or twin is None:
-            continue
-        if _same(call.read, twin.read, -1) and not _same(call.wrote, twin.wrote, -1):
-            return call.name.removeprefix(f"{block}.")
-    return None
-
-
-def _is_causal(run: Trace, other: Trace, chain: Chain) -> bool:
-    """Whether what stands before the changed token came out of the last block unchanged."""
-    last, twin = run.of(chain.names[-1]), other.of(chain.names[-1])
-    if last is None or last.wrote is None or twin is None or twin.wrote is None:
-        return True
-    rows, others = (t.reshape(PROBE_LENGTH, -1) for t in (last.wrote, twin.wrote))
-    return close(rows[: PROBE_LENGTH - 2], others[: PROBE_LENGTH - 2], 1e-6)
+def _check_stream(model: nn.Module, run: Trace, chain: Chain) -> None:
+    """Refuse blocks that hand on anything but one vector for each token."""
+    for name in chain.names:
+        call = run.of(name)
+        for value in () if call is None else (call.read, call.wrote):
+            if value is not None and value.numel() != PROBE_LENGTH * chain.width:
+                raise UnsupportedAnatomy(
+                    f"The blocks of {type(model).__name__} hand on numbers of shape "
+                    f"{tuple(value.shape)} for {PROBE_LENGTH} tokens (seen at {name}).",
+                    hint="Only one vector a token is supported: not several residual streams, "
+                    "nor positions that the model adds to the text (padding, a prefix).",
+                )
 
 
-def _same(a: Tensor | None, b: Tensor | None, position: int) -> bool:
-    """Whether two [.. pos d] tensors agree at a position."""
-    if a is None or b is None or a.shape != b.shape:
-        return False
-    return close(a[..., position, :], b[..., position, :], 1e-6)
+def _check_names(run: Trace, chain: Chain, names: AnatomyNames) -> None:
+    """Refuse a name inside a block that no block has."""
+    inside = dict.fromkeys(
+        call.name.removeprefix(f"{block}.") for block in chain.names for call in run.within(block)
+    )
+    for part, named in names.inside_blocks().items():
+        for name in named.split("|"):
+            if name not in inside:
+                raise UnsupportedAnatomy(
+                    f"No block calls a module named {name!r} ({part}).",
+                    hint=did_you_mean(name, inside),
+                )
+
+
+@torch.no_grad()
+def _check_ends(last: Tensor | None, ends: tuple[nn.Module | None, ...], weight: Tensor) -> None:
+    """Refuse parts named by hand that cannot read what comes to them."""
+    if last is None:
+        return
+    value = last.to(weight)
+    for module in filter(None, ends):
+        try:
+            value = module(value)
+        except Exception as error:
+            raise UnsupportedAnatomy(
+                f"A {type(module).__name__} cannot read the {value.shape[-1]} numbers a token "
+                f"that come to it after the blocks: {error}",
+                hint="Name final_norm and unembed as they follow each other.",
+            ) from error

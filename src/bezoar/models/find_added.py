@@ -39,10 +39,10 @@ def find_added(view: BlockView, mlp: Mlp | None, names: AnatomyNames) -> Added:
     """What the block adds to the stream; of several descriptions the plainest."""
     attentions = _attention_candidates(view, mlp)
     mlps = _mlp_candidates(view, mlp)
-    if names.attn_out is not None:
-        attentions = [view.by_hand(names.attn_out)]
-    if names.mlp_out is not None:
-        mlps = [view.by_hand(names.mlp_out)]
+    if (named := view.by_hand(names.attn_out)) is not None:
+        attentions = [named]
+    if (named := view.by_hand(names.mlp_out)) is not None:
+        mlps = [named]
     scaled: list[Added] = []
     for found in _sequential(view, attentions, mlps):
         if found.attn_factor == found.mlp_factor == 1:
@@ -55,8 +55,26 @@ def find_added(view: BlockView, mlp: Mlp | None, names: AnatomyNames) -> Added:
                 return Added(attention, call, parallel=True)
     for found in (*scaled, *_post_ln(view, attentions, mlps)):
         return found
-    for part in ("attn_added", "mlp_added", "reads_mid"):
-        view.missing[part] = "no two outputs of its modules add up to what the block adds"
+    reason = "no two outputs of its modules add up to what the block adds"
+    found = _single(view, attentions, mlps)
+    if found.attention is not None or found.mlp is not None:
+        reason = "the block adds one output only"
+    for part, there in (("attn_added", found.attention), ("mlp_added", found.mlp)):
+        if there is None:
+            view.missing[part] = reason
+    view.missing["reads_mid"] = reason
+    return found
+
+
+def _single(view: BlockView, attentions: list[Call], mlps: list[Call]) -> Added:
+    """Of a block that holds a mixer or an MLP, not both."""
+    pre, post = view.block.read, view.block.wrote
+    for attention in attentions:
+        if c := view.factor(post, pre, attention.wrote):
+            return Added(attention, attn_factor=c)
+    for call in mlps if view.attention is None else ():
+        if c := view.factor(post, pre, call.wrote):
+            return Added(mlp=call, mlp_factor=c)
     return Added()
 
 

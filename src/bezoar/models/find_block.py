@@ -8,6 +8,7 @@ from bezoar.errors import UnsupportedAnatomy
 from bezoar.models.anatomy import BlockAnatomy
 from bezoar.models.block_view import BlockView
 from bezoar.models.find_added import Added, find_added, is_whole
+from bezoar.models.find_mixer import has_heads
 from bezoar.models.find_mlp import Mlp, find_mlp, give_up
 from bezoar.models.names import AnatomyNames
 from bezoar.models.trace import Call, Trace
@@ -16,7 +17,7 @@ from bezoar.models.trace import Call, Trace
 def find_block(
     run: Trace,
     name: str,
-    attention: str | None,
+    mixer: Call | None,
     names: AnatomyNames,
     eps: float,
 ) -> BlockAnatomy:
@@ -25,18 +26,15 @@ def find_block(
     Args:
         run: a recorded forward pass.
         name: the block's module name.
-        attention: the attention module's name inside the block, if it is known.
+        mixer: the call in it that mixes positions, if there is one.
         names: parts given by hand.
         eps: machine precision of the model's parameters.
     """
     block = run.of(name)
     if block is None or block.read is None:
         raise UnsupportedAnatomy(f"The block {name} was never called in a forward pass.")
-    view = BlockView(block, run.within(name), None, eps)
-    if names.attention is not None:
-        view.attention = view.by_hand(names.attention)
-    elif attention is not None:
-        view.attention = run.of(f"{name}.{attention}")
+    view = BlockView(block, run.within(name), mixer, eps)
+    view.attention = view.by_hand(names.attention) or mixer
     if view.attention is None:
         view.missing["attention"] = "no module of the block mixes positions"
     mlp = find_mlp(view, names)
@@ -55,6 +53,7 @@ def _block(view: BlockView, mlp: Mlp | None, added: Added) -> BlockAnatomy:
         block=view.block.module,
         attention=_module(view.attention),
         attn_out_proj=_module(proj),
+        heads=view.attention is not None and has_heads(view.attention.module),
         d_z=0 if proj is None else proj.d_in or 0,
         attn_norm=None if post_ln else _module(view.norm_before(view.attention)),
         mlp_norm=None if post_ln else _module(view.norm_before(w_in)),
@@ -68,7 +67,7 @@ def _block(view: BlockView, mlp: Mlp | None, added: Added) -> BlockAnatomy:
         up_features=None if mlp is None else mlp.up_features,
         w_out=_module(w_out),
         d_mlp=0 if w_out is None else w_out.d_in or 0,
-        act=None if mlp is None else _module(mlp.act),
+        act=None if mlp is None else _module(mlp.act) or mlp.function,
         attn_added=_module(added.attention),
         attn_factor=added.attn_factor,
         mlp_added=_module(added.mlp),

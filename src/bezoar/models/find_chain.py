@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from torch import nn
 
 from bezoar.errors import UnsupportedAnatomy, did_you_mean
-from bezoar.models.names import AnatomyNames
+from bezoar.models.names import AnatomyNames, by_hand
 from bezoar.models.trace import Call, Trace, close
 
 _HINT = (
-    "Name them by hand: LanguageModel(model, tokenizer, "
-    "anatomy=AnatomyNames(blocks='model.layers')), or blocks='encoder.layer_{}' where each "
-    "is an attribute of its own."
+    f"{by_hand('blocks', 'model.layers')} Where each is an attribute of its own, name them like "
+    "encoder.layer_{}."
 )
 
 

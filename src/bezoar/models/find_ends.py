@@ -8,7 +8,7 @@ from bezoar.errors import UnsupportedAnatomy, did_you_mean
 from bezoar.models.arguments import unwrapped
 from bezoar.models.find_chain import Chain
 from bezoar.models.linear import is_linear
-from bezoar.models.names import AnatomyNames
+from bezoar.models.names import AnatomyNames, by_hand
 from bezoar.models.trace import Call, Trace, close
 from bezoar.models.weights import soft_capped
 
@@ -59,18 +59,39 @@ def find_final(
         return norm, after
     if last is None or goal is None or close(last.wrote, goal, 1e-6):
         return nn.Identity(), after
-    for call in run.calls:
-        reads_last = call.start > last.end and close(call.read, last.wrote, 1e-6)
-        if reads_last and close(call.wrote, goal, 1e-6) and call.module is not unembed:
-            return call.module, after
+    path = _path(run, last, goal, unembed)
+    if path:
+        norm = path[0] if len(path) == 1 else nn.Sequential(*path)
+        return norm, after
     if unembed is None:
         return nn.Identity(), after
     later = [c for c in run.calls if c.start > last.end and c.d_out == chain.width]
     raise UnsupportedAnatomy(
         "No module was found that turns the last block's output into the unembedding's input; "
         f"after the blocks come: {', '.join(c.name for c in later) or 'none'}.",
-        hint="Name it by hand: AnatomyNames(final_norm='model.norm'), or final_norm='' for none.",
+        hint=f"{by_hand('final_norm', later[-1].name if later else 'model.norm')} "
+        "An empty name means that there is none.",
     )
+
+
+def _path(
+    run: Trace, before: Call, goal: Tensor, unembed: nn.Module | None, steps: int = 2
+) -> list[nn.Module]:
+    """The modules (a norm, and perhaps a head of several layers) that lead to ``goal``, if any."""
+    readers = [
+        call
+        for call in run.calls
+        if call.start > before.end
+        and call.module is not unembed
+        and close(call.read, before.wrote, 1e-6)
+    ]
+    for call in readers:
+        if close(call.wrote, goal, 1e-6):
+            return [call.module]
+    for call in readers if steps > 1 else ():
+        if rest := _path(run, call, goal, unembed, steps - 1):
+            return [call.module, *rest]
+    return []
 
 
 def _goal(run: Trace, base: nn.Module, unembed: nn.Module | None) -> Tensor | None:

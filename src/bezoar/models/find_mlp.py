@@ -14,7 +14,8 @@ from bezoar.models.block_view import BlockView, reader_of
 from bezoar.models.names import AnatomyNames
 from bezoar.models.trace import Call, close
 
-_ACTIVATIONS: tuple[Callable[[Tensor], Tensor], ...] = (
+Activation = Callable[[Tensor], Tensor]
+_ACTIVATIONS: tuple[Activation, ...] = (
     F.silu,
     F.gelu,
     lambda x: F.gelu(x, approximate="tanh"),
@@ -37,6 +38,7 @@ class Mlp:
         gate_features, up_features: which outputs of a fused map are whose.
         holder: the innermost module that holds all of them.
         act: the module that computes the activation, if there is one.
+        function: the known activation that gives what was computed, if there is no such module.
     """
 
     w_in: Call
@@ -47,6 +49,7 @@ class Mlp:
     up_features: slice | None = None
     holder: Call | None = None
     act: Call | None = None
+    function: Activation | None = None
 
 
 def find_mlp(view: BlockView, names: AnatomyNames) -> Mlp | None:
@@ -54,7 +57,8 @@ def find_mlp(view: BlockView, names: AnatomyNames) -> Mlp | None:
 
     Where there are none, ``view.missing`` says what there is instead.
     """
-    found = _named(view, names) if names.w_out is not None else _by_width(view)
+    w_out = view.by_hand(names.w_out)
+    found = _by_width(view) if w_out is None else _named(view, w_out, names)
     if found is None:
         return None
     found.holder = _holder(view, found)
@@ -63,6 +67,11 @@ def find_mlp(view: BlockView, names: AnatomyNames) -> Mlp | None:
     act = reader_of(view.outside(), pre, after=source.end)
     if act is not None and act is not found.w_out and next(act.module.parameters(), None) is None:
         found.act = act
+    elif pre is not None:
+        up = None if found.w_gate is None else _share(found.w_in.wrote, found.up_features)
+        found.function = next(
+            (f for f in _ACTIVATIONS if _gives(view, f(pre), up, found.w_out.read)), None
+        )
     return found
 
 
@@ -72,23 +81,23 @@ def give_up(view: BlockView, reason: str) -> None:
         view.missing[part] = reason
 
 
-def _named(view: BlockView, names: AnatomyNames) -> Mlp:
-    given = {p: view.by_hand(n) for p in _PARTS if (n := getattr(names, p)) is not None}
-    if "w_in" not in given and "w_up" not in given:
+def _named(view: BlockView, w_out: Call, names: AnatomyNames) -> Mlp:
+    w_in = view.by_hand(names.w_up) or view.by_hand(names.w_in)
+    if w_in is None:
         raise UnsupportedAnatomy(
-            f"w_out={names.w_out!r} was named by hand, and no map into the MLP.",
+            f"w_out={names.w_out!r} was named by hand, and no map into the MLP of "
+            f"{view.block.name}.",
             hint="Name w_in as well, or w_gate and w_up where the MLP is gated.",
         )
-    w_in = given.get("w_up") or given["w_in"]
-    w_gate = given.get("w_gate")
-    if w_gate is None and (split := _split(view, w_in, given["w_out"])):
-        return Mlp(w_in, given["w_out"], w_in, w_in, *split)
+    w_gate = view.by_hand(names.w_gate)
+    if w_gate is None and (split := _split(view, w_in, w_out)):
+        return Mlp(w_in, w_out, w_in, w_in, *split)
     if w_gate is not None and w_gate is w_in:
-        split = _split(view, w_in, given["w_out"])
+        split = _split(view, w_in, w_out)
         if split is None:
             raise UnsupportedAnatomy(f"Which half of {names.w_gate!r} is the gate is not known.")
-        return Mlp(w_in, given["w_out"], w_in, w_in, *split)
-    return Mlp(w_in, given["w_out"], w_gate, w_in if w_gate is not None else None)
+        return Mlp(w_in, w_out, w_in, w_in, *split)
+    return Mlp(w_in, w_out, w_gate, w_in if w_gate is not None else None)
 
 
 def _by_width(view: BlockView) -> Mlp | None:
@@ -149,8 +158,13 @@ def _is_gate(
     ]
     # A model may call a function where others have a module.
     acted += [act(gate) for act in _ACTIVATIONS]
-    tolerance = max(1e-4, 8 * view.eps)
-    return any(close(a.reshape(-1) * up.reshape(-1), product, tolerance) for a in acted)
+    return any(_gives(view, a, up, product) for a in acted)
+
+
+def _gives(view: BlockView, acted: Tensor, up: Tensor | None, product: Tensor | None) -> bool:
+    """Whether ``product = acted * up``, or ``acted`` alone."""
+    made = acted.reshape(-1) if up is None else acted.reshape(-1) * up.reshape(-1)
+    return close(made, product, max(1e-4, 8 * view.eps))
 
 
 def _holder(view: BlockView, mlp: Mlp) -> Call | None:

@@ -205,7 +205,9 @@ class _Stepper:
     def repeat(self, times: int) -> None:
         """Continue every row ``times`` times."""
         if self._lm.caches:
-            self._cache.batch_repeat_interleave(times)
+            # not batch_repeat_interleave, which the cache of a recurrence lacks
+            rows = torch.arange(self._positions.shape[0], device=self._positions.device)
+            self._cache.reorder_cache(rows.repeat_interleave(times))
         ids, positions = (seen.repeat_interleave(times, 0) for seen in self._seen)
         self._seen = (ids, positions)
         self._positions = self._positions.repeat_interleave(times, 0)

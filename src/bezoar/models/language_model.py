@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from bezoar.errors import SiteError, UnsupportedAnatomy
 from bezoar.models.anatomy import Anatomy, unknown_point
 from bezoar.models.arguments import accepted, names_argument
 from bezoar.models.batch import Batch
@@ -36,6 +37,7 @@ class LanguageModel(Text):
         source_dtype: dtype of the checkpoint, if the model was cast when loaded.
 
     Attributes:
+        names: the parts that were named by hand.
         logits_processors: functions (input_ids, logits [.. d_vocab]) -> logits, applied in order to
             next-token logits by ``logits`` and by ``generate``.
     """
@@ -52,7 +54,8 @@ class LanguageModel(Text):
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.name = name
-        self.anatomy: Anatomy = find_anatomy(model, anatomy)
+        self.names = anatomy or AnatomyNames()
+        self.anatomy: Anatomy = find_anatomy(model, self.names)
         self.source_dtype = source_dtype or self.dtype
         self.logits_processors: list[LogitsProcessor] = []
         self._keeps_last = names_argument(model, "logits_to_keep")
@@ -112,17 +115,32 @@ class LanguageModel(Text):
         """The given points at every layer, in order of execution.
 
         Raises:
-            SiteError: if this model has no such point.
+            SiteError: if this model has no such point, or only some of its layers do.
+            UnsupportedAnatomy: if what computes it was not recognised in every layer.
         """
         found: list[Site] = []
         for point in points:
             if point in GLOBAL_POINTS:
                 found.append(self.site(Site(None, point)))
             elif point in POINTS:
-                found += [self.site(Site(layer, point)) for layer in range(self.n_layers)]
+                found += self._at_every_layer(point)
             else:
                 raise unknown_point(point)
         return sorted(set(found))
+
+    def _at_every_layer(self, point: str) -> list[Site]:
+        sites = [Site(layer, point) for layer in range(self.n_layers)]
+        try:
+            return [self.site(site) for site in sites]
+        except (SiteError, UnsupportedAnatomy) as error:
+            there = [site for site in sites if self.anatomy.has(site)]
+            if not there:
+                raise
+            layers = ", ".join(str(site.layer) for site in there)
+            raise type(error)(
+                f"Only some layers of this model have {point} ({layers}). {error.message}",
+                hint=f"Name the sites one by one, such as {there[0]}.",
+            ) from error
 
     def site_width(self, site: Site) -> int:
         """Size of the activations at a site, as the weights there have it."""

@@ -60,8 +60,9 @@ class Weights:
 
     @property
     def d_head(self) -> int:
-        self.anatomy[0].part("attn_out_proj")
-        return self.anatomy[0].d_z // self.n_heads
+        layer = next((parts for parts in self.anatomy.block_parts if parts.heads), self.anatomy[0])
+        layer.part("attn_out_proj")
+        return layer.d_z // self.n_heads
 
     @property
     def d_vocab(self) -> int:
@@ -176,11 +177,14 @@ class Weights:
     @property
     def act_fn(self) -> Callable[[Tensor], Tensor]:
         """The MLP's activation function."""
-        if (act := self.anatomy[0].act) is not None:
+        act = self.anatomy[0].act
+        if isinstance(act, nn.Module):
             return act
         for name in ("hidden_act", "activation_function", "hidden_activation", "activation"):
             if isinstance(value := getattr(self._config, name, None), str):
                 return ACT2FN[value]
+        if act is not None:
+            return act
         raise ModelError(f"The activation function of {self.name!r} was not recognised.")
 
     def parameter_name(self, module: nn.Module, parameter: str = "weight") -> str:

@@ -7,6 +7,7 @@ only what it had not yet written.
 """
 
 from bezoar.runs.config import (
+    AnatomyConfig,
     AuditConfig,
     DataConfig,
     EvaluateConfig,
@@ -34,6 +35,7 @@ from bezoar.runs.results import (
 from bezoar.runs.stages import Stage
 
 __all__ = [
+    "AnatomyConfig",
     "AuditConfig",
     "Budget",
     "DataConfig",

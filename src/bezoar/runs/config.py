@@ -36,9 +36,7 @@ class AnatomyConfig(Section):
 
     blocks: str | None = Field(None, description="List of the blocks, or 'layer_{}'.")
     embed: str | None = Field(None, description="Token embedding.")
-    final_norm: str | None = Field(
-        None, description="After the last block; '' for none."
-    )
+    final_norm: str | None = Field(None, description="After the last block; '' for none.")
     unembed: str | None = Field(None, description="Map to logits.")
     attention: str | None = Field(None, description="In a block: what mixes positions.")
     w_in: str | None = Field(None, description="In a block: map into an MLP without a gate.")

@@ -10,7 +10,7 @@ from bezoar.corpus import Corpus, NeutralText, Prompts
 from bezoar.edits import Edit, load_edit
 from bezoar.evaluate import Protocol, get_protocol
 from bezoar.locate import Direction, Subspace, ValueRanking
-from bezoar.models import LanguageModel
+from bezoar.models import AnatomyNames, LanguageModel
 from bezoar.runs import AuditConfig, Progress, Result, Run, load_result
 from bezoar.scoring import CachedScorer, load_scorer
 
@@ -71,7 +71,11 @@ class Bench:
     def _load(self, name: str) -> LanguageModel:
         asked = self.config.model
         return LanguageModel.from_pretrained(
-            name, device=asked.device, dtype=asked.dtype, device_map=asked.device_map
+            name,
+            device=asked.device,
+            dtype=asked.dtype,
+            device_map=asked.device_map,
+            anatomy=AnatomyNames(**asked.anatomy.model_dump()),
         )
 
     @cached_property
