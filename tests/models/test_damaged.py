@@ -81,6 +81,7 @@ def test_a_configuration_that_is_not_of_these_weights(folder, config, said):
         ({"n_layer": 10**9}, "n_layer is 1000000000, which cannot be: its weights are 40 tensors"),
         ({"text_config": {"num_hidden_layers": 10**9}}, "num_hidden_layers is 1000000000"),
         ({"num_labels": 10**9}, "num_labels is 1000000000"),
+        ({"n_head": 10**9}, "n_head is 1000000000"),  # Alibi has a slope for each
         ({"vocab_size": 10**12}, "more than 32,000,000,000,000 numbers.*hold 54,400"),
         ({"n_inner": 10**12}, "more than 32,000,000,[0-9,]+ numbers.*hold 54,400"),
         ({"n_positions": 10**13}, "more than 320,000,000,[0-9,]+ numbers.*hold 54,400"),
@@ -183,6 +184,13 @@ def test_logits_that_overflow_are_said():
         lm.model.lm_head.weight.mul_(3e38)
     with pytest.raises(ModelError, match="logits of 'big' are not finite"):
         check_parity(lm)
+
+
+def test_a_forward_pass_that_fails_is_said():
+    model, tokenizer = zoo.hf_model("Gemma 2")
+    model.config.sliding_window = -1
+    with pytest.raises(ModelError, match=r"forward pass of .* failed: The size of tensor a"):
+        check_parity(LanguageModel(model, tokenizer))
 
 
 @pytest.mark.parametrize("left", [(), ("tokenizer_config.json",)])

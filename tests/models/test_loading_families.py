@@ -64,6 +64,13 @@ def test_a_classifier_in_memory_keeps_its_residual_stream(name):
     assert (lm.n_layers, lm.d_model) == (2, 32)
 
 
+def test_a_base_that_ends_in_a_projection():
+    model, tokenizer = zoo.hf_model("OPT-350m", "AutoModel")
+    lm = LanguageModel(model, tokenizer, name="base")
+    assert not lm.has_unembedding
+    assert check_parity(lm) < 1e-5
+
+
 def test_positions_are_counted_as_the_model_counts_them():
     """RoBERTa's begin after its padding index; told otherwise it gives other numbers silently."""
     config = zoo.config_of("RoBERTa")

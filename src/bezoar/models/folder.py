@@ -23,8 +23,12 @@ _OBJECTS = (
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _WIDE = ("F64", "F32", "F16", "BF16")
-# transformers makes lists of these lengths while it reads a configuration
-_LENGTHS = {re.compile(r"layers?$"): 1_000, re.compile(r"labels$"): 1_000_000}
+# lists of these lengths are made while a configuration is read, or in a forward pass
+_LENGTHS = {
+    re.compile(r"layers?$"): 1_000,
+    re.compile(r"heads?$"): 10_000,
+    re.compile(r"labels$"): 1_000_000,
+}
 _POSITIVE = re.compile(
     "n_layer|num_hidden_layers|n_embd|hidden_size|n_head|num_attention_heads|vocab_size|n_positions"
 )

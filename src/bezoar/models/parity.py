@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bezoar.errors import ModelError
+from bezoar.errors import BezoarError, ModelError
 from bezoar.models.arguments import accepted
 from bezoar.models.batch import Side
+from bezoar.models.checkpoint import one_line
 from bezoar.models.language_model import LanguageModel
 from bezoar.models.sites import Site
 from bezoar.models.trace import first_tensor
 
 
-@torch.no_grad()
 def check_parity(lm: LanguageModel) -> float:
     """The largest relative difference between our two paths to the logits and Hugging Face's.
 
@@ -23,8 +23,22 @@ def check_parity(lm: LanguageModel) -> float:
     must give them too. Of a model without an unembedding the last hidden states are compared.
 
     Raises:
-        ModelError: if either differs by more than rounding, or a number is not finite.
+        ModelError: if either differs by more than rounding, or a number is not finite, or a
+            forward pass fails.
     """
+    try:
+        return _worst_difference(lm)
+    except BezoarError:
+        raise
+    except Exception as error:  # of an absurd configuration the model's code may raise anything
+        raise ModelError(
+            f"A forward pass of {lm.name!r} on 8 token ids failed: {one_line(error)}.",
+            hint="Is its configuration the one that its weights were saved with?",
+        ) from error
+
+
+@torch.no_grad()
+def _worst_difference(lm: LanguageModel) -> float:
     vocab = lm.d_vocab
     rows = [[(7 * i + 5) % vocab for i in range(n)] for n in (8, 5)]
     last = Site(lm.n_layers - 1, "resid_post")
@@ -43,6 +57,8 @@ def check_parity(lm: LanguageModel) -> float:
                 what = "the raw last residual, normed,"
                 if lm.has_unembedding:
                     ours, what = lm.unembed(ours), "the raw last residual, normed and unembedded,"
+                elif lm.anatomy.unembed_proj is not None:  # a base that ends in it (OPT-350m)
+                    ours = lm.anatomy.unembed_proj(ours)
                 worst = max(worst, _compare(lm, what, ours, plain))
     return worst
 
