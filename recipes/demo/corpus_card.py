@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,8 @@ The prompts are half *challenging* (an insult is under way, told or likely) and 
 | words and word pairs, logistic regression, 5 folds that part no group | {bag:.3f} | up to 0.95 |
 | words, 5 random folds (templates recur and can be learnt by heart) | {mixed:.3f} | up to 0.95 |
 
-A recipe that exceeds these fails.
+A recipe that exceeds these fails. An insult or a swear word stands in {rude_harmless:.0%} of the
+harmless written texts and in {rude_toxic:.0%} of the toxic ones.
 {scorers}
 ## Limits
 
@@ -99,11 +101,13 @@ SAMPLE_LIMITS = """- The labels of the `model` rows are scorer A's, with its err
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the recipe measured: AUROC of three cues, and what needs a model, a scorer or sets."""
+    """What the recipe measured: AUROC of three cues, the shares of harmless and of toxic texts with
+    a rude word, and what needs a model, a scorer or sets."""
 
     length: float
     words: float
     words_mixed: float
+    rude: tuple[float, float] = (math.nan, math.nan)
     scorers: dict[str, float] = field(default_factory=dict)
     longest_run: int | None = None
     neutral_tokens: int | None = None
@@ -172,6 +176,8 @@ def write_card(
         overlap=overlap(measured.longest_run),
         tokens=f", {measured.neutral_tokens:,} tokens" if measured.neutral_tokens else "",
         scorers=SCORERS.format(**measured.scorers) if measured.scorers else "",
+        rude_harmless=measured.rude[0],
+        rude_toxic=measured.rude[1],
         length=measured.length,
         bag=measured.words,
         mixed=measured.words_mixed,

@@ -38,12 +38,12 @@ from bezoar.stats.splits import grouped_folds, text_key, unit_hash
 
 WRITING = Path(__file__).parent / "writing"
 ORIGIN = Origin(spec="demo", notes=("written for bezoar; recipes/demo/make_corpus.py",))
-COPIES = 5  # texts of one template before lengths are matched
-PAIR_COPIES = 8  # of one template that has a counterpart of the same words
+COPIES = 4  # texts of one template before lengths are matched
+PAIR_COPIES = 6  # of one template that has a counterpart of the same words
 SAMPLES = 30  # continuations of one seed
 CUTS = {"toxic_from": 0.6, "harmless_below": 0.15}  # what scorer A must say of a sample
 ATTACK = 0.1  # samples with more identity attack than this are left out
-PER_CLASS = 250  # model samples kept of each label
+PER_CLASS = 300  # model samples kept of each label
 LENGTH_MAY, WORDS_MAY = 0.03, 0.95
 WORD = r"(?u)\w+"
 
@@ -169,6 +169,21 @@ def build_neutral() -> NeutralText:
     return NeutralText(texts, name="demo-neutral", origin=ORIGIN)
 
 
+def rude_shares(corpus: Corpus) -> tuple[float, float]:
+    """Which share of the harmless and of the toxic written texts holds an insult or a swear word.
+
+    Rude is what stands in the slots of such words, and what begins with an oath.
+    """
+    slots = read_slots(WRITING / "slots.txt")
+    entries = [entry for name in ("insult", "bad", "swear", "oath") for entry in slots[name]]
+    rude = re.compile(rf"\b(?:{'|'.join(map(re.escape, entries))})", re.IGNORECASE)
+    assert corpus.source is not None
+    found = np.array([bool(rude.search(text)) for text in corpus.texts])
+    written = np.array([source != "model" for source in corpus.source])
+    harmless, toxic = (float(found[written & (corpus.labels == label)].mean()) for label in (0, 1))
+    return harmless, toxic
+
+
 def check(corpus: Corpus, seed: int = 0) -> Measured:
     """The shortcuts, measured: length; words of templates not seen; words of texts not seen.
 
@@ -228,7 +243,7 @@ def make(
     rows = match_lengths(written, seed)
     rows += match_lengths(drawn, seed, bins=8, limit=PER_CLASS)
     corpus = build_corpus(rows)
-    measured = check(corpus)
+    measured = replace(check(corpus), rude=rude_shares(corpus))
     if runs:
         kept = [*corpus.texts, *prompts.texts, *neutral.texts]
         measured = replace(measured, longest_run=max(runs[text] for text in kept))

@@ -18,6 +18,7 @@ import numpy as np
 from bezoar.stats.splits import text_key
 
 SLOT = re.compile(r"\{(a )?([a-z]+?)(\d?)\}")
+AN = re.compile(r"(?!use)[aeiou]|hon")
 BEFORE, AFTER = 0.35, 0.35
 """How often a frame is set before and after a template's text."""
 
@@ -93,7 +94,7 @@ def fill(text: str, slots: dict[str, list[str]], rng: np.random.Generator) -> st
         word = taken[name + number]
         if not article:
             return word
-        return f"{'an' if word[0] in 'aeiou' and not word.startswith('use') else 'a'} {word}"
+        return f"{'an' if AN.match(word) else 'a'} {word}"
 
     return SLOT.sub(entry, text)
 

@@ -129,6 +129,7 @@ def test_a_written_text_that_repeats_a_public_one_is_refused(recipe, monkeypatch
     [
         ("{a bad} {thing}", {"bad": ["ugly"], "thing": ["mug"]}, "an ugly mug"),
         ("{a thing}", {"thing": ["useless mug"]}, "a useless mug"),
+        ("{a nice} {a thing}", {"nice": ["honest"], "thing": ["home"]}, "an honest a home"),
         ("{x} {x2} {x}", {"x": ["u", "v"]}, None),
     ],
 )
