@@ -70,7 +70,7 @@ def find_final(
         "No module was found that turns the last block's output into the unembedding's input; "
         f"after the blocks come: {', '.join(c.name for c in later) or 'none'}.",
         hint=f"{by_hand('final_norm', later[-1].name if later else 'model.norm')} "
-        "An empty name means that there is none.",
+        "It must be one module that does all of it; an empty name means that there is none.",
     )
 
 
