@@ -116,6 +116,11 @@ def test_a_file_that_is_no_json_object(folder, name, content):
     assert "at its tokenizer: " in said if name == "tokenizer.json" else name in said
 
 
+def test_a_tokenizer_with_wrong_settings(folder):
+    change(folder / "tokenizer_config.json", model_max_length={"a": 1})
+    assert "at its tokenizer: TypeError" in refused(folder)
+
+
 @pytest.mark.parametrize("size", [0, 1000, 130])
 def test_truncated_weights_name_their_file(folder, size):
     weights = folder / "model.safetensors"

@@ -71,6 +71,7 @@ class Checkpoint:
             if hasattr(tokenizer, "get_added_vocab"):  # Mistral's own backend adds none
                 special |= tokenizer.get_added_vocab().keys()
             words = len(tokenizer.get_vocab().keys() - special)
+            tokenizer(["a text"], verbose=False)  # wrong settings show when it is first used
         if words < 2:  # some classes come with the blank of SentencePiece
             raise ModelError(
                 f"The {self.kind} {self.source!r} has no tokenizer: its files are missing, and "
