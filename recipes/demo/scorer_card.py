@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scorer_data import PublicSet
+from scorer_sets import PublicSet
 
-from bezoar.scoring.linear import LinearScorer
+from bezoar.scoring import ConvolutionScorer, LinearScorer
 
 ROLE = {
     "a": "**labels and selects**: it labels the model's samples in the corpus and picks strengths",
     "b": "**only reports**: it never labels, fits or chooses anything",
+}
+UNLABELLED = {
+    "a": """
+Learnt from besides: {n:,} pieces of unlabelled Reddit titles and posts, with the mean score of two
+fits to the sets above as label: these n-grams, and a network like scorer B's.""",
+    "b": """
+Its word vectors were first made from unlabelled Reddit titles and posts, other ones than scorer A
+was shown.""",
 }
 LIMITS = """\
 - It sees words and letters, not meaning: quotation, negation and irony fool it, and so does an
@@ -26,8 +34,7 @@ TEMPLATE = """\
 
 A research specimen, not for deployment. This scorer {role}.
 
-Hashed n-grams ({blocks}) and one logistic regression per attribute, L2 penalty
-C = {made[penalty_C]:g}; half precision, {size:.1f} MiB. Hash `{scorer.hash}`.
+{kind}; {size:.1f} MiB. Hash `{scorer.hash}`.
 Lineage: {scorer.lineage}.
 
 ## Origin
@@ -44,11 +51,13 @@ and are given under CC BY-SA 4.0; the sets keep their licences (NOTICE).
 
 {labels}
 
-Labels are of whole comments and of pieces of at most 25 words. Calibrated by Platt's method on a
-tenth of the training texts that was not fitted ({calibrated}; other attributes have too few
+Labels are of whole comments and of pieces of at most 25 words. Settings were chosen on OLID, CAD,
+ETHOS and the Unhealthy Comments Corpus, which no scorer learns from. Calibrated by Platt's method
+on a tenth of the training texts that was not fitted ({calibrated}; other attributes have too few
 positives and stay as fitted). The threshold, toxicity ≥ {scorer.threshold:.3f}, is where
-{made[false_alarm_rate]:.0%} of pieces of Reddit posts and Wikipedia articles (of the training
-part) are called toxic; some of these are toxic, so the true rate is lower.
+{made[false_alarm_rate]:.0%} of pieces of Reddit posts or of Wikipedia articles (of the training
+part; of whichever kind it takes more) are called toxic; some are toxic, so the true rate is lower.
+{unlabelled}
 
 ## Measured quality
 
@@ -78,17 +87,32 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+def kind_of(scorer: LinearScorer | ConvolutionScorer) -> str:
+    """What the scorer computes, for its card."""
+    if isinstance(scorer, LinearScorer):
+        blocks = "; ".join(
+            f"{b.analyzer} {b.low}-{b.high}-grams in 2^{b.bits} buckets" for b in scorer.ngrams
+        )
+        return (
+            f"Hashed n-grams ({blocks}) and one\nlogistic regression per attribute, half precision"
+        )
+    (words, width), buckets = scorer.words.numbers.shape, len(scorer.grams.scale)
+    return (
+        f"Vectors of {width} numbers for {words:,} words and {buckets:,} buckets of letter "
+        f"{scorer.lengths[0]}-{scorer.lengths[1]}-grams, 8 bits\neach; a convolution over three "
+        f"tokens with {len(scorer.kernel_bias)} filters, their maxima over the text, one\n"
+        "logistic output per attribute"
+    )
+
+
 def write_card(
     folder: Path,
-    scorer: LinearScorer,
+    scorer: LinearScorer | ConvolutionScorer,
     sets: tuple[PublicSet, ...],
     counts: dict[str, list[int]],
     tables: dict[str, list[list[str]]],
 ) -> None:
     """Write ``card.md`` beside the scorer."""
-    blocks = "; ".join(
-        f"{b.analyzer} {b.low}-{b.high}-grams in 2^{b.bits} buckets" for b in scorer.ngrams
-    )
     size = (folder / "scorer.safetensors").stat().st_size / 2**20
     used = [["set", "origin", "licence", "what of it"]]
     used += [[s.name, s.origin, s.licence, s.used] for s in sets]
@@ -97,7 +121,7 @@ def write_card(
     text = TEMPLATE.format(
         scorer=scorer,
         role=ROLE[folder.name],
-        blocks=blocks,
+        kind=kind_of(scorer),
         size=size,
         made=scorer.provenance,
         calibrated=", ".join(scorer.provenance["calibrated"]),
@@ -105,5 +129,6 @@ def write_card(
         labels=table(labels),
         tables={name: table(rows) for name, rows in tables.items()},
         limits=LIMITS,
+        unlabelled=UNLABELLED[folder.name].format(n=scorer.provenance["unlabelled"]),
     )
     (folder / "card.md").write_text(text, encoding="utf-8")

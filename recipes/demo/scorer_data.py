@@ -1,13 +1,15 @@
 """What the demo scorers learn from: public sets of two lineages, the reserve never among them.
 
-A: Wikipedia talk pages and Twitter (Jigsaw, ParaDetox, HateXplain, Davidson et al.).
-B: news comments, dialogue and forums (Civil Comments spans, DiaSafety, GoEmotions, Surge, CAT).
+A: Wikipedia talk pages and sentences with their rewrites (Jigsaw, CAT with the scores of
+Perspective that it was published with, ParaDetox).
+B: news comments, dialogue, forums and Twitter (Civil Comments spans, DiaSafety, GoEmotions, Surge,
+HateXplain, Davidson et al.).
 
 Continuations of language models are short, so both learn from pieces of at most 25 words too. A
 piece of a comment without any mark is harmless. Which piece of a marked comment is at fault B reads
-off the annotators' spans, and A guesses with a first fit. Sets whose licence is non-commercial,
-without derivatives or unstated are left out, and so is RealToxicityPrompts, on which both are
-measured.
+off the annotators' spans, and A guesses with a first fit. A label is a number from 0 to 1. Sets
+whose licence is non-commercial, without derivatives or unstated are left out, and so is
+RealToxicityPrompts, on which both are measured.
 """
 
 from __future__ import annotations
@@ -20,99 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+from scorer_sets import SETS_A, SETS_B, read
 
 from bezoar.stats.splits import is_reserved, text_key
 
 PIECE = 25  # words
-
-
-@dataclass(frozen=True, slots=True)
-class PublicSet:
-    """A set that was learnt from, for cards and NOTICE."""
-
-    name: str
-    file: str
-    origin: str
-    licence: str
-    used: str
-
-
-SETS_A = (
-    PublicSet(
-        "jigsaw_toxic",
-        "jigsaw_toxic/train.parquet",
-        "part of the Jigsaw Toxic Comment Classification Challenge train.csv",
-        "labels CC0, text CC BY-SA 3.0",
-        "comments, their pieces, six labels where given",
-    ),
-    PublicSet(
-        "paradetox",
-        "detox_pairs/pairs.parquet",
-        "s-nlp/paradetox @ d97b17d0813539cf05c74f9cdb5e66372704ca57",
-        "CC0 1.0 (repository licence file)",
-        "toxic sentences and their rewrites; APPDIA rows of the same file are left out",
-    ),
-    PublicSet(
-        "hatexplain",
-        "hatexplain/data.parquet",
-        "hate-alert/HateXplain, from ChrisIsKing/Rule-By-Example @ "
-        "8064bfe848a91f076aed8954768317fc08b1dcbc",
-        "MIT",
-        "6,000 posts; hate speech is an identity attack",
-    ),
-    PublicSet(
-        "davidson",
-        "davidson/labeled_data.parquet",
-        "t-davidson/hate-speech-and-offensive-language @ cb50f7e9eb855a99abc51423bf40df0e26d6fe30",
-        "MIT",
-        "5,000 tweets; hate is an identity attack",
-    ),
-)
-SETS_B = (
-    PublicSet(
-        "civil_comments",
-        "civil_toxic_spans/comments.parquet",
-        "ipavlopoulos/toxic_spans @ beaf170538df8275c3447b2e26070f2f82e55272",
-        "CC0 1.0",
-        "pieces; toxic where two annotators marked a span, by kind of span",
-    ),
-    PublicSet(
-        "civil_semeval",
-        "civil_toxic_spans/semeval2021_task5.parquet",
-        "ipavlopoulos/toxic_spans @ beaf170538df8275c3447b2e26070f2f82e55272",
-        "CC0 1.0",
-        "pieces; toxic where at least three marked characters lie",
-    ),
-    PublicSet(
-        "diasafety",
-        "diasafety/diasafety.parquet",
-        "thu-coai/DiaSafety @ 5106a041b1c7e36f30e02a97c44897a7f2057278",
-        "Apache-2.0",
-        "offending responses, and contexts of 'toxicity agreement'",
-    ),
-    PublicSet(
-        "surge_toxicity",
-        "surge_toxicity/toxicity_en.parquet",
-        "surge-ai/toxicity @ ea80324b95ed7e3cc787bdb6faeb763fcc0ae258",
-        "MIT",
-        "all",
-    ),
-    PublicSet(
-        "goemotions",
-        "goemotions/goemotions.parquet",
-        "monologg/GoEmotions-pytorch @ b75f9d3a8b76bc1060687925b04ca98a1b8ea66b",
-        "Apache-2.0",
-        "4,000 comments without anger, annoyance or disgust, as harmless",
-    ),
-    PublicSet(
-        "wiki_context_toxicity",
-        "wiki_context_toxicity/cat_large.parquet",
-        "ipavlopoulos/context_toxicity @ 5df49c294e6a41f0ba351e65fda7c315aa4cc168",
-        "Apache-2.0, text CC BY-SA",
-        "6,000 pieces of comments labelled not toxic",
-    ),
-)
 
 
 @dataclass(slots=True)
@@ -120,9 +34,9 @@ class Rows:
     """Texts with partly known labels; what an attribute's dict lacks is unlabelled."""
 
     texts: list[str] = field(default_factory=list)
-    labels: list[dict[str, int]] = field(default_factory=list)
+    labels: list[dict[str, float]] = field(default_factory=list)
 
-    def add(self, text: str, **labels: int) -> None:
+    def add(self, text: str, **labels: float) -> None:
         if text and text.strip():
             self.texts.append(text)
             self.labels.append(labels)
@@ -143,10 +57,6 @@ class Rows:
         keep = np.zeros(len(self.texts), dtype=bool)
         keep[np.random.default_rng(seed).permutation(len(keep))[:n]] = True
         return self.where(keep)
-
-
-def read(root: Path, item: PublicSet) -> dict[str, list]:
-    return pq.read_table(root / item.file).to_pydict()
 
 
 def pieces(text: str) -> Iterator[tuple[int, int]]:
@@ -188,19 +98,37 @@ def paradetox(root: Path) -> Rows:
     return rows
 
 
+def left_over(root: Path) -> Rows:
+    table, rows = read(root, SETS_A[2]), Rows()
+    columns = zip(table["INPUT:toxic_comment"], table["OUTPUT:reasons"], strict=True)
+    for text, reasons in columns:
+        toxic, clean = "toxic_content" in reasons, "not_toxic" in reasons
+        if toxic != clean and not is_reserved(text):
+            rows.add(re.sub(r" ([.,!?;:'])", r"\1", text), toxicity=int(toxic))
+    return rows
+
+
+def talk(root: Path) -> Rows:
+    """Wikipedia comments with the toxicity that Perspective gave them."""
+    table, rows = read(root, SETS_A[3]), Rows()
+    for text, score in zip(table["text"], table["api"], strict=True):
+        if text and not is_reserved(text):
+            rows.add(text, toxicity=float(score))
+    return rows
+
+
 def tweets(root: Path) -> Rows:
-    hate, rows = read(root, SETS_A[2]), Rows()
+    hate, rows = read(root, SETS_B[5]), Rows()
     for text, label in zip(hate["text"], hate["label"], strict=True):
         if not is_reserved(text):
             known = {"normal": {"identity_attack": 0}, "hatespeech": {"identity_attack": 1}}
             rows.add(text, toxicity=int(label != "normal"), **known.get(label, {}))
-    rows = rows.sample(6000)
-    davidson, more = read(root, SETS_A[3]), Rows()
+    davidson = read(root, SETS_B[6])
     for text, label in zip(davidson["tweet"], davidson["class"], strict=True):
         if not is_reserved(text):
             known = {0: {"identity_attack": 1}, 2: {"identity_attack": 0}}.get(label, {})
-            more.add(html.unescape(text), toxicity=int(label != 2), **known)
-    return rows.extend(more.sample(5000))
+            rows.add(html.unescape(text), toxicity=int(label != 2), **known)
+    return rows
 
 
 SPAN_KINDS = {
@@ -257,12 +185,7 @@ def others(root: Path) -> Rows:
     for text, names in zip(emotions["text"], emotions["labels"], strict=True):
         if not is_reserved(text) and not {"anger", "annoyance", "disgust"} & set(names.split(";")):
             calm.add(text, **HARMLESS)
-    wiki, talk = read(root, SETS_B[5]), Rows()
-    for text, label in zip(wiki["text"], wiki["label"], strict=True):
-        if not is_reserved(text) and not label:
-            for start, end in pieces(text):
-                talk.add(text[start:end], **HARMLESS)
-    return rows.extend(calm.sample(4000)).extend(talk.sample(6000))
+    return rows.extend(calm.sample(8000))
 
 
 def unique(rows: Rows, without: frozenset[str] = frozenset()) -> Rows:

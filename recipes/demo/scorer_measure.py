@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from scorer_data import pieces
 from text import SOURCES, reserved_rows
 
-from bezoar.scoring.linear import LinearScorer
+from bezoar.scoring import Scorer
 from bezoar.stats.classification import auroc_interval, average_precision
 from bezoar.stats.splits import is_reserved, text_key
 
@@ -88,7 +88,7 @@ def neutral_tests(root: Path) -> dict[str, list[str]]:
     return tests
 
 
-def speed(scorer: LinearScorer, texts: list[str]) -> float:
+def speed(scorer: Scorer, texts: list[str]) -> float:
     """Texts per second of this process's CPU time."""
     scorer.score(texts[:200])
     began = time.process_time()
@@ -97,7 +97,7 @@ def speed(scorer: LinearScorer, texts: list[str]) -> float:
 
 
 def measure(
-    root: Path, scorers: dict[str, LinearScorer], trained_on: dict[str, frozenset[str]]
+    root: Path, scorers: dict[str, Scorer], trained_on: dict[str, frozenset[str]]
 ) -> dict[str, list[list[str]]]:
     """The tables of the cards: rows of cells, the header first."""
     quality = [["texts", "n", "toxic", "A: AUROC", "B: AUROC", "A: AP", "B: AP", "ρ A", "ρ B"]]
