@@ -20,7 +20,8 @@ from bezoar.errors import CorruptArtefact, ScorerError, StoreError
 from bezoar.locate import Direction, LinearProbe, load_probe
 from bezoar.models import Site
 from bezoar.runs import AuditConfig, Run
-from bezoar.scoring import LinearScorer, load_scorer
+from bezoar.scoring import ConvolutionScorer, LinearScorer, load_scorer
+from bezoar.scoring.convolution import Table
 from bezoar.scoring.linear import Ngrams
 
 SITE = Site.parse("1.resid_post")
@@ -57,11 +58,18 @@ def make_scorer(folder: Path) -> None:
     )
 
 
+def make_network(folder: Path) -> None:
+    table = Table.of(np.ones((2, 4)))
+    tensors = [np.ones(shape, np.float32) for shape in ((12, 3), (3,), (1, 3), (1,))]
+    ConvolutionScorer(("you", "fool"), table, table, *tensors, ("toxicity",)).save(folder)
+
+
 READERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], object], str, str]] = {
     "edit": (make_edit, load_edit, "edit.json", "edit.safetensors"),
     "direction": (make_direction, Direction.load, "direction.json", "direction.safetensors"),
     "probe": (make_probe, load_probe, "probe.json", "probe.safetensors"),
     "scorer": (make_scorer, load_scorer, "scorer.json", "scorer.safetensors"),
+    "network": (make_network, load_scorer, "scorer.json", "scorer.safetensors"),
 }
 
 

@@ -16,8 +16,8 @@ from bezoar.scoring.scorer import Scorer, unknown_scorer
 from bezoar.scoring.words import WordListScorer
 
 SCORERS: dict[str, str] = {
-    "demo-a": "hashed n-grams + logistic regression: labels and selects (needs bezoar-demo)",
-    "demo-b": "another lineage: reports only (needs bezoar-demo)",
+    "demo-a": "letter n-grams + logistic regression: labels and selects (needs bezoar-demo)",
+    "demo-b": "word vectors + convolution, other data: reports only (needs bezoar-demo)",
     "words": "a short built-in word list; words:PATH for one's own, a word a line",
     "file:PATH": "scores made elsewhere, by text; file:PATH?text=COLUMN&toxicity=COLUMN",
     "hf:MODEL": "a Hugging Face sequence classifier; hf:MODEL#LABEL names the toxic label",
