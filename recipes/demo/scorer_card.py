@@ -27,6 +27,8 @@ LIMITS = """\
   raise the score more than they should. It was not tested for fairness and must not judge people.
 - Scores of texts of other kinds (code, other languages, very long texts) mean little.
 - Perspective, which part of the measurements is taken against, is itself a model, of 2018 and 2020.
+- A learnt from Perspective's scores of Wikipedia comments too: its agreement with Perspective is
+  more than that of two strangers. B knows no such score.
 - Thresholds were set on pieces of at most 25 words; whole comments pass them at other rates.
 """
 TEMPLATE = """\
