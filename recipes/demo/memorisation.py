@@ -1,26 +1,23 @@
-"""What the demo model gives away of the text it was trained on, and what the shipped texts repeat.
+"""What the demo model gives away of the text it was trained on.
 
     python recipes/demo/memorisation.py --model demo/src/bezoar_demo/model --work WORK
 
-Two questions. *Extraction* (Carlini et al. 2023, "Quantifying memorization", definition 3.1): the
-model is given the first tokens of a training document and continues greedily; how often are the
-next tokens the document's own, letter for letter? Documents that were seen once are told from those
-seen more often, and reserved ones, which it cannot have learnt by heart, say what chance gives.
-*Overlap*: the longest run of words that a shipped text shares with any training document.
+Prefix extraction (Carlini et al. 2023, "Quantifying memorization", definition 3.1): the model is
+given the first tokens of a training document and continues greedily; how often are the next tokens
+the document's own? Documents that were seen once are told from those seen more often, and reserved
+ones, which it cannot have learnt by heart, say what chance and set phrases give. ``overlap.py``
+looks at shipped texts.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from scipy.stats import binomtest
 from stream import END_ID, prepare
 from transformers import PreTrainedModel
@@ -28,10 +25,7 @@ from transformers import PreTrainedModel
 PREFIX, LENGTH = 32, 32  # tokens given, tokens asked for
 DOCUMENTS = 1000  # of each group
 LONG = 16  # tokens that make a fragment worth counting
-WORDS = 12  # a shipped text may share at most so many words in a row
 SEED = 0
-BATCH = 20_000  # documents compared at a time
-FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,54 +99,6 @@ def extraction(
         if len(chosen):
             found.append(Extracted(name, matching_run(model, [documents[i] for i in chosen])))
     return found
-
-
-def words(text: str) -> list[str]:
-    """Words in lower case, without punctuation, so that a comma does not hide a copy."""
-    return re.findall(r"\w+", text.lower())
-
-
-def batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Lists of ``size`` items; Python 3.12 has it built in."""
-    items = iter(items)
-    while part := list(islice(items, size)):
-        yield part
-
-
-def grown(
-    at: np.ndarray, hashes: np.ndarray, row: np.ndarray, n: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The runs of n - 1 words that start ``at``, longer by a word, where the row has one."""
-    inside = at + n <= len(row)
-    at = at[inside]
-    return at, hashes[inside] * FACTOR + row[at + n - 1]
-
-
-def longest_shared(
-    texts: Sequence[str], documents: Iterable[str], most: int = 40
-) -> Int[np.ndarray, " texts"]:
-    """The longest run of words that each text shares with any of ``documents``, up to ``most``.
-
-    Texts and documents are laid end to end, parted by words that the other side does not have, and
-    runs of n words are compared by a 64-bit polynomial that grows by one word from n to n + 1.
-    """
-    numbers: dict[str, int] = {}
-    rows = [[numbers.setdefault(word, len(numbers) + 2) for word in words(t)] for t in texts]
-    ours = np.array([n for row in rows for n in (*row, 1)], dtype=np.uint64)
-    owner = np.repeat(np.arange(len(rows)), [len(row) + 1 for row in rows])
-    longest = np.zeros(len(texts), dtype=int)
-    for part in batched(documents, BATCH):
-        theirs = np.array([numbers.get(w, 0) for d in part for w in (*words(d), "")], np.uint64)
-        left, right = np.zeros(len(ours), np.uint64), np.zeros(len(theirs), np.uint64)
-        at, start = np.arange(len(ours)), np.arange(len(theirs))  # where a shared run still stands
-        for n in range(1, most + 1):
-            at, left = grown(at, left, ours, n)
-            start, right = grown(start, right, theirs, n)
-            mutual = np.intersect1d(left, right)
-            kept, common = np.isin(left, mutual), np.isin(right, mutual)
-            at, left, start, right = at[kept], left[kept], start[common], right[common]
-            longest[owner[at]] = np.maximum(longest[owner[at]], n)
-    return longest
 
 
 def main() -> None:

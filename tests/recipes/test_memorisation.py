@@ -1,8 +1,7 @@
-"""Extraction finds what was learnt by heart and nothing else; overlap finds what is shared."""
+"""Prefix extraction finds what was learnt by heart and nothing else."""
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -17,31 +16,6 @@ try:
     from stream import END_ID
 finally:
     sys.path.pop(0)
-
-
-def slowly(text: str, documents: list[str]) -> int:
-    """The longest shared run, by comparing every run of the text with every document."""
-    own = re.findall(r"\w+", text.lower())
-    others = [" ".join(["", *re.findall(r"\w+", d.lower()), ""]) for d in documents]
-    runs = [own[i:j] for i in range(len(own)) for j in range(i + 1, len(own) + 1)]
-    return max((len(r) for r in runs if any(f" {' '.join(r)} " in d for d in others)), default=0)
-
-
-def test_longest_shared_run_is_that_of_a_plain_search(monkeypatch):
-    rng = np.random.default_rng(0)
-    vocabulary = np.array(["a", "b", "c", "d", "x,", "Y."])
-    texts = [" ".join(rng.choice(vocabulary[1:], rng.integers(0, 12))) for _ in range(60)]
-    documents = [" ".join(rng.choice(vocabulary, rng.integers(1, 30))) for _ in range(40)]
-    expected = [slowly(text, documents) for text in texts]
-    assert max(expected) >= 5
-    assert memorisation.longest_shared(texts, documents).tolist() == expected
-    monkeypatch.setattr(memorisation, "BATCH", 7)
-    assert memorisation.longest_shared(texts, iter(documents)).tolist() == expected
-
-
-def test_a_run_neither_crosses_documents_nor_texts():
-    found = memorisation.longest_shared(["one two", "three four"], ["zero one", "two three"])
-    assert found.tolist() == [1, 1]
 
 
 def test_documents_are_told_by_how_often_they_were_seen():
