@@ -15,7 +15,9 @@ ROLE = {
 UNLABELLED = {
     "a": """
 Learnt from besides: {n:,} pieces of unlabelled Reddit titles and posts, with the mean score of two
-fits to the sets above as label: these n-grams, and a network like scorer B's.""",
+fits to the sets above as label: these n-grams, and a network like scorer B's. This step was thought
+of when a first version had reached 0.887 on RealToxicityPrompts' continuations; it was kept because
+it helped on the sets that settings were chosen on.""",
     "b": """
 Its word vectors were first made from unlabelled Reddit titles and posts, other ones than scorer A
 was shown.""",

@@ -133,7 +133,6 @@ def test_one_pass_stops_after_the_last_site(gpt2):
 def test_two_buffers_hold_a_shard_or_a_batch_each(gpt2, tmp_path, monkeypatch):
     row_bytes = 2 * gpt2.d_model
     monkeypatch.setattr(writer, "SHARD_BYTES", 10 * row_bytes)
-    monkeypatch.setattr(writer, "BATCH_BYTES", 10 * row_bytes)
     buffers = []
     made = writer.Buffer.__init__
 

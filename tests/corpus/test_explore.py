@@ -131,7 +131,8 @@ def test_the_terminal_accounts_for_every_row_of_the_file(tmp_path):
     console = Console(file=io.StringIO(), width=200, color_system=None)
     console.print(seen)
     printed = console.file.getvalue()
-    assert f"414 rows read, {N - 1} kept; left out: 1 blank line, 7 empty, 2 conflict, 5 duplicate" in printed
+    left_out = "left out: 1 blank line, 7 empty, 2 conflict, 5 duplicate"
+    assert f"414 rows read, {N - 1} kept; {left_out}" in printed
     assert "text column 'text', found by its name" in printed
 
 

@@ -183,6 +183,14 @@ def test_a_cast_that_overflows_is_said(folder):
         LanguageModel.from_pretrained(folder, device="cpu", dtype="float16")
 
 
+def test_blocks_that_overflow_are_named():
+    model, tokenizer = tiny_hf_model("gpt2")
+    with torch.no_grad():
+        model.transformer.h[0].mlp.c_fc.weight.fill_(1e38)
+    with pytest.raises(ModelError, match=r"overflows: what transformer\.h\.0\.mlp\S* gives"):
+        LanguageModel(model, tokenizer)
+
+
 def test_logits_that_overflow_are_said():
     lm = LanguageModel(*tiny_hf_model("gpt2"), name="big")
     with torch.no_grad():

@@ -15,7 +15,7 @@ from bezoar.activations.harvest import site_widths
 from bezoar.activations.manifest import StoreDtype
 from bezoar.activations.pooling import Pooling, pooler
 from bezoar.activations.tokens import TokenTable, tokenise
-from bezoar.activations.writer import batch_rows, shard_rows
+from bezoar.activations.writer import shard_rows
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress
 from bezoar.runs.results import Result
@@ -93,7 +93,7 @@ def forecast(
     table = texts if isinstance(texts, TokenTable) else tokenise(lm, texts, max_tokens, progress)
     wanted = sorted({lm.site(site) for site in sites})
     row_bytes = sum(site_widths(lm, wanted)) * (4 if dtype == "float32" else 2)
-    plan = plan_batches(table.lengths, budget_tokens, max_rows=batch_rows(row_bytes))
+    plan = plan_batches(table.lengths, budget_tokens, max_rows=shard_rows(row_bytes))
     padded = plan.padded_tokens
     rows = int(plan.tokens.sum()) if pooling == "none" else len(table)
     largest = int((plan.tokens if pooling == "none" else plan.sizes).max())

@@ -32,7 +32,7 @@ from bezoar.activations.passes import forward_passes
 from bezoar.activations.pooling import Pooling, check_pooling
 from bezoar.activations.store import ActivationStore
 from bezoar.activations.tokens import TokenTable, tokenise
-from bezoar.activations.writer import Buffer, Writer, batch_rows, rows_of
+from bezoar.activations.writer import Buffer, Writer, rows_of, shard_rows
 from bezoar.errors import StoreError
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.faults import explained
@@ -228,7 +228,7 @@ def _remove(out: Path) -> None:
 
 def _plan(table: TokenTable, manifest: Manifest) -> BatchPlan:
     # A batch of one-token texts must not make its shard larger than others.
-    rows = batch_rows(manifest.row_bytes)
+    rows = shard_rows(manifest.row_bytes)
     return plan_batches(table.lengths, manifest.budget_tokens, max_rows=rows)
 
 

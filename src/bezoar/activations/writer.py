@@ -32,22 +32,17 @@ from bezoar.errors import CorruptArtefact, ModelError, StoreError
 from bezoar.models import Site
 
 SHARD_BYTES = 2**26
-"""Rows of a shard, of which two are held. Small: nothing is left to run beside the last."""
-BATCH_BYTES = 2**28
-"""Rows of a batch, of which a shard has to hold one whole."""
+"""Rows of a shard, of which two are held, and of a batch, which a shard has to hold whole: else
+memory would grow with the number of texts that are short enough for one batch. Small: nothing is
+left to run beside the last."""
 SHARD_TOKENS = 2**16
 """Padded tokens after which a shard is written anyway. A ``kill -9`` can cost two shards."""
 _NOTHING = torch.empty(0)
 
 
 def shard_rows(row_bytes: int) -> int:
-    """Rows of that size that a shard holds; more if a batch has more."""
+    """Rows of that size that a shard holds, and a batch may give; at least one."""
     return max(1, SHARD_BYTES // row_bytes)
-
-
-def batch_rows(row_bytes: int) -> int:
-    """Rows of that size that a batch may give."""
-    return max(1, BATCH_BYTES // row_bytes)
 
 
 class Buffer:

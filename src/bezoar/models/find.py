@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bezoar.errors import UnsupportedAnatomy, did_you_mean
+from bezoar.errors import ModelError, UnsupportedAnatomy, did_you_mean
 from bezoar.models.anatomy import Anatomy
 from bezoar.models.find_block import find_block
 from bezoar.models.find_chain import Chain, find_chain
@@ -35,6 +35,7 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
     Raises:
         UnsupportedAnatomy: if no chain of blocks is found, or its stream is not one vector a
             token; says what was found.
+        ModelError: if the numbers of a forward pass overflow.
     """
     names = names or AnatomyNames()
     modules = dict(model.named_modules())
@@ -43,10 +44,10 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
     first, second = probe_ids(weight)
     try:
         run = trace(model, first)
-        chain = find_chain(modules, run, names)
+        chain = _find_chain(model, modules, run, names)
         _check_stream(model, run, chain)
         other = trace_changed(model, second, run, chain)
-    except UnsupportedAnatomy:
+    except ModelError:
         raise
     except Exception as error:
         raise UnsupportedAnatomy(
@@ -82,6 +83,23 @@ def find_anatomy(model: nn.Module, names: AnatomyNames | None = None) -> Anatomy
         logit_scale=find_logit_scale(run, unembed),
         reuses_memory=any(call.overwritten for call in run.calls),
     )
+
+
+def _find_chain(
+    model: nn.Module, modules: dict[str, nn.Module], run: Trace, names: AnatomyNames
+) -> Chain:
+    """The chain of blocks; where none is found because numbers overflowed, that is said."""
+    try:
+        return find_chain(modules, run, names)
+    except UnsupportedAnatomy as error:
+        for call in sorted(run.calls, key=lambda call: call.end):
+            if call.wrote is not None and not call.wrote.isfinite().all():
+                raise ModelError(
+                    f"A forward pass of {type(model).__name__} overflows: what "
+                    f"{call.name or 'the model'} gives is not finite.",
+                    hint="Its weights are too large for this dtype, or damaged.",
+                ) from error
+        raise
 
 
 def probe_ids(embedding: Tensor) -> tuple[Tensor, Tensor]:
