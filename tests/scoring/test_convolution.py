@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from bezoar.corpus import load_corpus
 from bezoar.errors import CorruptArtefact, ScorerError
 from bezoar.scoring import load_scorer
 from bezoar.scoring.convolution import ConvolutionScorer, Table, letter_grams, tokens
@@ -82,6 +83,20 @@ def test_batches_blocks_and_order_do_not_change_a_score(scorer, monkeypatch):
     assert np.abs(scorer.logits(TEXTS) - whole).max() < 1e-6
     monkeypatch.setattr("bezoar.scoring.convolution._BATCH", 2)
     assert np.abs(scorer.logits(TEXTS) - whole).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["demo-a", "demo-b"])
+def test_a_score_is_the_same_number_whatever_is_scored_with_it(name):
+    """Bit for bit: an audit that was interrupted scores what remains in other company."""
+    scorer = load_scorer(name)
+    texts = load_corpus("demo").texts[:400]
+    whole = scorer.score(texts)["toxicity"]
+    for size in (1, 7, 64):
+        parts = [
+            scorer.score(texts[start : start + size])["toxicity"]
+            for start in range(0, len(texts), size)
+        ]
+        assert np.array_equal(np.concatenate(parts), whole)
 
 
 def test_more_text_never_lowers_a_filter(scorer):

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int8
+from jaxtyping import Float, Float32, Float64, Int8
 from numpy.typing import ArrayLike
 
 from bezoar.errors import ScorerError
@@ -164,11 +164,16 @@ class ConvolutionScorer:
         return np.concatenate([np.zeros((0, len(self.attributes))), *parts]) + self.bias
 
     def score(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """One float in [0, 1] per text and attribute."""
-        probabilities = 1 / (1 + np.exp(-self.logits(texts).clip(-80, 80)))
-        return {name: probabilities[:, row] for row, name in enumerate(self.attributes)}
+        """One float in [0, 1] per text and attribute, whatever other texts it is scored with.
 
-    def _pooled(self, texts: Sequence[str]) -> Float32[np.ndarray, "text filter"]:
+        A matrix product rounds by the place of a row among the others. It is taken in float64 and
+        the score rounded to float32, so that this does not show.
+        """
+        probabilities = 1 / (1 + np.exp(-self.logits(texts).clip(-80, 80)))
+        rounded = probabilities.astype(np.float32).astype(np.float64)
+        return {name: rounded[:, row] for row, name in enumerate(self.attributes)}
+
+    def _pooled(self, texts: Sequence[str]) -> Float64[np.ndarray, "text filter"]:
         """h of each text; zeros for a text without tokens."""
         index: dict[str, int] = {}
         read = [[index.setdefault(t, len(index) + 1) for t in tokens(text)] for text in texts]
@@ -179,9 +184,10 @@ class ConvolutionScorer:
         at = np.arange(len(owner)) + owner + 1
         stream[at] = np.fromiter((i for ids in read for i in ids), np.int64, len(owner))
         nothing = np.zeros((1, self.words.numbers.shape[1]), dtype=np.float32)
-        vectors = np.concatenate([nothing, self.vectors(list(index))])
-        before, here, after = (vectors @ part for part in np.split(self.kernel, WIDTH))
-        pooled = np.zeros((len(texts), self.kernel.shape[1]), dtype=np.float32)
+        vectors = np.concatenate([nothing, self.vectors(list(index))]).astype(np.float64)
+        kernel = self.kernel.astype(np.float64)
+        before, here, after = (vectors @ part for part in np.split(kernel, WIDTH))
+        pooled = np.zeros((len(texts), kernel.shape[1]))
         for first in range(0, len(at), _POSITIONS):
             block, of = at[first : first + _POSITIONS], owner[first : first + _POSITIONS]
             seen = before[stream[block - 1]]
