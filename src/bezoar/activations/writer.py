@@ -35,7 +35,7 @@ SHARD_BYTES = 2**26
 """Rows of a shard, of which two are held, and of a batch, which a shard has to hold whole: else
 memory would grow with the number of texts that are short enough for one batch. Small: nothing is
 left to run beside the last."""
-SHARD_TOKENS = 2**16
+SHARD_TOKENS = 2**14
 """Padded tokens after which a shard is written anyway. A ``kill -9`` can cost two shards."""
 _NOTHING = torch.empty(0)
 
