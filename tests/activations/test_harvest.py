@@ -114,7 +114,8 @@ def test_nothing_of_a_batch_is_held_while_it_runs(gpt2, pooling):
     plan = plan_batches(table.lengths)
     sites = gpt2.sites(("resid_post", "mlp_post"))
     manifest = harvest(gpt2, table, sites, pooling=pooling).manifest
-    buffer = writer.Buffer(manifest, manifest.rows)
+    buffer = writer.Buffer(manifest)
+    buffer.reserve(manifest.rows)
     for done in forward_passes(gpt2, table, plan, sites, pooling, buffer.take):
         held += [value.untyped_storage().nbytes() for value in done.values.values()]
     assert held == [0] * len(sites) * len(plan)
@@ -133,20 +134,26 @@ def test_one_pass_stops_after_the_last_site(gpt2):
 def test_two_buffers_hold_a_shard_or_a_batch_each(gpt2, tmp_path, monkeypatch):
     row_bytes = 2 * gpt2.d_model
     monkeypatch.setattr(writer, "SHARD_BYTES", 10 * row_bytes)
-    buffers = []
-    made = writer.Buffer.__init__
+    made, rooms = writer.Buffer.__init__, writer._columns
+    buffers, capacities = [], []
 
-    def note(self, manifest, capacity):
-        buffers.append(capacity)
-        made(self, manifest, capacity)
+    def note(self, manifest):
+        buffers.append(self)
+        made(self, manifest)
+
+    def measure(manifest, capacity):
+        capacities.append(capacity)
+        return rooms(manifest, capacity)
 
     monkeypatch.setattr(writer.Buffer, "__init__", note)
+    monkeypatch.setattr(writer, "_columns", measure)
     for n in (100, 400):
         store = harvest(
             gpt2, texts(n), ["0.mlp_out"], pooling="mean", out=tmp_path / str(n), budget_tokens=64
         )
-        assert max(shard.rows for shard in store.manifest.shards) <= buffers[-1]
-    assert buffers == [10] * 4
+        assert max(shard.rows for shard in store.manifest.shards) <= max(capacities)
+    assert len(buffers) == 4
+    assert max(capacities) <= 10
 
 
 @pytest.mark.parametrize("out", [False, True])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from bezoar.edits import ActivationEdit, Add, Gate, NoOp, Project, export
 from bezoar.errors import EditError, NotFoldable, StoreError
 from bezoar.models import LanguageModel
+from bezoar.runs.stages import is_leftover
 from tests.edits.kit import PROMPTS, logits, noise, one, unit
 from tests.families import tiny_hf_model
 
@@ -110,3 +113,19 @@ def test_failure_leaves_nothing_behind(lm, tmp_path, monkeypatch):
     with pytest.raises(EditError, match="read back, is not the edited one"):
         export(lm, NoOp(), tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_export_leaves_what_the_next_stage_removes(gpt2, tmp_path, monkeypatch):
+    def killed(*_):
+        drafts.extend(tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    drafts: list[Path] = []
+    monkeypatch.setattr(sys.modules["bezoar.edits.export"], "_write", killed)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as SIGKILL has it
+    with pytest.raises(KeyboardInterrupt):
+        export(gpt2, NoOp(), tmp_path / "out")
+    monkeypatch.undo()
+    assert [path.is_dir() and is_leftover(path) for path in drafts] == [True]
+    export(gpt2, NoOp(), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

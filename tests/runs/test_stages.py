@@ -85,9 +85,14 @@ def test_an_outdated_folder_is_emptied_and_an_interrupted_one_is_kept(tmp_path):
     def interrupt(key: str) -> list[str]:
         with Run.open(tmp_path, AuditConfig()) as run, pytest.raises(KeyboardInterrupt):
             with run.stage("harvest", key=key) as stage:
-                seen = sorted(path.name for path in stage.folder.iterdir())
+                seen = sorted(p.name for p in stage.folder.rglob("*") if p.name != "deep")
                 (stage.folder / f"shard-{key}").write_text("x")
                 (stage.folder / ".torn.123.tmp").write_text("half")
+                draft = stage.folder / "deep" / ".checkpoint.123.tmp"
+                draft.mkdir(parents=True)
+                (draft / "config.json").write_text("{}")
+                (draft / ".inner.7.tmp").write_text("half")
+                (stage.folder / ".gone.5.tmp").symlink_to("nowhere")
                 raise KeyboardInterrupt
         return seen
 

@@ -138,7 +138,8 @@ def _in_memory(
     progress: Progress | None,
 ) -> ActivationStore:
     plan = _plan(table, manifest)
-    buffer = Buffer(manifest, manifest.rows)
+    buffer = Buffer(manifest)
+    buffer.reserve(manifest.rows)
     with (progress or SILENT).task("Harvesting", int(plan.tokens.sum()), "tokens") as tick:
         for done in forward_passes(lm, table, plan, sites, manifest.pooling, buffer.take):
             cost = done.plan.cost(done.number)

@@ -10,7 +10,8 @@ Nothing here depends on when or in how many sittings the harvest ran.
 
 from __future__ import annotations
 
-import io
+import hashlib
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,14 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import numpy as np
 import safetensors
 import safetensors.numpy
+import torch
 from pydantic import Field
-from safetensors.torch import save_file
 from torch import Tensor
 
 from bezoar.activations.batching import BatchPlan
 from bezoar.errors import ConfigError, CorruptArtefact, StoreError, did_you_mean
 from bezoar.runs.plain import MAX_JSON, plain_file
-from bezoar.runs.results import Result, atomic_write, load_result, save_result
+from bezoar.runs.results import Result, atomic_write, draft_of, load_result, save_result
 from bezoar.runs.stages import file_hash
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ PARTIAL = "partial.safetensors"
 
 Count = Annotated[int, Field(ge=0)]
 StoreDtype = Literal["float16", "bfloat16", "float32"]
+_SAFETENSORS = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32"}
 
 
 def check_dtype(dtype: str) -> None:
@@ -200,19 +202,43 @@ def load_plan(folder: Path, manifest: Manifest) -> tuple[BatchPlan, np.ndarray |
 
 
 def write_shard(path: Path, tensors: dict[str, Tensor], rows: int, batches: int) -> FileMark:
-    """Write tensors whole or not at all: temporary name, fsync, rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write tensors whole or not at all: temporary name, fsync, rename.
+
+    The bytes go from the tensors to the file and to its hash: no copy of a shard is made.
+    """
+    parts: list[bytes | memoryview] = [_header(tensors), *map(_bits, tensors.values())]
+    temporary = draft_of(path)
     try:
-        save_file(tensors, temporary)
-        with temporary.open("rb") as file, ThreadPoolExecutor(1) as beside:
+        with temporary.open("wb") as file, ThreadPoolExecutor(1) as beside:
+            file.writelines(parts)
+            file.flush()
             synced = beside.submit(os.fsync, file.fileno())
-            size = file.seek(0, io.SEEK_END)
-            mark = FileMark(rows, batches, size, file_hash(temporary))  # while the disk writes
+            digest = hashlib.sha256()
+            for part in parts:  # while the disk writes
+                digest.update(part)
             synced.result()
+            mark = FileMark(rows, batches, file.tell(), digest.hexdigest())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return mark
+
+
+def _header(tensors: dict[str, Tensor]) -> bytes:
+    """What a safetensors file of these tensors, in this order, begins with."""
+    entries, end = {}, 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.nbytes
+        kind = _SAFETENSORS[tensor.dtype]
+        entries[name] = {"dtype": kind, "shape": [*tensor.shape], "data_offsets": [begin, end]}
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _bits(tensor: Tensor) -> memoryview:
+    """A tensor's bytes, in place where it is contiguous."""
+    return tensor.contiguous().view(torch.uint8).numpy().data
 
 
 def check_file(path: Path, mark: FileMark, *, content: bool = True) -> None:

@@ -6,7 +6,9 @@ follows when the next shard is full, or at the end. One thread does all the writ
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -50,14 +52,23 @@ class Buffer:
 
     Attributes:
         rows, batches, tokens: rows that count, the batches they come from, and what those cost.
-        capacity: rows that fit.
     """
 
-    def __init__(self, manifest: Manifest, capacity: int) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         self.rows = self.batches = self.tokens = 0
-        self.capacity = capacity
-        self._dtype = manifest.dtype
-        self._columns = _columns(manifest, capacity)
+        self._manifest = manifest
+        self._columns = _columns(manifest, 0)
+        self._capacity = 0
+
+    def reserve(self, more: int) -> None:
+        """Make room for so many rows behind those that count."""
+        needed = self.rows + more
+        if needed > self._capacity:
+            capacity = max(needed, min(2 * self._capacity, shard_rows(self._manifest.row_bytes)))
+            columns = _columns(self._manifest, capacity)
+            for site, column in self.filled().items():
+                columns[site][: self.rows] = column
+            self._columns, self._capacity = columns, capacity
 
     def take(self, site: Site, values: Tensor, pool: Pooler) -> Tensor:
         """Pool a batch's values [batch pos d] behind the rows that count; they count once
@@ -80,7 +91,7 @@ class Buffer:
                 hint="Load the model in float32, and check that its weights are finite.",
             )
         return StoreError(
-            f"Activations at {site} reach {peak:.4g}, beyond {self._dtype}.",
+            f"Activations at {site} reach {peak:.4g}, beyond {self._manifest.dtype}.",
             hint='Harvest with dtype="bfloat16" or "float32".',
         )
 
@@ -103,10 +114,10 @@ class Buffer:
 
     def restore(self, columns: dict[str, Tensor], batches: int, tokens: int) -> None:
         """Take up rows that were saved."""
-        rows = 0
+        rows = len(next(iter(columns.values())))
+        self.reserve(rows)
         for site, column in self._columns.items():
-            rows = len(columns[site])
-            column[:rows].copy_(columns[site])
+            column[:rows] = columns[site]
         self.commit(rows, batches, tokens)
 
 
@@ -142,16 +153,15 @@ class Writer:
         self._out = out
         self._manifest = manifest
         largest = int(plan.tokens.max() if manifest.pooling == "none" else plan.sizes.max())
-        room = max(shard_rows(manifest.row_bytes), largest)
-        self._capacity = min(room, manifest.rows)
+        self._limit = max(shard_rows(manifest.row_bytes), largest)
         self._thread = ThreadPoolExecutor(1, "shards")
         self._pending: _Pending | None = None
         self._recorded: Future[None] | None = None
         self._spare: Buffer | None = None
-        self.buffer = Buffer(manifest, self._capacity)
+        self.buffer = Buffer(manifest)
         if manifest.partial is not None:
             self._restore(manifest.partial, plan)
-            self._flush_if_full(plan)
+        self._flush_if_full(plan)
 
     @property
     def next_batch(self) -> int:
@@ -177,19 +187,20 @@ class Writer:
         buffer, following = self.buffer, self.next_batch
         last = following == len(plan)
         more = 0 if last else self._rows(plan, following)
-        full = buffer.rows + more > buffer.capacity or buffer.tokens >= SHARD_TOKENS
+        full = buffer.rows + more > self._limit or buffer.tokens >= SHARD_TOKENS
         if buffer.rows and (last or full):
             self._settle()
-            empty = self._spare or Buffer(self._manifest, 0 if last else self._capacity)
+            empty = self._spare or Buffer(self._manifest)
             empty.clear()
             number = len(self._manifest.shards)
             path, held = self._out / shard_name(number), buffer
-            mark = self._thread.submit(write_shard, path, held.filled(), held.rows, held.batches)
+            mark = self._thread.submit(_write, path, held)
             # One statement: an interruption must not leave the same rows pending and in the buffer.
             self._pending, self.buffer = _Pending(number, held, mark), empty
             if last:
                 self._settle()
                 self._await_record()
+        self.buffer.reserve(more)
 
     def _settle(self) -> None:
         """Wait for the shard on its way, and have it recorded.
@@ -220,7 +231,7 @@ class Writer:
         self._await_record()
         buffer = self.buffer
         if buffer.rows:
-            mark = write_shard(self._out / PARTIAL, buffer.filled(), buffer.rows, buffer.batches)
+            mark = _write(self._out / PARTIAL, buffer)
             self._record(partial=mark)
             self._await_record()
 
@@ -234,7 +245,7 @@ class Writer:
         except CorruptArtefact:
             return
         rows = sum(self._rows(plan, batch) for batch in batches)
-        if mark.rows == rows <= self._capacity:
+        if mark.rows == rows <= self._limit:
             cost = sum(plan.cost(batch) for batch in batches)
             self.buffer.restore(load_file(path), mark.batches, cost)
 
@@ -256,6 +267,14 @@ class Writer:
             wait([recorded])  # Ctrl-C here leaves it to be waited for
             self._recorded = None
             recorded.result()
+
+
+def _write(path: Path, held: Buffer) -> FileMark:
+    mark = write_shard(path, held.filled(), held.rows, held.batches)
+    # The C library keeps what batches of ever other shapes freed: without this, memory grows.
+    with suppress(OSError, AttributeError):  # where it is not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    return mark
 
 
 def _save(manifest: Manifest, out: Path) -> None:

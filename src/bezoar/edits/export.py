@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from bezoar.edits.weight import WeightEdit
 from bezoar.errors import EditError, StoreError
 from bezoar.models import LanguageModel
 from bezoar.runs.faults import explained, make_folder
-from bezoar.runs.results import Result, save_json, to_plain
+from bezoar.runs.results import Result, draft_of, save_json, to_plain
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -94,7 +93,9 @@ def export(
     weights = edit.fold(lm)
     make_folder(out.parent)
     with explained(out):
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        draft = draft_of(out)
+        shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed, of equal number
+        draft.mkdir()
         try:
             with weights.applied_to(lm):
                 untied = _write(lm, draft)
@@ -102,7 +103,6 @@ def export(
             difference = _reloaded_difference(lm, draft, prompts, edited)
             exported = Exported(str(out), _name(lm.source_dtype), difference, untied)
             _write_origin(lm, weights, exported, draft)
-            draft.chmod(0o755)
             draft.replace(out)
         finally:
             shutil.rmtree(draft, ignore_errors=True)

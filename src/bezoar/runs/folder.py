@@ -35,6 +35,7 @@ from bezoar.runs.stages import (
     clear_stage,
     is_leftover,
     read_marker,
+    remove_leftovers,
     stage_key,
 )
 from bezoar.runs.stale import PAGES, drop_followers, drop_pages
@@ -91,8 +92,7 @@ class Run:
             lock = FolderLock(path / LOCK)
             lock.acquire()
             try:
-                for leftover in filter(is_leftover, path.iterdir()):  # of a process that was killed
-                    leftover.unlink()
+                remove_leftovers(path.iterdir())
                 if not resume:
                     _clear(path)
                 elif (path / CONFIG).exists() and not update and any(path.glob(f"*/{MARKER}")):

@@ -113,10 +113,15 @@ def to_plain(result: object) -> Any:
     return TypeAdapter(type(result)).dump_python(result, mode="json")
 
 
+def draft_of(path: Path) -> Path:
+    """Where a file or folder is made before it takes its name; a kill leaves it there."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def atomic_write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary name, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = draft_of(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -97,9 +98,7 @@ class Stage:
         if marker is None or marker.key != self.key:
             clear_stage(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in self.folder.rglob(".*.tmp"):
-            if is_leftover(path):
-                path.unlink()
+        remove_leftovers(self.folder.rglob(".*.tmp"))
         self._mark("running", {})
         self._started = time.monotonic()
         self._log("started")
@@ -241,14 +240,25 @@ def clear_stage(folder: Path) -> None:
             hint="Move them, or choose another --out.",
         )
     for path in inside:  # the marker last: a kill in between must not disown what is left
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        _remove(path)
     (folder / MARKER).unlink(missing_ok=True)
     folder.rmdir()
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a file is what a killed `bezoar.runs.results.atomic_write` leaves behind."""
+    """Whether this is the draft (`bezoar.runs.results.draft_of`) of a process that was killed."""
     return re.fullmatch(r"\..+\.\d+\.tmp", path.name) is not None
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove those of the paths that are drafts left by a kill."""
+    for path in sorted(filter(is_leftover, paths)):
+        if os.path.lexists(path):  # not inside one that is gone
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
