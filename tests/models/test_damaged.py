@@ -137,9 +137,20 @@ def test_a_shard_that_is_not_there(folder):
             {"metadata": {}, "weight_map": dict.fromkeys(keys, "model-00002-of-00002.safetensors")}
         )
     )
-    assert "model-00002-of-00002.safetensors" in refused(folder)
+    assert re.search(r"lacks model-00002-of-00002\.safetensors\. Is the down", refused(folder))
     index.write_text("[]")
     assert "index.json holds a list where an object belongs" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["../other/model.safetensors", "/etc/model.safetensors", "model.bin", "..\\w", 3]
+)
+def test_an_index_that_points_out_of_its_folder(folder, name):
+    shutil.copytree(folder, folder.parent / "other")  # it is there, and would be read
+    (folder / "model.safetensors").rename(folder / "part.safetensors")
+    index = {"metadata": {}, "weight_map": {WEIGHT: name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert re.search(r"names '.+', which is no safetensors file beside it", refused(folder))
 
 
 def test_experts_that_cannot_be_merged(tmp_path):

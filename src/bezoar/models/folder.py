@@ -14,10 +14,11 @@ from safetensors import SafetensorError, safe_open
 
 from bezoar.errors import ModelError
 
+_INDEX = "model.safetensors.index.json"
 _OBJECTS = (
     "config.json",
     "generation_config.json",
-    "model.safetensors.index.json",
+    _INDEX,
     "special_tokens_map.json",
     "tokenizer_config.json",
 )
@@ -66,7 +67,9 @@ def check_folder(path: Path) -> Held | None:
             if pickled
             else "Is the download complete?",
         )
-    config, *_ = [_object(path / name) for name in _OBJECTS if name in files]
+    objects = {name: _object(path / name) for name in _OBJECTS if name in files}
+    config = objects["config.json"]
+    _check_index(path, objects.get(_INDEX, {}), files)
     held = None if "adapter_config.json" in files else _held(path)
     _check_sizes(path, config, held)
     return held
@@ -81,6 +84,20 @@ def _object(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{file} holds a {type(value).__name__} where an object belongs.")
     return value
+
+
+def _check_index(path: Path, index: dict[str, Any], files: list[str]) -> None:
+    """Weights are in safetensors files of this folder, and nowhere else."""
+    shards = index.get("weight_map", {})
+    named = shards.values() if isinstance(shards, dict) else [shards]
+    for name in {str(name) for name in named}:
+        if "/" in name or "\\" in name or not name.endswith(".safetensors"):
+            raise ModelError(
+                f"{path / _INDEX} names {name[:80]!r}, which is no safetensors file beside it.",
+                hint="Do not load this model unless you trust where it comes from.",
+            )
+        if name not in files and "model.safetensors" not in files:  # which goes before
+            raise ModelError(f"{path} lacks {name[:80]}.", hint="Is the download complete?")
 
 
 def _check_sizes(path: Path, config: dict[str, Any], held: Held | None) -> None:
