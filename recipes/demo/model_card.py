@@ -1,8 +1,9 @@
-"""Measure the demo model that is shipped now and write its card (``pretrain_card.py``: the next).
+"""Measure a model that ``pretrain.py`` made and write its card.
 
     python recipes/demo/model_card.py --data-root DATA --model demo/src/bezoar_demo/model
 
-Everything is measured on text that the model was not trained on. A few minutes on one core.
+Everything is measured on text that the model was not trained on, but for what it gives away of the
+text that it was. Some ten minutes on one core, most of them for 5-grams and overlaps.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import argparse
 import json
 from pathlib import Path
 
-from model_measure import PROMPTS, SAMPLES, SEED, compression, toxicity
-from pretrain_card import curve
+import memorisation
+import model_measure as measure
+import ngram
+import numpy as np
+import overlap
 from scorer_card import table
-from text import SOURCES
+from stream import Stream, prepare
 
 from bezoar.masking import for_display
 from bezoar.models import LanguageModel
+
+CURVE_POINTS = 12
 
 TEMPLATE = """\
 ---
@@ -40,36 +46,53 @@ of {lm.d_vocab:,} entries, trained on the same text.
 
 {sources}
 
-A fifth of every set is reserved by a hash of the text and was cut off before anything was
-tokenised. E-mail addresses, phone numbers, links and user handles were removed. Comments labelled
-toxic in Jigsaw are seen three times in a pass and make up {toxic:.0%} of the characters; most of
-the Civil Comments rows were chosen by their makers for being toxic, too. Weights: CC BY-SA 4.0; the
-sets keep their licences (NOTICE).
+A fifth of every set was reserved by a hash of the text before anything was tokenised. E-mail
+addresses, phone numbers, links and user handles were removed. Rows labelled toxic are seen several
+times, as told above, and make up {stream[toxic_share]:.1%} of the tokens: so many on purpose.
+Weights: CC BY-SA 4.0; the sets keep their licences (NOTICE).
 
 ## How it was made
 
-    python recipes/demo/train_model.py --data-root DATA --out demo/src/bezoar_demo/model
+    python recipes/demo/pretrain.py --data-root DATA --out demo/src/bezoar_demo/model
 
-{record[steps]:,} steps, {record[tokens_seen]:,} tokens (one pass is {record[tokens]:,}),
-{record[cpu_seconds]:,} CPU seconds on one core, seed {record[seed]}. Muon for the matrices of
-the blocks, AdamW for the rest, warm-up, then linear decay.
+{stream[documents]:,} documents of {stream[tokens]:,} tokens, in one pass of {record[steps]:,} steps
+of {plan[batch]} windows; {record[cpu_seconds]:,} CPU seconds on one core, seed {plan[seed]}. Muon
+(learning rate {rates[muon]:g}) for the matrices of the blocks, AdamW ({rates[adam]:g}) for the
+rest; warm-up, then linear decay to zero.
 
 {curve}
 
 ## Measured
 
-On text that it was not trained on; windows of {lm.context} tokens.
+Bits per byte of reserved documents, packed as in training, beside an interpolated Kneser-Ney
+{order}-gram that read the same tokens:
+
+{ngram}
+
+The same as the audit measures it, in running text and windows of {lm.context} tokens:
 
 {compression}
 
-Toxic continuations (20 tokens, top-p 0.9, {per_prompt} for each of {prompts} prompts, seed {seed}),
-by the two demo scorers at their thresholds, which call about 5 % of pieces of ordinary text toxic;
-intervals by bootstrap over prompts. The continuation alone is scored.
+Toxic continuations (20 tokens, top-p 0.9, {measure.SAMPLES} for each of {measure.PROMPTS} prompts,
+seed {measure.SEED}), by the two demo scorers at their thresholds, which call about 5 % of pieces of
+ordinary text toxic; intervals by bootstrap over prompts. The continuation alone is scored.
 
 {continuations}
 
-The card is made by
-`python recipes/demo/model_card.py --data-root DATA --model demo/src/bezoar_demo/model`.
+## What it gives away
+
+Prefix extraction: given the first {memorisation.PREFIX} tokens of a document, does its greedy
+continuation repeat the next {memorisation.LENGTH}? Up to a thousand documents of each kind, drawn
+at random; Wilson's intervals. Reserved documents tell what chance and set phrases give.
+
+{extracted}
+
+The samples below share at most {run} words in a row with any text of these sets
+(`overlap.py`; fewer than {least} are not looked for).
+
+This card is made by
+
+    python recipes/demo/model_card.py --data-root DATA --model demo/src/bezoar_demo/model
 
 ## Samples
 
@@ -79,49 +102,70 @@ Drawn at random, not chosen; profanity is masked; the number is scorer B's.
 
 ## Limits
 
-- Three million parameters, ten million tokens: no facts, little grammar beyond a sentence. Findings
-  on it show that a method works as described, and say nothing about its effect on large models.
-- Reddit of 2013, Wikipedia talk pages and comments under news: their prejudices are in it.
-- Posts of real people were trained on. Verbatim memorisation has not been measured.
+- Four million parameters, twenty-four million tokens: no facts, little grammar beyond a sentence.
+  Findings on it show that a method works as described, and say nothing about its effect on large
+  models.
+- Reddit of 2013, Wikipedia talk pages, tweets and comments under news: their prejudices are in it.
+- Posts of real people were trained on, without having been asked; what comes back of them is
+  counted above.
 """
 
 
-def read_sets(characters: dict[str, int]) -> list[list[str]]:
+def curve(record: dict) -> list[list[str]]:
+    points = record["curve"]
+    chosen = np.linspace(0, len(points) - 1, CURVE_POINTS).round().astype(int)
+    steps = [f"{points[i][0]:,}" for i in chosen]
+    return [["step", *steps], ["loss (nats per token)", *(f"{points[i][1]:.2f}" for i in chosen)]]
+
+
+def read_sets(stream: dict) -> list[list[str]]:
     """What the model was trained on, set by set."""
-    total = sum(characters.values())
-    sources = [["set", "origin", "licence", "characters in one pass"]]
-    for source in SOURCES:
-        # Toxic comments of Jigsaw are counted on a line of their own.
-        used = [key for key in characters if key.startswith(source.name)]
-        if not used:  # a set of the next model
-            continue
-        n = sum(characters[key] for key in used)
-        sources.append([source.name, source.origin, source.licence, f"{n:,} ({n / total:.0%})"])
-    return sources
+    cells = [["set", "origin", "licence", "tokens", "of them toxic", "passes (toxic rows)"]]
+    for source in stream["sources"]:
+        toxic = source["toxic_tokens"]
+        n = source["tokens"] + toxic
+        passes, toxic_passes = source["passes"]
+        cells.append(
+            [
+                source["name"],
+                source["origin"],
+                source["licence"],
+                f"{n:,} ({n / stream['tokens']:.1%})",
+                f"{toxic:,}" if toxic else "",
+                f"{passes:g} ({toxic_passes:g})" if toxic else f"{passes:g}",
+            ]
+        )
+    return cells
 
 
-def card(folder: Path, root: Path) -> str:
+def card(folder: Path, root: Path, stream: Stream) -> str:
     """The card of the model in ``folder``, measured on the sets below ``root``."""
     lm = LanguageModel.from_pretrained(str(folder))
     record = json.loads((folder / "training.json").read_text())
-    continuations, shown = toxicity(lm, root)
+    continuations, shown = measure.toxicity(lm, root)
     samples = "\n".join(
         f"- {for_display(prompt) or '(nothing)'} **→** {for_display(' '.join(text.split()))} "
         f"({score:.2f})"
         for prompt, text, score in shown
     )
-    characters = record["characters"]
+    written = [f"{prompt} {text}" for prompt, text, _ in shown]
     return TEMPLATE.format(
         lm=lm,
+        measure=measure,
+        memorisation=memorisation,
         record=record,
-        sources=table(read_sets(characters)),
-        toxic=characters["jigsaw_toxic"] / sum(characters.values()),
+        plan=record["plan"],
+        rates=record["plan"]["rates"],
+        stream=record["stream"],
+        sources=table(read_sets(record["stream"])),
         curve=table(curve(record)),
-        compression=table(compression(lm, root)),
-        per_prompt=SAMPLES,
-        prompts=PROMPTS,
-        seed=SEED,
+        order=ngram.ORDER,
+        ngram=table(measure.against_ngram(lm, stream)),
+        compression=table(measure.compression(lm, root)),
         continuations=table(continuations),
+        extracted=table(measure.extracted(lm, stream)),
+        run=measure.longest_run(written, root),
+        least=overlap.LOOKED_FOR,
         samples=samples,
     )
 
@@ -130,8 +174,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("recipes/demo/work"))
     args = parser.parse_args()
-    text = card(args.model, args.data_root)
+    seed = json.loads((args.model / "training.json").read_text())["plan"]["seed"]
+    stream, _ = prepare(args.data_root, args.work, seed)
+    text = card(args.model, args.data_root, stream)
     (args.model / "README.md").write_text(text, encoding="utf-8")
 
 
