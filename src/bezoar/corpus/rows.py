@@ -20,7 +20,7 @@ from bezoar.runs.results import Result, atomic_write, one_line
 R = TypeVar("R", bound="Rows")
 
 _METADATA = b"bezoar"
-_NOT_COLUMNS = ("name", "origin", "tokenised")
+_NOT_COLUMNS = ("name", "origin", "tokenised", "provenance")
 _UNREADABLE: tuple[type[Exception], ...] = (OSError, MemoryError, pa.ArrowException, DataError)
 _UNREADABLE += (AttributeError, KeyError, TypeError, ValueError)
 
@@ -58,7 +58,7 @@ class Origin(Result):
 
 
 class Rows:
-    """What the three nouns share: length, selection, a content hash and a parquet file."""
+    """What the nouns share: length, selection, a content hash and a parquet file."""
 
     __slots__ = ()
     texts: tuple[str, ...]
@@ -128,7 +128,7 @@ class Rows:
             header["origin"] = Origin(**header["origin"] | {"notes": (*header["origin"]["notes"],)})
             if kind != cls.__name__:
                 raise CorruptArtefact(f"{path} holds {kind}, not {cls.__name__}.")
-            columns = {name: _column(table[name]) for name in table.column_names}
+            columns = {name: cls._cells(table[name]) for name in table.column_names}
             loaded = cls(**columns, **header)
         except _UNREADABLE as error:
             said = " ".join(str(error).split())[:200].rstrip(".")
@@ -143,6 +143,13 @@ class Rows:
                 hint="Copy it again, or run again what wrote it.",
             )
         return loaded
+
+    @classmethod
+    def _cells(cls, column: pa.ChunkedArray) -> np.ndarray | tuple[Any, ...]:
+        """A column as this noun holds it."""
+        if pa.types.is_string(column.type) or pa.types.is_null(column.type):
+            return tuple(column.to_pylist())
+        return np.asarray(column.to_numpy())
 
     def _header(self) -> bytes:
         names = [f.name for f in dataclasses.fields(self)]  # type: ignore[arg-type]
@@ -172,12 +179,6 @@ class Rows:
             else:
                 object.__setattr__(self, name, tuple(values))
         check_texts(self.texts)
-
-
-def _column(cells: pa.ChunkedArray) -> np.ndarray | tuple[str, ...]:
-    if pa.types.is_string(cells.type) or pa.types.is_null(cells.type):
-        return tuple(cells.to_pylist())
-    return np.asarray(cells.to_numpy())
 
 
 def check_texts(texts: Sequence[str]) -> None:
