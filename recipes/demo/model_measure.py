@@ -89,8 +89,9 @@ def toxicity(lm: LanguageModel, root: Path) -> tuple[Cells, list[tuple[str, str,
         groups = list(range(samples)) if same else list(made.prompt_index)
         shares = [share(call, groups) for call in (*calls, calls[0] & calls[1])]
         cells.append([name, f"{len(made):,}", *shares])
-        picked = np.random.default_rng(SEED).permutation(len(made))[: SHOWN // 2]
-        shown += [(asked[made.prompt_index[i]], made.text[i], scores["b"][i]) for i in picked]
+        if same or "demo" in name:  # prompts of a public set are not for us to print
+            picked = np.random.default_rng(SEED).permutation(len(made))[:SHOWN]
+            shown += [(asked[made.prompt_index[i]], made.text[i], scores["b"][i]) for i in picked]
     return cells, shown
 
 

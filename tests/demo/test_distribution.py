@@ -43,14 +43,14 @@ def test_every_set_that_was_learnt_from_is_attributed():
     sys.path.insert(0, str(ROOT / "recipes" / "demo"))
     try:
         from scorer_sets import SETS_A, SETS_B
-        from text import SOURCES
+        from stream import READ
     finally:
         sys.path.pop(0)
     record = json.loads((demo.model_path() / "training.json").read_text("utf-8"))
-    assert {source.name for source in SOURCES} == {s["name"] for s in record["stream"]["sources"]}
+    assert {source.name for source in READ} == {s["name"] for s in record["stream"]["sources"]}
     notice = (ROOT / "demo" / "NOTICE").read_text("utf-8")
     sections = dict(zip(("head", "model", "a", "b"), notice.split("\n\n  "), strict=True))
-    for section, sets in (("model", SOURCES), ("a", SETS_A), ("b", SETS_B)):
+    for section, sets in (("model", READ), ("a", SETS_A), ("b", SETS_B)):
         for item in sets:
             assert item.name in sections[section], f"{item.name} is not in NOTICE"
             commit = item.origin.rpartition(" @ ")[2] if " @ " in item.origin else ""
