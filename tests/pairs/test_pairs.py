@@ -47,7 +47,7 @@ def test_a_file_of_another_noun_is_refused(tmp_path):
     ("change", "message"),
     [
         ({"chosen": ("a",)}, "chosen has 1 rows, prompts has 3"),
-        ({"rejected": ("a", None, "b")}, "Text 1 is NoneType"),
+        ({"rejected": ("a", "\ud83d", "b")}, "Text 1 holds a lone surrogate"),
         ({"chosen_score": None}, "Only one side"),
         ({"chosen_score": (0.1, 1.5, 0.2)}, "chosen_score of pair 1 is 1.5"),
         ({"chosen_score": (0.1, float("nan"), 0.2)}, "chosen_score of pair 1 is nan"),

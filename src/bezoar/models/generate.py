@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ def generate(
     keep: Literal["first", "last"] = "first",
     batch_tokens: int = 16384,
     compat: str | None = None,
+    on_batch: Callable[[Sequence[int]], None] | None = None,
     progress: Progress | None = None,
 ) -> Generations:
     """Continue every prompt; a prompt's continuations do not depend on the other prompts.
@@ -43,6 +44,8 @@ def generate(
         batch_tokens: padded tokens a batch, new ones included.
         compat: ``"lee2024"`` imitates the reference of Lee et al. 2024: all prompts padded with
             end-of-text to one length and no mask, so that padding is attended to.
+        on_batch: told before each batch which prompts, by number, its rows continue, so that a hook
+            can treat them differently. Several samples of a prompt are neighbouring rows.
         progress: where to show it.
 
     Raises:
@@ -62,6 +65,8 @@ def generate(
         for job in _plan([len(row) for row in ids], decoding, batch_tokens, width):
             streams = _streams(decoding, prompts, job)
             batch = lm.batch([ids[i] for i in job.prompts], side="left", length=width)
+            if on_batch is not None:
+                on_batch(job.prompts)
             tokens = _continue(
                 lm, batch, streams, decoding, len(job.samples), masked=compat is None
             )
@@ -72,7 +77,7 @@ def generate(
         prompts=tuple(prompts),
         prompt_index=tuple(i for i, _ in keys),
         sample=tuple(s for _, s in keys),
-        text=tuple(_continuation(lm, ids[i], found[i, s]) for i, s in keys),
+        text=tuple(continuation(lm, ids[i], found[i, s]) for i, s in keys),
         tokens=tuple(tuple(found[key]) for key in keys),
         decoding=decoding,
         truncated=truncated,
@@ -225,7 +230,7 @@ class _Stepper:
         return self._lm.step(ids, self._mask, positions, None).logits[:, -1]
 
 
-def _continuation(lm: LanguageModel, prompt: list[int], new: list[int]) -> str:
+def continuation(lm: LanguageModel, prompt: list[int], new: list[int]) -> str:
     """The text that ``new`` adds. Some tokenizers drop the blank of a text's first token, so the
     tokens are read after the prompt's last ones."""
     before = lm.decode(prompt[-4:])

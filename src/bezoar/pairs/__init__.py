@@ -1,5 +1,32 @@
-"""The room of preferences: two continuations of a prompt, of which one is wanted."""
+"""The room of preferences: two continuations of a prompt, of which one is wanted.
 
+Pairs are written by people (`load_pairs`) or by the model itself, steered towards the behaviour and
+away from it (`steered_pairs`). What no model can learn from is dropped and counted (`clean_pairs`,
+`drop_seen`); both sides are scored (`score_pairs`) and held to stated rules (`filter_pairs`), and
+a scorer that made none of the rules says how often they are right (`judge_pairs`).
+"""
+
+from bezoar.pairs.check import PairsReport, clean_pairs, drop_seen
+from bezoar.pairs.filter import (
+    PairRules,
+    PairsAgreement,
+    filter_pairs,
+    judge_pairs,
+    score_pairs,
+)
 from bezoar.pairs.pairs import Pairs
+from bezoar.pairs.steered import mean_norms, steered_pairs
 
-__all__ = ["Pairs"]
+__all__ = [
+    "PairRules",
+    "Pairs",
+    "PairsAgreement",
+    "PairsReport",
+    "clean_pairs",
+    "drop_seen",
+    "filter_pairs",
+    "judge_pairs",
+    "mean_norms",
+    "score_pairs",
+    "steered_pairs",
+]
