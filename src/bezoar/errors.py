@@ -13,7 +13,9 @@
     │   ├── SiteMismatch           a direction of one site used at another
     │   ├── NotFoldable            no plain weights can express it (the reason says why)
     │   ├── EditHasNoEffect        the self-test saw nothing change
-    │   └── BudgetError            no strength meets the stated cost
+    │   ├── BudgetError            no strength meets the stated cost
+    │   ├── AttackFailed           an attack that broke down, such as a training that diverged
+    │   └── TrainingDiverged       a loss or gradient that is not finite
     ├── RunError               the run folder
     │   ├── RunConflict            it holds a run with another configuration
     │   └── RunLocked              another process is working in it
@@ -98,6 +100,16 @@ class BudgetError(EditError):
     """`trace` is the search that failed (a `BudgetTrace`), where there was one."""
 
     trace: object = None
+
+
+class AttackFailed(EditError):
+    pass
+
+
+class TrainingDiverged(EditError):
+    """`trained` is the best state before (a `Trained`), where there was one."""
+
+    trained: object = None
 
 
 class RunError(BezoarError):

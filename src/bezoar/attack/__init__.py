@@ -1,5 +1,43 @@
-"""Attack: what holds of a remedy when somebody tries to undo it. Attacks are edits too."""
+"""Attack: what holds of a remedy when somebody tries to undo it. Attacks are edits too.
 
+An `Attack` lists what it tries at which budget and makes, for a base model and a remedy, the edit
+to apply on top. `run_attacks` measures them all and says how much of the remedy survives
+(`Robustness`): the area under the surviving share, attack by attack, its mean and its minimum.
+Nothing is written but measurements: attacked weights exist while they are measured.
+"""
+
+from bezoar.attack.attack import Attack, Setting, released
+from bezoar.attack.fine_tuning import FineTuning, LaterCheckpoint
+from bezoar.attack.interpolation import Interpolation
+from bezoar.attack.key_scaling import KeyScaling
+from bezoar.attack.measure import Measure, Measured, ToxicityAndCost, toxicity_and_cost
+from bezoar.attack.noise import WeightNoise
+from bezoar.attack.pruning import Pruning
+from bezoar.attack.quantisation import Quantisation
+from bezoar.attack.results import AttackCurve, AttackPoint, Robustness
+from bezoar.attack.robustness import run_attacks
 from bezoar.attack.scale_keys import ScaleKeys
+from bezoar.attack.steering import Steering
 
-__all__ = ["ScaleKeys"]
+__all__ = [
+    "Attack",
+    "AttackCurve",
+    "AttackPoint",
+    "FineTuning",
+    "Interpolation",
+    "KeyScaling",
+    "LaterCheckpoint",
+    "Measure",
+    "Measured",
+    "Pruning",
+    "Quantisation",
+    "Robustness",
+    "ScaleKeys",
+    "Setting",
+    "Steering",
+    "ToxicityAndCost",
+    "WeightNoise",
+    "released",
+    "run_attacks",
+    "toxicity_and_cost",
+]

@@ -1,0 +1,108 @@
+"""What every attack is: budget points, and for each of them an edit on top of the remedy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from bezoar.edits import Edit
+from bezoar.errors import ConfigError, NotFoldable
+from bezoar.models import LanguageModel
+
+Plain = float | int | str | bool | None
+OnTop = Callable[["Setting"], Edit]
+"""Setting -> what to apply on top of the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing to try at one budget.
+
+    Attributes:
+        budget: what it costs the attacker, on the axis of the attack; 0 is no attack.
+        label: of the budget point, for people ("×10, 7 keys").
+        variant: which of several tries at this budget ("seed 0, rate 1e-4"); the attack says how
+            they are combined.
+        null: whether this is a null of the attack: as strong, but aimless.
+        values: what the attack needs to know.
+    """
+
+    budget: float
+    label: str
+    variant: str = ""
+    null: bool = False
+    values: Mapping[str, Plain] = field(default_factory=dict)
+
+
+class Attack(ABC):
+    """A way to undo a remedy, tried at several budgets. An attack's fields are all it depends on.
+
+    Attributes:
+        name: for tables.
+        axis: what a budget counts.
+        combine: of several variants at a budget the "worst" counts (the attacker picks), or their
+            "mean" (chance picks). Nulls are always averaged.
+    """
+
+    __slots__ = ()
+    name: str
+    axis: ClassVar[str]
+    combine: ClassVar[Literal["worst", "mean"]] = "worst"
+
+    @abstractmethod
+    def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
+        """Everything to try, by rising budget."""
+
+    @abstractmethod
+    def against(self, lm: LanguageModel, remedy: Edit) -> OnTop:
+        """Fit what has to be fitted on the edited model; the result makes the edits.
+
+        Args:
+            lm: the base model.
+            remedy: what is attacked, in the form it would be released in (`released`).
+
+        Raises:
+            NotFoldable: if the attack needs plain weights and the remedy has none.
+        """
+
+    def compose(self, remedy: Edit, on_top: Edit) -> Edit:
+        """The attacked model as one edit of the base model."""
+        return remedy.then(on_top)
+
+    def edit(self, lm: LanguageModel, remedy: Edit, setting: Setting) -> Edit:
+        """What to apply on top of the remedy at one setting.
+
+        `against` does the fitting once for many.
+        """
+        return self.against(lm, remedy)(setting)
+
+
+def released(lm: LanguageModel, edit: Edit) -> Edit:
+    """The edit as an attacker would meet it: plain weights where it folds, else as it is.
+
+    A subtraction that was folded into a bias can be trained, rounded and pruned like any other
+    weight; as a hook it could not. So the folded form is what is attacked.
+    """
+    if not edit.foldable:
+        return edit
+    try:
+        return edit.fold(lm)
+    except NotFoldable:
+        return edit
+
+
+def rising(
+    values: Sequence[float | int], what: str, low: float | int, high: float | int
+) -> tuple[float, ...]:
+    """Budgets in ascending order, each once.
+
+    Raises:
+        ConfigError: if there are none, or one lies outside of [low, high].
+    """
+    wrong = [value for value in values if not low <= value <= high]
+    if wrong or not values:
+        seen = f"{wrong[0]:g}" if wrong else "empty"
+        raise ConfigError(f"{what} is {seen}.", hint=f"Give numbers from {low:g} to {high:g}.")
+    return tuple(sorted({float(value) for value in values}))
