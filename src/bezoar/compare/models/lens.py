@@ -1,0 +1,221 @@
+"""The logit lens on both sides: at which state the edited model leaves its base (figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from rich.table import Table
+
+from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.side import sides_of
+from bezoar.edits import Edit
+from bezoar.locate.lens import (
+    Lens,
+    Mode,
+    batches_of,
+    checked_ids,
+    encode_for,
+    last_values,
+    lens_sites,
+)
+from bezoar.locate.vocabulary import quoted
+from bezoar.models import LanguageModel, Site
+from bezoar.runs.progress import Progress, track
+from bezoar.runs.results import Result
+from bezoar.stats.bootstrap import mean_interval, paired_difference
+from bezoar.stats.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class LensStep(Result):
+    """What one component adds to the probability, on both sides.
+
+    Attributes:
+        component: "3.attn_out", "3.mlp_out", or "3.resid_delta" for a whole (parallel) block.
+        base, edited: mean over prompts.
+        change: edited minus base, paired by prompt.
+    """
+
+    component: str
+    base: Interval
+    edited: Interval
+    change: Interval
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LensComparison(Result):
+    """The probability of a set of tokens along the residual stream, base against edited.
+
+    Attributes:
+        base_name, edited_name: of the models.
+        states: "0.resid_pre", "0.resid_mid", …, "<L-1>.resid_post".
+        base, edited: probability at each state, mean over prompts with its bootstrap interval.
+        change: edited minus base at each state, paired by prompt.
+        steps: one for each step from a state to the next.
+        token_ids, tokens: the set.
+        mode, include_bias: which lens.
+        prompts_n: how many prompts.
+    """
+
+    base_name: str
+    edited_name: str
+    states: tuple[str, ...]
+    base: tuple[Interval, ...]
+    edited: tuple[Interval, ...]
+    change: tuple[Interval, ...]
+    steps: tuple[LensStep, ...]
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    mode: str
+    include_bias: bool
+    prompts_n: int
+
+    def top_steps(self, n: int = 3) -> tuple[LensStep, ...]:
+        """The components that raise the probability most in the base, largest first."""
+        return tuple(sorted(self.steps, key=lambda s: -s.base.value)[:n])
+
+    def most_changed(self, n: int = 3) -> tuple[LensStep, ...]:
+        """The components that raise it least in the edited model compared with the base."""
+        return tuple(sorted(self.steps, key=lambda s: s.change.value)[:n])
+
+    def __rich__(self) -> Table:
+        names = " ".join(quoted(t) for t in self.tokens[:5])
+        title = f"logit lens ({self.mode}) of {names} over {self.prompts_n} prompts"
+        table = Table("state", self.base_name, self.edited_name, "change", title=title)
+        for row in zip(self.states, self.base, self.edited, self.change, strict=True):
+            table.add_row(row[0], f"{row[1].value:.3g}", f"{row[2].value:.3g}", str(row[3]))
+        return table
+
+
+@torch.no_grad()
+def lens_comparison(
+    base: LanguageModel,
+    edited: LanguageModel | Edit,
+    prompts: Sequence[str],
+    token_ids: Sequence[int] | int,
+    mode: Mode = "default",
+    *,
+    include_bias: bool = True,
+    mid: bool = True,
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LensComparison:
+    """The logit lens at every state for base and edited (Lee et al. 2024, Figure 1).
+
+    Args:
+        base, edited: a model; an edit of it or another checkpoint.
+        prompts: texts, each read at its last token: those that elicit the tokens in the base
+            (`eliciting_prompts`).
+        token_ids: the tokens whose probabilities are summed.
+        mode, include_bias: see `bezoar.locate.Lens`; ``mode="frozen_scale"`` with
+            ``include_bias=False`` is the paper's figure.
+        mid: with the states between attention and MLP, where the model has them.
+        budget_tokens: padded tokens of a batch.
+        max_tokens: keep the first tokens of a prompt only.
+        seed: of the bootstrap over prompts.
+        progress: where to show it.
+
+    Raises:
+        ModelError: if the models differ in shape or tokenizer.
+        ConfigError: for an unknown mode, or a token that the vocabulary does not have.
+        DataError: if there are fewer than two prompts.
+    """
+    prompts = checked_prompts(prompts)
+    ids = checked_ids(base, token_ids)
+    sides = sides_of(base, edited)
+    encoded = encode_for(base, prompts, max_tokens)
+    sites = lens_sites(base, mid=mid)
+    both = []
+    for side in sides:
+        with side.opened() as lm:
+            lens = Lens(lm, mode, include_bias=include_bias)
+            both.append(_probabilities(lens, sites, encoded, ids, budget_tokens, progress))
+    before, after = both
+    return LensComparison(
+        base_name=sides[0].name,
+        edited_name=sides[1].name,
+        states=tuple(str(site) for site in sites),
+        base=tuple(mean_interval(column, seed=seed) for column in before.T),
+        edited=tuple(mean_interval(column, seed=seed) for column in after.T),
+        change=tuple(
+            paired_difference(b, a, seed=seed) for a, b in zip(before.T, after.T, strict=True)
+        ),
+        steps=_steps(sites, before, after, seed),
+        token_ids=tuple(ids),
+        tokens=tuple(base.token_strings(ids)),
+        mode=mode,
+        include_bias=include_bias,
+        prompts_n=len(prompts),
+    )
+
+
+@torch.no_grad()
+def eliciting_prompts(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    token_ids: Sequence[int] | int,
+    *,
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+) -> list[int]:
+    """Which prompts the model continues, greedily, with one of the tokens.
+
+    Lee et al. 2024 find 295 of them for one profanity. A small model may have none:
+    `bezoar.locate.likeliest_prompts` then gives those that come nearest.
+    """
+    ids = torch.tensor(checked_ids(lm, token_ids), device=lm.device)
+    encoded = encode_for(lm, prompts, max_tokens)
+    final = Site(lm.n_layers - 1, "resid_post")
+    lens = Lens(lm)
+    found: list[int] = []
+    for rows in batches_of(encoded, budget_tokens):
+        states = last_values(lm, [encoded[i] for i in rows], [final])[final]
+        said = torch.cat([logits.argmax(-1) for logits in lens.blocks(states, states)])
+        hits = torch.isin(said, ids).tolist()
+        found += [row for row, hit in zip(rows, hits, strict=True) if hit]
+    return sorted(found)
+
+
+def _probabilities(
+    lens: Lens,
+    sites: Sequence[Site],
+    encoded: Sequence[list[int]],
+    ids: list[int],
+    budget_tokens: int,
+    progress: Progress | None,
+) -> Float64[np.ndarray, "prompts states"]:
+    found = np.empty((len(encoded), len(sites)))
+    batches = list(batches_of(encoded, budget_tokens))
+    for rows in track(progress, batches, "Logit lens", unit="batches"):
+        values = last_values(lens.lm, [encoded[i] for i in rows], sites)
+        for state, site in enumerate(sites):
+            blocks = lens.blocks(values[site], values[sites[-1]])
+            shares = [logits.softmax(-1)[:, ids].sum(-1) for logits in blocks]
+            found[rows, state] = torch.cat(shares).cpu()
+    return found
+
+
+def _steps(
+    sites: Sequence[Site],
+    before: Float64[np.ndarray, "prompts states"],
+    after: Float64[np.ndarray, "prompts states"],
+    seed: int,
+) -> tuple[LensStep, ...]:
+    """The change between consecutive states belongs to the component between them."""
+    steps = []
+    rises = np.diff(before, axis=1), np.diff(after, axis=1)
+    for i, (left, right) in enumerate(pairwise(sites)):
+        points = {(True, False): "attn_out", (False, True): "mlp_out"}
+        point = points.get((right.point == "resid_mid", left.point == "resid_mid"), "resid_delta")
+        a, b = rises[0][:, i], rises[1][:, i]
+        change = paired_difference(b, a, seed=seed)
+        both = mean_interval(a, seed=seed), mean_interval(b, seed=seed)
+        steps.append(LensStep(f"{left.layer}.{point}", *both, change))
+    return tuple(steps)

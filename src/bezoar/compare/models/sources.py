@@ -1,0 +1,246 @@
+"""Where the shift comes from: value vectors that moved against it, coefficients below zero.
+
+A value vector that moved by δ_v adds a·δ_v to the stream. Where the cosine of δ_v to the shift δ_x
+is negative and the coefficient is too (an unfired GELU is a little below zero), their product
+points along the shift: many small steps of neurons that hardly fire (Lee et al. 2024, section 5.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from rich.table import Table
+from torch import Tensor
+
+from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.shift import MODES, Mode
+from bezoar.compare.models.side import Side, require_dense_mlps, sides_of
+from bezoar.edits import Edit
+from bezoar.errors import ConfigError, DataError, did_you_mean
+from bezoar.locate.lens import batches_of, encode_for
+from bezoar.models import LanguageModel, Site
+from bezoar.runs.progress import Progress, track
+from bezoar.runs.results import Result
+
+BINS = 100
+_MOST = 10  # earlier layers by default
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram(Result):
+    """Shares of values in equal bins; the end bins hold what lies beyond."""
+
+    low: float
+    high: float
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLayer(Result):
+    """One earlier layer.
+
+    Attributes:
+        layer: which.
+        moved: how many of its value vectors changed at all.
+        mean_cosine: of δ_v and δ_x over those that did; None if none did.
+        opposing: share of those with a negative cosine.
+        cosines: their histogram over [-1, 1]; None if none moved.
+        mean_activation: of the edited model, over neurons and positions.
+        negative: share of neurons whose mean activation is negative.
+        activations: histogram of the neurons' mean activations.
+        along: Σ_i ā_i (δ_v,i · δ̂_x): what the moved value vectors add along the shift.
+    """
+
+    layer: int
+    moved: int
+    mean_cosine: float | None
+    opposing: float | None
+    cosines: Histogram | None
+    mean_activation: float
+    negative: float
+    activations: Histogram
+    along: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShiftSources(Result):
+    """The shift of one state beside the shifts of the value vectors of earlier layers.
+
+    Attributes:
+        base_name, edited_name: of the models.
+        site: where δ_x was read.
+        mode: "correct" or "code".
+        norm: of δ_x.
+        layers: the earlier layers, first to last.
+        prompts_n, positions_n: what was averaged.
+    """
+
+    base_name: str
+    edited_name: str
+    site: str
+    mode: Mode
+    norm: float
+    layers: tuple[SourceLayer, ...]
+    prompts_n: int
+    positions_n: int
+
+    def __rich__(self) -> Table:
+        title = f"value vectors against the shift of {self.site} (‖δ‖ {self.norm:.3g})"
+        columns = ("layer", "moved", "cosine", "opposing", "activation", "negative", "along δ")
+        table = Table(*columns, title=title)
+        for s in self.layers:
+            cosine = "–" if s.mean_cosine is None else f"{s.mean_cosine:+.3f}"
+            opposing = "–" if s.opposing is None else f"{s.opposing:.0%}"
+            activation = f"{s.mean_activation:+.3f}", f"{s.negative:.0%}"
+            table.add_row(
+                str(s.layer), str(s.moved), cosine, opposing, *activation, f"{s.along:+.2g}"
+            )
+        return table
+
+
+@torch.no_grad()
+def shift_sources(
+    base: LanguageModel,
+    edited: LanguageModel | Edit,
+    prompts: Sequence[str],
+    layer: int,
+    earlier: Sequence[int] | None = None,
+    *,
+    point: str = "resid_mid",
+    mode: Mode = "correct",
+    budget_tokens: int = 4096,
+    max_tokens: int | None = None,
+    progress: Progress | None = None,
+) -> ShiftSources:
+    """Cosines of δ_x with the δ of earlier value vectors (Lee et al. 2024, Figures 5, 7-10).
+
+    Args:
+        base, edited: a model; an edit of it or another checkpoint.
+        prompts: δ_x and mean activations are averages over all their tokens.
+        layer: whose residual state shifts; 19 in the paper's Figure 5.
+        earlier: layers below it; if None, ten of them evenly spread.
+        point: which state; "resid_pre" where attention and MLP run in parallel.
+        mode: "code" counts padding (left, to the longest prompt of a batch of four) in both
+            averages and rounds cosines to two decimals, as the reference does.
+        budget_tokens: padded tokens of a batch.
+        max_tokens: keep the first tokens of a prompt only.
+        progress: where to show it.
+
+    Raises:
+        SiteError: if the model has no such state.
+        DataError: if an earlier layer is not below, or there is no prompt.
+        UnsupportedAnatomy: if a layer has no value vectors (a mixture of experts).
+        ModelError: if the models differ in shape or tokenizer.
+    """
+    if mode not in MODES:
+        raise ConfigError(f"mode={mode!r} is not known.", hint=did_you_mean(mode, MODES))
+    site = base.site(Site(layer, point))
+    below = _below(site.layer or 0, earlier)
+    require_dense_mlps(base)
+    encoded = encode_for(base, checked_prompts(prompts, 1), max_tokens)
+    first, second = sides_of(base, edited)
+    plan = [list(range(i, min(i + 4, len(encoded)))) for i in range(0, len(encoded), 4)]
+    if mode == "correct":
+        plan = list(batches_of(encoded, budget_tokens))
+    posts = [Site(j, "mlp_post") for j in below]
+    before, count = _means(first, encoded, plan, [site], mode, progress)
+    after, _ = _means(second, encoded, plan, [site, *posts], mode, progress)
+    shift = after[site] - before[site]
+    norm = float(shift.norm())
+    unit = shift / norm if norm else shift
+    reach = max(float(after[post].abs().quantile(0.99)) for post in posts)
+    old = {j: base.values(j).float().clone() for j in below}  # the edit may be of this very model
+    with second.opened() as lm:
+        found = [
+            _layer(j, lm.values(j).double() - old[j].to(lm.device), after[post], unit, mode, reach)
+            for j, post in zip(below, posts, strict=True)
+        ]
+    return ShiftSources(
+        base_name=first.name,
+        edited_name=second.name,
+        site=str(site),
+        mode=mode,
+        norm=norm,
+        layers=tuple(found),
+        prompts_n=len(encoded),
+        positions_n=count,
+    )
+
+
+def _below(layer: int, earlier: Sequence[int] | None) -> list[int]:
+    if earlier is None:
+        spread = np.linspace(0, layer - 1, min(_MOST, layer))
+        earlier = sorted({round(j) for j in spread.tolist()})
+    found = sorted(set(earlier))
+    if not found or found[0] < 0 or found[-1] >= layer:
+        raise DataError(
+            f"Earlier layers {found} of layer {layer}.",
+            hint=f"Give some from 0 to {layer - 1}." if layer else "Give a layer above the first.",
+        )
+    return found
+
+
+def _means(
+    side: Side,
+    encoded: Sequence[list[int]],
+    plan: Sequence[list[int]],
+    sites: Sequence[Site],
+    mode: Mode,
+    progress: Progress | None,
+) -> tuple[dict[Site, Float64[Tensor, " d"]], int]:
+    """Means over all positions (padding only in mode "code"), and how many positions there were."""
+    sums: dict[Site, Tensor] = {}
+    count = 0
+    with side.opened() as lm:
+        for rows in track(progress, plan, "Averaging states", unit="batches"):
+            batch = lm.batch([encoded[i] for i in rows], side="left")
+            where = batch.mask if mode == "correct" else torch.ones_like(batch.mask)
+            totals = lm.capture(
+                batch,
+                sites,
+                reduce=lambda _, v, w=where: v[w].double().sum(0).cpu(),  # type: ignore[misc]
+            )
+            for site, total in totals.items():
+                sums[site] = sums[site] + total if site in sums else total
+            count += int(where.sum())
+    return {site: total / count for site, total in sums.items()}, count
+
+
+def _layer(
+    layer: int,
+    moves: Float64[Tensor, "d_mlp d_model"],
+    activation: Float64[Tensor, " d_mlp"],
+    unit: Float64[Tensor, " d_model"],
+    mode: Mode,
+    reach: float,
+) -> SourceLayer:
+    moves = moves.cpu()
+    sizes = moves.norm(dim=1)
+    along = moves @ unit
+    moved = sizes > 0
+    cosine = along[moved] / sizes[moved]
+    if mode == "code":
+        cosine = (100 * cosine).round() / 100
+    some = bool(moved.any())
+    return SourceLayer(
+        layer=layer,
+        moved=int(moved.sum()),
+        mean_cosine=float(cosine.mean()) if some else None,
+        opposing=float((cosine < 0).double().mean()) if some else None,
+        cosines=_histogram(cosine, 1.0) if some else None,
+        mean_activation=float(activation.mean()),
+        negative=float((activation < 0).double().mean()),
+        activations=_histogram(activation, reach),
+        along=float(activation @ along),
+    )
+
+
+def _histogram(values: Float64[Tensor, " n"], reach: float) -> Histogram:
+    reach = reach or 1.0
+    clipped = values.clamp(-reach, reach).numpy()
+    counts, _ = np.histogram(clipped, BINS, (-reach, reach))
+    return Histogram(-reach, reach, tuple((counts / len(clipped)).tolist()))
