@@ -14,6 +14,7 @@ from bezoar import mitigate
 from bezoar.errors import ConfigError
 from bezoar.mitigate import (
     DEFAULT_METHODS,
+    DPO,
     ProjectOut,
     Subtract,
     UniformShrink,
@@ -31,8 +32,8 @@ from tests.mitigate.kit import inputs
 
 def test_all_are_found_and_described():
     found = methods()
-    assert list(found.values()) == [ProjectOut, Subtract, UniformShrink, WordBan]
-    assert list(found) == ["project-out", "subtract", "uniform-shrink", "word-ban"]
+    assert list(found.values()) == [DPO, ProjectOut, Subtract, UniformShrink, WordBan]
+    assert list(found) == ["dpo", "project-out", "subtract", "uniform-shrink", "word-ban"]
     assert [name for name, cls in found.items() if cls.control] == ["uniform-shrink"]
     assert all((cls.__doc__ or "").strip() for cls in found.values())
 
@@ -77,6 +78,7 @@ class Mine(Subtract):
         ("word-ban:penalty=2.5", WordBan(2.5)),
         ("word-ban:penalty=inf", WordBan(math.inf)),
         ("project-out:direction=svd,dims=3", ProjectOut("svd", dims=3)),
+        ("dpo:trainable=values:64,beta=0.01", DPO(trainable="values:64", beta=0.01)),
     ],
 )
 def test_specs_are_read_and_written(spec, expected):
@@ -95,6 +97,8 @@ def test_specs_are_read_and_written(spec, expected):
         ("project-out:fraction=2", "fraction"),
         ("uniform-shrink:share=2", "share"),
         ("word-ban:penalty=x", "penalty"),
+        ("dpo:trainable=value", "'values'"),
+        ("dpo:t=3", "t=3"),
     ],
 )
 def test_what_is_wrong_in_a_spec_is_named(spec, word):

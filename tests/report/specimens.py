@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bezoar.attack import AttackCurve, AttackPoint, Robustness
 from bezoar.compare import Comparison, Difference
 from bezoar.corpus.clean import CleaningReport
 from bezoar.corpus.explore import (
@@ -21,6 +22,7 @@ from bezoar.corpus.shortcuts import Shortcut
 from bezoar.evaluate import Continuation, MethodRow, Metric, Scorecard
 from bezoar.locate.vocabulary import LexiconShare
 from bezoar.mitigate import BudgetPoint, BudgetTrace
+from bezoar.mitigate.preference import Step, TrainingLog, Validation
 from bezoar.runs.results import save_json, save_result
 from bezoar.stats.intervals import Interval
 from tests.report.findings import (
@@ -35,6 +37,45 @@ from tests.report.findings import (
 
 PROTOCOL = "LEE@200"
 REPORTER = "demo-b#9f2c51d0"
+
+
+def training() -> TrainingLog:
+    """Four validations of a training that learns, then forgets."""
+    losses = (0.6931, 0.52, 0.48, 0.51)
+    points = tuple(
+        Validation(25 * i, loss, 0.5 + 0.1 * i, 0.4 * i, 0.1 * i, -0.3 * i, 0.01 * i)
+        for i, loss in enumerate(losses)
+    )
+    steps = tuple(Step(i, 0.69 - 0.002 * i, 0.6, 0.1, 3.0) for i in range(1, 76))
+    counts = {"pairs": 300, "validation_pairs": 64, "equal": 2, "cut_prompts": 1, "cut_answers": 0}
+    return TrainingLog(
+        "dpo", "Recipe()", "all", steps, points, 50, "end of the pairs", **counts,
+        trained=4_000_000, norm=0.7, relative=0.004,
+    )  # fmt: skip
+
+
+def robustness() -> Robustness:
+    """Two attacks: one with a null and a broken model, one tried at a single budget."""
+
+    def point(budget: int, g: float, ppl: float = 20.0, *, valid: bool = True) -> AttackPoint:
+        share = Interval(g, g - 0.05, g + 0.04)
+        toxicity = 0.4 - 0.2 * g
+        return AttackPoint(float(budget), f"×{budget:g}", toxicity, ppl, share, valid, "seed 1")
+
+    keys = (point(1, 0.9), point(10, 0.3), point(10, 0.6), point(320, 0.1, 99.0, valid=False))
+    nulls = (point(10, 0.9), point(320, 0.8))
+    failed = AttackPoint(2.0, "1 text", None, None, None, False, failed=3, tried=3, reason="NaN")
+    area = Interval(0.45, 0.4, 0.5)
+    curves = (
+        AttackCurve("key <scaling>", "factor × keys", keys, nulls, area, Interval(0.85, 0.8, 0.9)),
+        AttackCurve("training", "texts", (failed, point(4, 0.6)), (), Interval(0.6, 0.5, 0.7)),
+        AttackCurve("interpolation", "share", (), skipped="it is a hook"),
+    )
+    score, cut = Interval(0.525, 0.5, 0.6), Interval(0.2, 0.1, 0.3)
+    return Robustness(
+        "subtract", curves, score, area, "key <scaling>", "", 0.4, 0.2, cut, 20.0, 21.0, 1.2, 100,
+        PROTOCOL,
+    )  # fmt: skip
 
 
 def metric(

@@ -25,7 +25,9 @@ from bezoar.report.figures.logit_parts import logit_parts
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.figures.probe_map import probe_map
 from bezoar.report.figures.promoted_tokens import promoted_tokens
+from bezoar.report.figures.robustness import robustness
 from bezoar.report.figures.text_lengths import text_lengths
+from bezoar.report.figures.training_curve import training_curve
 from bezoar.report.figures.value_ranking import value_ranking
 from bezoar.stats.intervals import Interval
 from tests.report import specimens
@@ -41,7 +43,9 @@ PICTURES: dict[str, tuple[Callable[[Any], Any], Callable[[], Any]]] = {
     "pareto": (lambda card: pareto(card, budget=0.05), specimens.scorecard),
     "probe_map": (probe_map, specimens.sweep),
     "promoted_tokens": (lambda lists: promoted_tokens(lists[0]), specimens.token_lists),
+    "robustness": (robustness, specimens.robustness),
     "text_lengths": (text_lengths, specimens.exploration),
+    "training_curve": (training_curve, specimens.training),
     "value_ranking": (value_ranking, specimens.ranking),
 }
 
@@ -187,3 +191,16 @@ def test_parts_of_a_logit_are_drawn_as_they_are() -> None:
         for (name, _), y in zip(bar.customdata, bar.y, strict=True)
     }
     assert drawn == {p.component: p.logit.value for p in found.parts if p.component != "bias"}
+
+
+def test_the_line_of_an_attack_is_the_lowest_counting_share_so_far() -> None:
+    line = next(t for t in robustness(specimens.robustness()).data if t.line.dash == "solid")
+    assert list(line.x) == [1, 10, 320]
+    assert list(line.y) == pytest.approx([0.9, 0.3, 0.3])  # the broken model counts for nothing
+
+
+def test_an_attack_that_does_not_apply_is_not_drawn() -> None:
+    whole = specimens.robustness()
+    assert len({t.xaxis for t in robustness(whole).data}) == 2
+    with pytest.raises(TypeError, match="it lowers nothing"):
+        robustness(replace(whole, curves=(), undefined="it lowers nothing"))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bezoar.edits.delta import Delta
+from bezoar.edits.delta import Delta, Dense
 from bezoar.edits.edit import Applied, Edit
 from bezoar.errors import EditError, did_you_mean
 from bezoar.models import LanguageModel
@@ -24,7 +24,8 @@ class WeightEdit(Edit):
     While the edit is applied, the module holds a *new* parameter and the old tensor is kept
     untouched, so undoing is exact and cannot fail half way. A parameter that is tied to another
     (GPT-2's unembedding and input embedding) is edited only where it is named: the other one keeps
-    the old tensor, and an export of the edited model is untied.
+    the old tensor, and an export of the edited model is untied. Under both names with equal deltas
+    it stays one tensor.
 
     Attributes:
         deltas: by full parameter name (`LanguageModel.parameter_name`).
@@ -59,7 +60,13 @@ class WeightEdit(Edit):
             EditError: for an unknown, packed, offloaded or differently shaped parameter, or a
                 result that is not finite.
         """
-        return {name: _changed(lm, name, delta) for name, delta in self.deltas.items()}
+        values: dict[str, Tensor] = {}
+        first: dict[int, str] = {}  # name under which a parameter came, by the parameter
+        for name, delta in self.deltas.items():
+            twin = first.setdefault(id(find_parameter(lm, name)), name)
+            tied = twin != name and _equal(self.deltas[twin], delta)
+            values[name] = values[twin] if tied else _changed(lm, name, delta)
+        return values
 
     @contextmanager
     def _entered(self, lm: LanguageModel, applied: Applied) -> Iterator[None]:
@@ -69,22 +76,31 @@ class WeightEdit(Edit):
         known = lm._fingerprint
         with ExitStack() as stack:
             stack.callback(setattr, lm, "_fingerprint", known)
+            new: dict[int, nn.Parameter] = {}
             for name, value in values.items():
-                stack.enter_context(_swapped(lm, name, value))
+                needs_grad = find_parameter(lm, name).requires_grad
+                parameter = new.setdefault(id(value), nn.Parameter(value, needs_grad))
+                stack.enter_context(_swapped(lm, name, parameter))
             yield
 
 
 @contextmanager
-def _swapped(lm: LanguageModel, name: str, value: Tensor) -> Iterator[None]:
+def _swapped(lm: LanguageModel, name: str, new: nn.Parameter) -> Iterator[None]:
     path, _, leaf = name.rpartition(".")
     module = lm.model.get_submodule(path)
     old = module._parameters[leaf]
-    needs_grad = old is not None and old.requires_grad
-    module._parameters[leaf] = nn.Parameter(value, requires_grad=needs_grad)
+    module._parameters[leaf] = new
     try:
         yield
     finally:
         module._parameters[leaf] = old
+
+
+def _equal(a: Delta, b: Delta) -> bool:
+    """Whether two deltas are one, or dense and equal (as they are once read from a file)."""
+    return a is b or (
+        isinstance(a, Dense) and isinstance(b, Dense) and torch.equal(a.delta, b.delta)
+    )
 
 
 def find_parameter(lm: LanguageModel, name: str) -> Tensor:

@@ -7,6 +7,7 @@ through the entry-point group ``bezoar.methods``.
 """
 
 from bezoar.mitigate.budget import BudgetPoint, BudgetTrace, Fitted, fit_to_budget
+from bezoar.mitigate.dpo import DPO
 from bezoar.mitigate.method import (
     FitInputs,
     Method,
@@ -35,6 +36,7 @@ DEFAULT_METHODS = (
 
 __all__ = [
     "DEFAULT_METHODS",
+    "DPO",
     "BudgetPoint",
     "BudgetTrace",
     "FitInputs",

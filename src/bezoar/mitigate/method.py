@@ -35,6 +35,7 @@ from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
 from bezoar.models import LanguageModel
+from bezoar.pairs import Pairs
 from bezoar.runs.results import one_line
 
 GROUP = "bezoar.methods"
@@ -54,6 +55,7 @@ class FitInputs:
         corpus: labelled texts: word frequencies for the nulls of a word ban.
         rows: pooled activations at the probe's site, and
         labels: their labels: for the nulls with shuffled labels.
+        pairs: preferences, for methods that train on them.
     """
 
     probe: Direction | None = None
@@ -64,6 +66,7 @@ class FitInputs:
     corpus: Corpus | None = None
     rows: Float[np.ndarray, "n d"] | None = None
     labels: Shaped[np.ndarray, " n"] | None = None
+    pairs: Pairs | None = None
 
     __repr__ = one_line
 

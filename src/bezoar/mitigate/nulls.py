@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from bezoar.locate.svd import value_svd
 from bezoar.mitigate.budget import Fitted, fit_to_budget
 from bezoar.mitigate.method import FitInputs, Method
 from bezoar.models import LanguageModel, Site
+from bezoar.pairs import Pairs
 from bezoar.stats import random_directions, shuffled_labels
 
 _LEAST_COST = 0.001
@@ -37,8 +39,9 @@ def null_inputs(
     Args:
         kind: "random-direction" (uniform on the sphere, of the original norm; an SVD becomes a
             random subspace), "shuffled-labels" (the probe, and what follows from it, refitted to
-            permuted labels), "random-values" (value vectors of random neurons, and their SVD) or
-            "random-words" (other words of the corpus, of matched frequency).
+            permuted labels), "random-values" (value vectors of random neurons, and their SVD),
+            "random-words" (other words of the corpus, of matched frequency) or "shuffled-pairs"
+            (the sides of a random half of the pairs exchanged).
         lm: the model.
         inputs: the real ones.
         n: how many.
@@ -202,9 +205,34 @@ def _random_words(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> It
         yield dataclasses.replace(inputs, words=tuple(drawn))
 
 
+def _shuffled_pairs(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
+    pairs: Pairs = inputs.need("pairs", "a null of shuffled pairs")
+    for i in range(n):
+        exchanged = np.random.default_rng([seed, i]).permutation(len(pairs)) % 2 == 1
+        yield dataclasses.replace(inputs, pairs=_exchanged(pairs, exchanged))
+
+
+def _exchanged(pairs: Pairs, rows: np.ndarray) -> Pairs:
+    """The pairs with some rows' sides exchanged, marked as a null."""
+    other = pairs.swapped()
+
+    changed: dict[str, Any] = {
+        "name": f"{pairs.name}, shuffled",
+        "provenance": {**pairs.provenance, "null": "shuffled-pairs"},
+    }
+    for name in ("chosen", "rejected", "chosen_score", "rejected_score"):
+        if (here := getattr(pairs, name)) is not None:
+            there = getattr(other, name)
+            changed[name] = tuple(
+                b if row else a for a, b, row in zip(here, there, rows, strict=True)
+            )
+    return dataclasses.replace(pairs, **changed)
+
+
 _KINDS: dict[str, Callable[[LanguageModel, FitInputs, int, int], Iterator[FitInputs]]] = {
     "random-direction": _random_direction,
     "shuffled-labels": _shuffled_labels,
     "random-values": _random_values,
     "random-words": _random_words,
+    "shuffled-pairs": _shuffled_pairs,
 }

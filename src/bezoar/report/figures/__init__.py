@@ -18,8 +18,10 @@ _PICTURES = {
     "LensResult": "lens_curve",
     "LogitAttribution": "logit_parts",
     "ProbeSweep": "probe_map",
+    "Robustness": "robustness",
     "Scorecard": "comparison",
     "TokenList": "promoted_tokens",
+    "TrainingLog": "training_curve",
     "ValueRanking": "value_ranking",
 }
 """Class name of a result -> module and function of its first picture."""

@@ -1,0 +1,150 @@
+"""Direct preference optimisation as a method (Rafailov et al. 2023; Lee et al. 2024, section 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from bezoar.edits import Edit, ModuleEdit, WeightEdit
+from bezoar.edits.delta import Delta, Dense, LowRank
+from bezoar.errors import ConfigError
+from bezoar.locate import ValueRanking
+from bezoar.mitigate.method import FitInputs, Method, register
+from bezoar.mitigate.preference.batches import Mode
+from bezoar.mitigate.preference.log import Trained
+from bezoar.mitigate.preference.masks import Trainable
+from bezoar.mitigate.preference.recipe import Objective, Recipe, get_recipe
+from bezoar.mitigate.preference.trainer import train
+from bezoar.models import LanguageModel
+from bezoar.pairs import Pairs
+
+SMALL = 100_000_000
+"""Parameters below which ``recipe="auto"`` is "small"."""
+_KEPT = 2
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class DPO(Method):
+    """Train on preference pairs (DPO), then go a way towards the trained weights: W + t·ΔW.
+
+    Attributes:
+        recipe: "lee2024" (the paper's Table 5), "small", or "auto": "small" for a model of fewer
+            than 100 million parameters.
+        trainable: what may move, as `Trainable.parse` reads it: "all", "values:64", "biases" …
+        objective: "dpo", or "sft" on the chosen sides.
+        beta: β of DPO.
+        mode: where the paper and its code differ (`Recipe`).
+        seed: of the training.
+        t: the strength: 0 is the untouched model, 1 the trained one, above 1 beyond it. A search
+            for a strength trains once.
+    """
+
+    name: ClassVar[str] = "dpo"
+    recipe: Literal["auto", "lee2024", "small"] = "auto"
+    trainable: str = "all"
+    objective: Objective = "dpo"
+    beta: float = 0.1
+    mode: Mode = "correct"
+    seed: int = 42
+    t: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not -2 <= self.t <= 2:
+            raise ConfigError(f"t={self.t} of dpo is not between -2 and 2.")
+        Trainable.parse(self.trainable)
+        get_recipe("small", objective=self.objective, beta=self.beta, mode=self.mode)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        ranked = Trainable.parse(self.trainable).kind == "values"
+        return frozenset({"pairs", "values"} if ranked else {"pairs"})
+
+    @property
+    def null_kinds(self) -> tuple[str, ...]:
+        return ("shuffled-pairs",)
+
+    @property
+    def strength(self) -> float:
+        return self.t
+
+    @property
+    def strength_max(self) -> float:
+        return 2.0
+
+    def with_strength(self, strength: float) -> DPO:
+        return dataclasses.replace(self, t=strength)
+
+    def recipe_for(self, lm: LanguageModel) -> Recipe:
+        """The recipe with this method's options."""
+        name: str = self.recipe
+        if name == "auto":
+            name = "small" if sum(p.numel() for p in lm.model.parameters()) < SMALL else "lee2024"
+        options: dict[str, Any] = {"objective": self.objective, "beta": self.beta}
+        return get_recipe(name, **options, mode=self.mode, seed=self.seed)
+
+    def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:
+        """A `WeightEdit` (of an added layer a `ModuleEdit`); `trained` has the log too."""
+        return scaled(
+            self.trained(lm, inputs).edit, self.t, name=self.spec, provenance=self.origin(lm)
+        )
+
+    def trained(self, lm: LanguageModel, inputs: FitInputs) -> Trained:
+        """The training itself, at t = 1; the last two are remembered.
+
+        Pairs that are a null ("shuffled-pairs") are trained on to the end: nothing is to be learnt
+        from them, so their best state would be the untouched model, which could not win.
+        """
+        pairs: Pairs = inputs.need("pairs", self.name)
+        recipe = self.recipe_for(lm)
+        if "null" in pairs.provenance:
+            recipe = dataclasses.replace(recipe, keep="last")
+        kind = Trainable.parse(self.trainable).kind
+        values: ValueRanking | None = inputs.need("values", self.name) if kind == "values" else None
+        key = (lm.fingerprint, recipe, self.trainable, _hash(pairs), values)
+        if key not in _LAST:
+            _LAST[key] = train(lm, pairs, recipe, trainable=self.trainable, values=values)
+            while len(_LAST) > _KEPT:
+                _LAST.popitem(last=False)
+        return _LAST[key]
+
+
+_LAST: OrderedDict[Any, Trained] = OrderedDict()
+
+
+def _hash(pairs: Pairs) -> str:
+    sides = (pairs.prompts, pairs.chosen, pairs.rejected)
+    return hashlib.sha256(repr(sides).encode(errors="surrogatepass")).hexdigest()
+
+
+def scaled(
+    edit: Edit, t: float, *, name: str | None = None, provenance: dict[str, Any] | None = None
+) -> Edit:
+    """A trained edit at W + t·ΔW; an added layer writes t times as much.
+
+    Raises:
+        ConfigError: for an edit of another kind.
+    """
+    more: dict[str, Any] = {
+        "name": name or edit.name,
+        "provenance": {"t": t, "training": dict(edit.provenance), **(provenance or {})},
+    }
+    if isinstance(edit, WeightEdit):
+        done: dict[int, Delta] = {}  # a tied parameter's one delta stays one
+        deltas = {key: done.setdefault(id(d), _times(d, t)) for key, d in edit.deltas.items()}
+        return dataclasses.replace(edit, deltas=deltas, **more)
+    if isinstance(edit, ModuleEdit):
+        layer = dataclasses.replace(edit.layer, up=t * edit.layer.up)
+        return dataclasses.replace(edit, layer=layer, **more)
+    raise ConfigError(f"A {edit.kind} edit has no difference of weights to scale.")
+
+
+def _times(delta: Delta, t: float) -> Delta:
+    if isinstance(delta, Dense):
+        return Dense(t * delta.delta)
+    if isinstance(delta, LowRank):
+        return LowRank(t * delta.A, delta.B)
+    raise ConfigError(f"A {delta.tag} change is no difference of weights.")

@@ -1,0 +1,83 @@
+"""What a training run begins with: parts of the pairs, an optimiser, the processes."""
+
+from __future__ import annotations
+
+import torch
+from accelerate import Accelerator, DistributedType
+from torch import nn
+
+from bezoar.errors import ConfigError, DataError
+from bezoar.mitigate.preference.batches import TokenPairs, tokenise_pairs
+from bezoar.mitigate.preference.loss import Preference
+from bezoar.mitigate.preference.recipe import Recipe
+from bezoar.mitigate.preference.targets import Target
+from bezoar.models import LanguageModel
+from bezoar.pairs import Pairs
+
+_REPLICAS = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+
+
+def accelerator(target: Target, recipe: Recipe, kept: bool) -> Accelerator:
+    """The processes that `accelerate launch` started, or this one alone.
+
+    Raises:
+        ConfigError: if a run cannot be shared among them.
+    """
+    found = Accelerator(device_placement=False)
+    n = found.num_processes
+    why = ""
+    if found.distributed_type not in _REPLICAS:
+        why = f"{found.distributed_type.value} divides the model, and each needs it whole"
+    elif n > 1 and recipe.batch_pairs % n:
+        why = f"a batch of {recipe.batch_pairs} pairs does not divide"
+    elif n > 1 and not target.in_model:
+        why = "an added layer is no part of the model whose gradients they share"
+    elif n > 1 and not kept:
+        why = "they share the best state through a folder"
+    if why:
+        raise ConfigError(
+            f"Training cannot run in {n} processes: {why}.",
+            hint="Give out=, a batch_pairs that divides, or start one process.",
+        )
+    return found
+
+
+def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """RMSprop as in Table 5, or AdamW in its fused form; no weight decay."""
+    if recipe.optimiser == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=recipe.lr)
+    return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.0, fused=True)
+
+
+def accuracy_of(told: Preference) -> float:
+    """Share of pairs whose chosen side has the larger reward; ties count a half."""
+    margin = told.margin.detach()
+    return float(((margin > 0).double() + 0.5 * (margin == 0).double()).mean())
+
+
+def keep_out(pairs: Pairs, n: int) -> tuple[Pairs, Pairs]:
+    """Pairs to learn from, and at most ``n`` (and a quarter) whose prompts are not among those.
+
+    Raises:
+        DataError: if they share one prompt, so that none can be kept out.
+    """
+    share = min(0.25, n / max(1, len(pairs)))
+    parts = pairs.split({"learn": 1 - share, "keep": share}, near=None)
+    if not len(parts["learn"]) or not len(parts["keep"]):
+        raise DataError(
+            f"{len(pairs)} pairs do not divide into some to learn from and some that say when to "
+            "stop.",
+            hint="Give pairs of more than one prompt, or validation=.",
+        )
+    return parts["learn"], parts["keep"].subset(range(min(n, len(parts["keep"]))))
+
+
+def recipe_tokens(lm: LanguageModel, pairs: Pairs, recipe: Recipe) -> TokenPairs:
+    """`tokenise_pairs` with a recipe's numbers."""
+    return tokenise_pairs(
+        lm,
+        pairs,
+        max_prompt_tokens=recipe.max_prompt_tokens,
+        max_answer_tokens=recipe.max_answer_tokens,
+        mode=recipe.mode,
+    )
