@@ -1,0 +1,124 @@
+"""Files of pairs: columns known by name, doubts said, every row accounted for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bezoar.errors import DataError
+from bezoar.pairs import load_pairs
+
+
+def write(path, columns: dict[str, list]):
+    names = list(columns)
+    rows = list(zip(*columns.values(), strict=True))
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(dict(zip(names, r, strict=True))) + "\n" for r in rows))
+    else:
+        mark = {".csv": ",", ".tsv": "\t"}[path.suffix]
+        path.write_text("".join(mark.join(row) + "\n" for row in [names, *rows]))
+    return path
+
+
+MILD, RUDE = ["That is odd", "I disagree"], ["That is stupid", "You idiot"]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.tsv", "p.jsonl"])
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "prompt"),
+    [
+        ("neutral", "toxic", None),
+        ("en_neutral_comment", "en_toxic_comment", None),
+        ("chosen", "rejected", "prompt"),
+        ("unpert_gen_text", "pert_gen_text", "prompt_text"),
+        ("Neutral", "TOXIC", None),
+    ],
+)
+def test_columns_are_known_by_the_names_of_public_sets(tmp_path, name, chosen, rejected, prompt):
+    columns = {"id": ["1", "2"], rejected: RUDE, chosen: MILD}
+    if prompt:
+        columns[prompt] = ["Well.", "No."]
+    pairs = load_pairs(write(tmp_path / name, columns))
+    assert pairs.chosen == tuple(MILD)
+    assert pairs.rejected == tuple(RUDE)
+    assert pairs.prompts == (("Well.", "No.") if prompt else ("", ""))
+    assert pairs.name == "p"
+    assert pairs.origin.sha256
+    assert pairs.provenance["columns"]["chosen"] == chosen
+
+
+def test_columns_can_be_named_one_or_both(tmp_path):
+    path = write(tmp_path / "p.csv", {"toxic": RUDE, "neutral1": MILD, "before": ["a", "b"]})
+    one = load_pairs(path, chosen="neutral1")
+    assert (one.chosen, one.rejected, one.prompts) == (tuple(MILD), tuple(RUDE), ("", ""))
+    other = load_pairs(path, chosen="toxic", rejected="neutral1", prompt="before")
+    assert (other.chosen, other.prompts) == (tuple(RUDE), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "message"),
+    [
+        (
+            {"toxic": RUDE, "neutral": MILD, "chosen": MILD, "rejected": RUDE},
+            {},
+            "2 pairs of columns could be meant: chosen 'neutral', rejected 'toxic'; chosen",
+        ),
+        ({"toxicc": RUDE, "neutrall": MILD}, {}, "no columns are known.*Did you mean 'toxic'"),
+        ({"toxic": RUDE, "other": MILD}, {}, "it has 'toxic', 'other'"),
+        ({"toxic": RUDE, "neutral": MILD}, {"chosen": "neutrl"}, "Did you mean 'neutral'"),
+        ({"toxic": RUDE, "neutral": MILD}, {"chosen": "toxic", "rejected": "toxic"}, "both sides"),
+        ({"toxic": RUDE, "neutral": MILD}, {"prompt": "toxic"}, "is a side and the prompt"),
+        ({"toxic": RUDE, "neutral": MILD}, {"limit": 0}, "limit of 0 keeps nothing"),
+    ],
+)
+def test_a_doubt_is_an_error_that_names_what_is_there(tmp_path, columns, named, message):
+    path = write(tmp_path / "p.csv", columns)
+    with pytest.raises(DataError, match=message):
+        load_pairs(path, **named)
+
+
+def test_what_gives_no_pairs_says_so(tmp_path):
+    path = write(tmp_path / "p.csv", {"comment_text": MILD, "toxic": RUDE})
+    with pytest.raises(DataError, match="'jigsaw' is a known set of texts, and gives no pairs"):
+        load_pairs(f"jigsaw:{path}")
+    with pytest.raises(DataError, match="names one column, and pairs have two"):
+        load_pairs(f"{path}#toxic")
+    with pytest.raises(DataError, match="no pairs"):
+        load_pairs("demo")
+
+
+def test_every_row_is_accounted_for(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("toxic,neutral\nYou fool,You\n\nAgain,AGAIN\n,a\nYou fool,You\nOaf,Sir\n")
+    pairs = load_pairs(path)
+    assert pairs.rejected == ("You fool", "Oaf")
+    expected = {"blank line": 1, "equal sides": 1, "empty side": 1, "duplicate": 1}
+    assert pairs.origin.left_out == expected
+    assert len(pairs) + sum(pairs.origin.left_out.values()) == pairs.origin.rows
+    one = load_pairs(path, limit=1)
+    assert one.origin.left_out == expected | {"beyond the limit": 1}
+
+
+def test_a_limit_draws_the_same_pairs_from_any_order(tmp_path):
+    mild, rude = ([f"{word} {n}" for n in range(50)] for word in ("sir", "oaf"))
+    there = load_pairs(write(tmp_path / "a.csv", {"neutral": mild, "toxic": rude}), limit=9)
+    turned = {"neutral": mild[::-1], "toxic": rude[::-1]}
+    back = load_pairs(write(tmp_path / "b.csv", turned), limit=9)
+    assert len(there) == 9
+    assert set(there.chosen) == set(back.chosen)
+    other = load_pairs(tmp_path / "a.csv", limit=9, seed=1)
+    assert set(other.chosen) != set(there.chosen)
+
+
+def test_files_that_store_whole_texts_need_a_word(tmp_path):
+    columns = {
+        "prompt_text": ["The sea"],
+        "unpert_gen_text": ["The sea is calm"],
+        "pert_gen_text": ["The sea is stupid"],
+    }
+    path = write(tmp_path / "lee.jsonl", columns)
+    with pytest.raises(DataError, match="begins with its prompt"):
+        load_pairs(path)
+    pairs = load_pairs(path, leaked="strip")
+    assert (pairs.chosen, pairs.rejected) == ((" is calm",), (" is stupid",))
