@@ -66,6 +66,19 @@ def test_no_batch_changes_a_text(family):
     assert back.tokens == together.tokens[::-1]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_text_that_ends_leaves_the_others_as_they_were(family):
+    lm = fresh(family)
+    lm.model.generation_config.eos_token_id = plain(lm)[0][1]
+    still = pplm(lm, PROMPTS, direction(lm), dataclasses.replace(SHORT, step_size=0.0))
+    assert still.tokens == plain(lm)
+    assert len(still.tokens[0]) == 1
+    assert max(len(row) for row in still.tokens) == 4
+    settings = dataclasses.replace(SHORT, step_size=2.0)
+    together = pplm(lm, PROMPTS, direction(lm), settings)
+    assert pplm(lm, PROMPTS, direction(lm), settings, batch_tokens=1) == together
+
+
 @pytest.mark.parametrize("name", zoo.DECODERS)
 def test_every_family_with_plain_keys_and_values_is_steered_and_others_say_why(name):
     lm = zoo.family_model(name)

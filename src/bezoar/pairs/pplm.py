@@ -167,19 +167,21 @@ def _continue(
     """New tokens of each row, up to its end of text."""
     moment, past = Moment.at_end_of(batch, Reader(lm, attribute.site), attribute, settings)
     ends = torch.tensor(lm.end_ids, device=lm.device)
-    ids = batch.input_ids
-    running = torch.ones(len(batch), dtype=torch.bool, device=lm.device)
-    lengths = torch.zeros(len(batch), dtype=torch.long, device=lm.device)
-    for step in range(settings.length):
+    new: list[list[int]] = [[] for _ in range(len(batch))]
+    rows, ids = torch.arange(len(batch), device=lm.device), batch.input_ids
+    for left in range(settings.length - 1, -1, -1):
         past, logits = moment.read(moment.perturb(past))
         fused = torch.lerp(moment.logits, logits, settings.gm_scale)
-        chosen = choose(lm.process(ids, fused), u[:, step], decoding)
-        running &= ~torch.isin(chosen, ends)
-        lengths += running
-        ids = torch.cat([ids, chosen.unsqueeze(1)], 1)
-        advance(len(batch))
-        if step + 1 == settings.length or not running.any():
+        chosen = choose(lm.process(ids, fused), u[rows, -1 - left], decoding)
+        going = ~torch.isin(chosen, ends)
+        for row, token in zip(rows[going].tolist(), chosen[going].tolist(), strict=True):
+            new[row].append(token)
+        advance(len(rows) + left * int((~going).sum()))
+        if not left or not going.any():
             break
+        ids = torch.cat([ids, chosen.unsqueeze(1)], 1)
+        if not going.all():  # a text that has ended would cost as much as one that goes on
+            rows, ids, chosen = rows[going], ids[going], chosen[going]
+            moment, past = moment.take(going), [tensor[going] for tensor in past]
         moment = moment.next(chosen)
-    new = ids[:, batch.input_ids.shape[1] :].tolist()
-    return [row[:length] for row, length in zip(new, lengths.tolist(), strict=True)]
+    return new

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -103,6 +103,10 @@ class RunningPool:
         elif self.pooling == "max":
             value = torch.maximum(self.total, value)
         return replace(self, total=value, count=self.count + 1)
+
+    def take(self, rows: Bool[Tensor, " row"]) -> RunningPool:
+        """Some of the rows."""
+        return replace(self, total=self.total[rows], count=self.count[rows])
 
     @property
     def pooled(self) -> Float[Tensor, "row d"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -122,6 +122,10 @@ class Place:
         """One token on."""
         mask = self.mask if self.mask is None else nn.functional.pad(self.mask, (0, 1), value=1)
         return Place(mask, self.positions + 1)
+
+    def take(self, rows: Bool[Tensor, " row"]) -> Place:
+        """Some of the rows."""
+        return Place(None if self.mask is None else self.mask[rows], self.positions[rows])
 
 
 class Reader:

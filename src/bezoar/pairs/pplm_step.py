@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from bezoar.interrupts import check
@@ -89,6 +89,18 @@ class Moment:
             value=seen.value,
         )
 
+    def take(self, rows: Bool[Tensor, " row"]) -> Moment:
+        """Some of the texts."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            place=self.place.take(rows),
+            logits=self.logits[rows],
+            clean=[tensor[rows] for tensor in self.clean],
+            pool=self.pool.take(rows),
+            value=self.value[rows],
+        )
+
     def read(self, past: Past) -> tuple[Past, Float[Tensor, "row d_vocab"]]:
         """The past with x_t read on top of it, and the logits after that."""
         seen = self.reader.tokens(self.ids, cache_of(past), self.place)
@@ -100,9 +112,9 @@ class Moment:
         seen = self.reader.tokens(self.ids, cache_of(past), self.place)
         pool = self.pool.add(seen.value.detach() if released else seen.value)
         log_p = _wide(seen.logits).log_softmax(-1)
-        kl = (log_p.exp() * (log_p - self.logits.log_softmax(-1))).sum(-1)
-        cache = cache_of(self.clean) if released else seen.cache
-        place, expectation = self.place, log_p.exp()
+        expectation = log_p.exp()
+        kl = (expectation * (log_p - self.logits.log_softmax(-1))).sum(-1)
+        cache, place = cache_of(self.clean) if released else seen.cache, self.place
         for ahead in range(1, self.settings.horizon + 1):
             place = place.next()
             more = ahead < self.settings.horizon and not released
