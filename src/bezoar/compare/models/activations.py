@@ -16,6 +16,7 @@ from bezoar.compare.models.passes import (
     checked_prompts,
     readings,
 )
+from bezoar.compare.models.shown import signed
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.errors import DataError
@@ -84,8 +85,8 @@ class ActivationDrop(Result):
         )
         table = Table("neuron", self.base_name, self.edited_name, "change", title=title)
         for n in self.neurons[:20]:
-            table.add_row(str(n), f"{n.base.value:.3f}", f"{n.edited.value:.3f}", str(n.change))
-        means = f"{self.base.value:.3f}", f"{self.edited.value:.3f}", str(self.change)
+            table.add_row(str(n), f"{n.base.value:.3f}", f"{n.edited.value:.3f}", signed(n.change))
+        means = f"{self.base.value:.3f}", f"{self.edited.value:.3f}", signed(self.change)
         table.add_row("mean of all", *means)
         return table
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from bezoar.compare.models.shown import signed
 from bezoar.runs.results import Result
 from bezoar.stats.intervals import Interval
 
@@ -127,7 +128,7 @@ class Contributions(Result):
 
     def __rich__(self) -> Table:
         title = (
-            f"change along {self.direction}: {self.measured}; neurons {self.neurons:+.3g}, "
+            f"change along {self.direction}: {signed(self.measured)}; neurons {self.neurons:+.3g}, "
             f"biases {self.constant:+.3g}, rest {self.rest:+.3g}"
         )
         table = Table("group", "neurons", "change", title=title)

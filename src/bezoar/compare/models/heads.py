@@ -12,6 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.shown import signed
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import UnsupportedAnatomy
@@ -113,7 +114,7 @@ class HeadContributions(Result):
         table = Table("head", self.base_name, self.edited_name, "change", "p adjusted", title=title)
         largest = sorted(self.heads, key=lambda h: -abs(h.change.value))[:20]
         for h in largest:
-            values = f"{h.base:.3f}", f"{h.edited:.3f}", str(h.change), f"{h.adjusted_p:.3f}"
+            values = f"{h.base:.3f}", f"{h.edited:.3f}", signed(h.change), f"{h.adjusted_p:.3f}"
             table.add_row(f"{h.layer}.{h.head}", *values)
         return table
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bezoar.compare.models.parameters import scaled_edit, weight_differences
 from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.shown import plain, signed
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError
@@ -62,7 +63,7 @@ class Interpolation(Result):
         title = f"{self.measure} at W + t ΔW, from {self.base_name} to {self.edited_name}"
         table = Table("t", self.measure, "against the base", title=title)
         for p in self.points:
-            table.add_row(f"{p.t:g}", str(p.value), str(p.change))
+            table.add_row(f"{p.t:g}", plain(p.value), signed(p.change))
         return table
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from rich.table import Table
 
 from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.shown import signed
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.locate.lens import (
@@ -87,8 +88,10 @@ class LensComparison(Result):
         names = " ".join(quoted(t) for t in self.tokens[:5])
         title = f"logit lens ({self.mode}) of {names} over {self.prompts_n} prompts"
         table = Table("state", self.base_name, self.edited_name, "change", title=title)
-        for row in zip(self.states, self.base, self.edited, self.change, strict=True):
-            table.add_row(row[0], f"{row[1].value:.3g}", f"{row[2].value:.3g}", str(row[3]))
+        for state, a, b, change in zip(
+            self.states, self.base, self.edited, self.change, strict=True
+        ):
+            table.add_row(state, f"{a.value:.3g}", f"{b.value:.3g}", signed(change))
         return table
 
 

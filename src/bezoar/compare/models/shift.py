@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bezoar.compare.models.activations import checked_neurons
 from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.shown import plain
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
@@ -85,9 +86,9 @@ class ResidualShift(Result):
         table.add_row("prompts that move along δ", f"{self.consistency:.0%}")
         table.add_row("cosine of a prompt's shift to δ", str(self.cosine))
         table.add_row("variance along PC1", f"{self.explained[0]:.1%}")
-        if self.base_coefficient is not None:
-            table.add_row(f"neuron {self.neuron}, base", str(self.base_coefficient))
-            table.add_row(f"neuron {self.neuron}, edited", str(self.edited_coefficient))
+        if self.base_coefficient is not None and self.edited_coefficient is not None:
+            table.add_row(f"neuron {self.neuron}, base", plain(self.base_coefficient))
+            table.add_row(f"neuron {self.neuron}, edited", plain(self.edited_coefficient))
         return table
 
 

@@ -13,16 +13,24 @@ from typing import Any
 from bezoar.errors import NoFigure, did_you_mean
 
 _PICTURES = {
+    "ActivationDrop": "figure_2_activation_drop",
     "BudgetTrace": "budget_trace",
+    "Contributions": "neuron_groups",
     "Exploration": "text_lengths",
+    "HeadContributions": "head_changes",
+    "Interpolation": "interpolation_curve",
+    "LensComparison": "figure_1_lens_comparison",
     "LensResult": "lens_curve",
     "LogitAttribution": "logit_parts",
     "ProbeSweep": "probe_map",
+    "ResidualShift": "figure_4_residual_shift",
     "Robustness": "robustness",
     "Scorecard": "comparison",
+    "ShiftSources": "figure_5_shift_sources",
     "TokenList": "promoted_tokens",
     "TrainingLog": "training_curve",
     "ValueRanking": "value_ranking",
+    "WeightDrift": "weight_change",
 }
 """Class name of a result -> module and function of its first picture."""
 

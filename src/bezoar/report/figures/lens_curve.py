@@ -35,7 +35,7 @@ def lens_curve(lens: LensResult, other: LensResult | None = None) -> Any:
         for i, step in enumerate(lens.increments)
         if step.component.endswith(".mlp_out")
     ]
-    ticks = _layer_ticks(lens.states)
+    ticks = layer_ticks(lens.states)
     return theme.figure(
         traces,
         height=360,
@@ -92,7 +92,8 @@ def _names(lens: LensResult) -> list[dict[str, Any]]:
     ]
 
 
-def _layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[str, int]:
+def layer_ticks(states: tuple[str, ...], most: int = 16) -> dict[str, int]:
+    """Label and place of the first state of each layer, and of the last state."""
     first: dict[int, int] = {}
     for index, state in enumerate(states):
         first.setdefault(int(state.partition(".")[0]), index)

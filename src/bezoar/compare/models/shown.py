@@ -1,0 +1,16 @@
+"""Numbers in the tables of this room: changes may be far below a thousandth."""
+
+from __future__ import annotations
+
+from bezoar.stats.intervals import Interval
+
+
+def plain(estimate: Interval) -> str:
+    """``0.0123 [0.0101, 0.0144]``, three significant figures each."""
+    return f"{estimate.value:.3g} [{estimate.low:.3g}, {estimate.high:.3g}]"
+
+
+def signed(change: Interval) -> str:
+    """``-0.0123 [-0.0144, -0.0101]``, three significant figures each."""
+    low, high = (f"{bound:+.3g}" if bound else "0" for bound in (change.low, change.high))
+    return f"{change.value:+.3g} [{low}, {high}]" if change.value or low != high else "0"
