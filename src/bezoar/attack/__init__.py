@@ -3,6 +3,8 @@
 An `Attack` lists what it tries at which budget and makes, for a base model and a remedy, the edit
 to apply on top. `run_attacks` measures them all and says how much of the remedy survives
 (`Robustness`): the area under the surviving share, attack by attack, its mean and its minimum.
+`sample_free` says what weights and neutral text tell
+without any attack, and `rank_correlation` whether that predicts survival.
 Nothing is written but measurements: attacked weights exist while they are measured.
 """
 
@@ -14,8 +16,14 @@ from bezoar.attack.measure import Measure, Measured, ToxicityAndCost, toxicity_a
 from bezoar.attack.noise import WeightNoise
 from bezoar.attack.pruning import Pruning
 from bezoar.attack.quantisation import Quantisation
+from bezoar.attack.rank_correlation import (
+    RankCorrelation,
+    RankCorrelations,
+    rank_correlation,
+)
 from bezoar.attack.results import AttackCurve, AttackPoint, Robustness
 from bezoar.attack.robustness import run_attacks
+from bezoar.attack.sample_free import SampleFree, sample_free
 from bezoar.attack.scale_keys import ScaleKeys
 from bezoar.attack.steering import Steering
 
@@ -31,13 +39,18 @@ __all__ = [
     "Measured",
     "Pruning",
     "Quantisation",
+    "RankCorrelation",
+    "RankCorrelations",
     "Robustness",
+    "SampleFree",
     "ScaleKeys",
     "Setting",
     "Steering",
     "ToxicityAndCost",
     "WeightNoise",
+    "rank_correlation",
     "released",
     "run_attacks",
+    "sample_free",
     "toxicity_and_cost",
 ]

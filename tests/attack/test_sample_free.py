@@ -1,0 +1,128 @@
+"""Statistics that need no toxic sample, and whether they predict anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from bezoar.attack import ScaleKeys, rank_correlation, sample_free
+from bezoar.attack.sample_free import spectrum, value_energy
+from bezoar.edits import LowRank, NoOp, WeightEdit
+from bezoar.errors import DataError
+from bezoar.mitigate import Subtract
+from tests.attack.kit import same, state, weight_remedy
+from tests.edits.kit import noise
+from tests.mitigate.kit import TEXTS, inputs
+
+NEURONS = ((0, 1), (1, 5), (2, 9))
+
+
+def low_rank(lm, rank):
+    module = lm.anatomy[1].part("w_out")
+    rows, columns = module.weight.shape
+    a = torch.linalg.qr(noise(rows, rank))[0]
+    b = torch.linalg.qr(noise(columns, rank, seed=1))[0].T.contiguous()
+    return WeightEdit({lm.parameter_name(module, "weight"): LowRank(a, b)}, name="low rank")
+
+
+def test_the_spectrum_of_a_flat_change_is_its_rank(lm):
+    for rank in (1, 5):
+        edit = low_rank(lm, rank)
+        norm, stable = spectrum(lm, edit)
+        weight = lm.anatomy[1].part("w_out").weight
+        assert stable == pytest.approx(rank, rel=1e-3)
+        assert norm == pytest.approx(rank**0.5 / float(weight.detach().norm()), rel=1e-3)
+
+
+def test_a_bias_has_no_spectrum(gpt2):
+    remedy = Subtract("probe", 1.0).fit(gpt2, inputs(gpt2)).fold(gpt2)
+    assert spectrum(gpt2, remedy) == (None, None)
+
+
+def test_value_energy_is_what_is_left_along_the_direction(lm):
+    direction = inputs(lm).probe
+    assert value_energy(lm, NoOp(), direction, NEURONS) == pytest.approx(1)
+    deltas = {}
+    for layer in range(3):
+        module = lm.anatomy[layer].part("w_out")
+        out_in = module.weight.shape[0] == lm.d_model
+        unit, half = direction.vector[:, None], -0.5 * direction.vector
+        weight = module.weight.detach()
+        delta = (
+            LowRank(unit, (half @ weight)[None])
+            if out_in
+            else LowRank((weight @ half)[:, None], unit.T)
+        )
+        deltas[lm.parameter_name(module, "weight")] = delta
+    halved = WeightEdit(deltas)
+    assert value_energy(lm, halved, direction, NEURONS) == pytest.approx(0.25, rel=1e-3)
+
+
+def test_a_constant_shift_of_the_last_residual_survives_every_noise(gpt2):
+    before = state(gpt2)
+    remedy = Subtract("probe", 3.0).fit(gpt2, inputs(gpt2))
+    found = sample_free(gpt2, remedy, TEXTS, inputs(gpt2).probe, NEURONS, directions=2)
+    assert found.basin_open
+    assert found.basin_width == 0.3
+    assert found.key_margin == pytest.approx(0, abs=1e-6)  # nothing reads the last residual
+    assert found.relative_norm is found.stable_rank is None
+    assert same(state(gpt2), before)
+
+
+def test_a_small_change_of_early_weights_drowns_in_noise(lm):
+    remedy = weight_remedy(lm, scale=1e-3)
+    found = sample_free(
+        lm, remedy, TEXTS, inputs(lm).probe, NEURONS, directions=2, sigmas=(0.01, 3.0)
+    )
+    assert not found.basin_open
+    assert 0 < found.basin_width < 3.0
+    assert found.statistics().keys() >= {"basin_width", "key_margin", "stable_rank"}
+
+
+def test_the_margin_is_the_shift_of_the_keys(gpt2):
+    """Halving a key (and its bias) moves the mean pre-activation half way to zero."""
+    edit = ScaleKeys(NEURONS[:1], 0.5, scale_bias=True).edit(gpt2)
+    found = sample_free(gpt2, edit, TEXTS, inputs(gpt2).probe, NEURONS[:1], directions=1)
+    batch = gpt2.batch(gpt2.encode(TEXTS))
+    rows = gpt2.capture(batch, ["0.mlp_pre"])[gpt2.site("0.mlp_pre")][batch.mask][:, 1].double()
+    assert found.key_margin == pytest.approx(0.5 * float(rows.mean() / rows.std()), rel=1e-3)
+
+
+def test_nothing_to_measure_is_said(gpt2):
+    probe = inputs(gpt2).probe
+    with pytest.raises(DataError, match="nothing to measure"):
+        sample_free(gpt2, weight_remedy(gpt2), [], probe, NEURONS)
+    with pytest.raises(DataError, match="changes no residual"):
+        sample_free(gpt2, NoOp(), TEXTS, probe, NEURONS)
+
+
+def test_rank_correlation_is_spearmans_with_exact_p_for_few_edits():
+    rng = np.random.default_rng(0)
+    y = rng.random(6)
+    x = y + 0.4 * rng.random(6)
+    row = rank_correlation({"x": x.tolist()}, y.tolist()).rows[0]
+    assert row.rho.value == pytest.approx(spearmanr(x, y).statistic)
+    perfect = rank_correlation({"x": y.tolist()}, y.tolist()).rows[0]
+    assert perfect.rho.value == pytest.approx(1)
+    assert perfect.p == pytest.approx(2 / 720)  # the order itself and its reverse
+
+
+def test_monotone_maps_change_nothing_and_negation_reverses():
+    y = np.random.default_rng(1).random(12)
+    x = y + np.random.default_rng(2).random(12)
+    rows = rank_correlation({"x": x, "cubed": x**3, "minus": -x}, y).rows
+    assert rows[0].rho.value == rows[1].rho.value == -rows[2].rho.value
+    assert rows[0].rho.low <= rows[0].rho.value <= rows[0].rho.high
+    assert all(row.p <= row.p_holm for row in rows)
+
+
+def test_a_constant_statistic_has_no_correlation_and_few_edits_none_at_all():
+    rows = rank_correlation({"x": [1.0] * 5, "y": [1, 2, 3, 4, 5]}, [1, 2, 3, 4, 6]).rows
+    assert (rows[0].rho, rows[0].p) == (None, None)
+    assert rows[1].p_holm == rows[1].p
+    with pytest.raises(DataError, match="at least 4"):
+        rank_correlation({"x": [1, 2, 3]}, [1, 2, 3])
+    with pytest.raises(DataError, match="not finite"):
+        rank_correlation({"x": [1, 2, 3, float("nan")]}, [1, 2, 3, 4])
