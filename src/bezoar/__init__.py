@@ -50,6 +50,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.models import LanguageModel as LanguageModel
     from bezoar.models import Site as Site
     from bezoar.models import generate as generate
+    from bezoar.pairs import Pairs as Pairs
+    from bezoar.pairs import load_pairs as load_pairs
+    from bezoar.pairs import steered_pairs as steered_pairs
     from bezoar.runs import AuditConfig as AuditConfig
     from bezoar.scoring import load_scorer as load_scorer
     from bezoar.scoring import perplexity as perplexity
@@ -82,6 +85,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "rank_values",
         "value_svd",
     ),
+    "pairs": ("Pairs", "load_pairs", "steered_pairs"),
     "edits": ("Edit", "NoOp", "export", "load_edit", "self_test"),
     "mitigate": ("FitInputs", "ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
     "evaluate": ("evaluate_edit", "get_protocol"),

@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "harvest": "Read the activations of the labelled texts.",
     "locate": "Find the behaviour: probes by layer and site, value vectors.",
     "lens": "Follow a prediction through the layers with the logit lens.",
+    "pairs": "Make preference pairs with the model: continuations of which one is less toxic.",
     "mitigate": "Fit each method's edit to the budget.",
     "evaluate": "Measure every edit beside its nulls, with intervals.",
     "report": "Write report.html and the model card of a run.",

@@ -19,6 +19,7 @@ from bezoar.pairs.load import load_pairs
 from bezoar.pairs.pairs import Pairs
 from bezoar.pairs.pplm import pplm, pplm_pairs
 from bezoar.pairs.pplm_settings import PPLM
+from bezoar.pairs.sources import fit_attribute, fit_steering, sentence_prompts
 from bezoar.pairs.steered import mean_norms, steered_pairs
 
 __all__ = [
@@ -30,11 +31,14 @@ __all__ = [
     "clean_pairs",
     "drop_seen",
     "filter_pairs",
+    "fit_attribute",
+    "fit_steering",
     "judge_pairs",
     "load_pairs",
     "mean_norms",
     "pplm",
     "pplm_pairs",
     "score_pairs",
+    "sentence_prompts",
     "steered_pairs",
 ]

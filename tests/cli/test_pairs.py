@@ -1,0 +1,68 @@
+"""``pairs``: from a model and neutral text to a file of pairs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bezoar.pairs import Pairs
+from tests.families import tiny_hf_model
+
+WORDS = ("fool", "tree", "river", "good", "know", "so", "you", "will")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A tiny model on disk, labelled texts, and prose."""
+    folder = tmp_path_factory.mktemp("pairs")
+    hf, tokenizer = tiny_hf_model("gpt2")
+    hf.save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    rows = [f"{WORDS[n % 8]} {WORDS[n // 8 % 8]} {n},{int(n % 8 < 4)}" for n in range(120)]
+    (folder / "data.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    lines = [f"The {WORDS[n % 8]} number {n} is by the side of a long river." for n in range(40)]
+    (folder / "prose.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture
+def given(files):
+    return (
+        *("pairs", files / "model", "--data", files / "data.csv"),
+        *("--neutral", files / "prose.txt", "--scorer-a", "words", "--quiet"),
+    )
+
+
+def test_what_is_made_is_scored_filtered_judged_and_on_record(files, given, bezoar, monkeypatch):
+    from tests.pairs.kit import any_scorer
+
+    monkeypatch.setattr("bezoar.scoring.load_scorer", any_scorer)
+    out = files / "made.parquet"
+    options = ("--out", out, "--count", 20, "--alpha", 1.5, "--margin", 0, "--json")
+    status, said, err = bezoar(*given, *options)
+    assert (status, err) == (0, "")
+    found, pairs = json.loads(said), Pairs.load(out)
+    assert 0 < len(pairs) == found["report"]["rows_out"]
+    assert min(pairs.margin) > 0
+    assert len(pairs) + sum(found["left_out"].values()) == pairs.origin.rows == 20
+    record = pairs.provenance
+    assert record["alpha"] == 1.5
+    assert list(record["sites"]) == ["1.resid_post"]
+    assert record["scorer"]["name"] == "words"
+    assert record["rules"]["min_margin"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (("--out", "pairs.csv"), 2, "is no parquet file"),
+        (("--out", "p.parquet", "--how", "pplm", "--alpha", 1), 2, "--alpha is of --how steered"),
+        (("--out", "p.parquet", "--scorer-b", "wrods"), 6, "There is no scorer 'wrods'"),
+        (("--out", "p.parquet", "--prompts", "none.csv"), 3, "There is no file none.csv"),
+    ],
+)
+def test_wrong_options_are_told_before_the_work(given, bezoar, options, status, message):
+    left, _, err = bezoar(*given, *options)
+    assert left == status
+    assert message in " ".join(err.split())
