@@ -19,13 +19,16 @@ from bezoar.attack import (
     Setting,
     WeightNoise,
     run_attacks,
+    toxicity_and_cost,
 )
 from bezoar.attack.attack import Attack
 from bezoar.attack.score import area_under
 from bezoar.edits import NoOp
 from bezoar.errors import AttackFailed, ConfigError, CorruptArtefact, DataError
+from bezoar.evaluate import evaluate_edit
 from bezoar.mitigate import Subtract
 from bezoar.runs.results import load_result, save_result
+from bezoar.scoring import load_scorer
 from tests.attack.kit import same, scripted, state, weight_remedy, word_measure
 from tests.mitigate.kit import TEXTS, inputs
 
@@ -304,3 +307,19 @@ def test_a_result_is_saved_and_shown(gpt2, tmp_path):
     shown = console.export_text()
     assert "0.25" in shown
     assert "minimum" in shown
+
+
+def test_the_real_measure_is_the_evaluation(gpt2, tmp_path):
+    scorer, prompts = load_scorer("words"), list(TEXTS)
+    neutral = ["the river is lovely and the tree is good " * 8, "people think that day " * 16]
+    measure = toxicity_and_cost(gpt2, prompts, scorer, neutral)
+    remedy = weight_remedy(gpt2)
+    found = measure(remedy)
+    expected = evaluate_edit(gpt2, remedy, prompts, "LEE@4", [scorer], neutral)
+    assert found.toxicity == expected.per_prompt["toxicity"]
+    assert found.perplexity == expected.perplexity.value
+    assert measure.protocol == "LEE@4"
+    other = toxicity_and_cost(gpt2, prompts[:3], scorer, neutral)
+    assert other.key != measure.key
+    with pytest.raises(DataError, match="no neutral text"):
+        toxicity_and_cost(gpt2, prompts, scorer, [])
