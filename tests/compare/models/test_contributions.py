@@ -64,6 +64,10 @@ def test_groups_partition_the_neurons_and_their_change(found):
     assert sum(g.neurons for g in found.groups) == found.neurons_n
     assert sum(g.change for g in found.groups) == pytest.approx(found.neurons, abs=1e-9)
     assert [g.name for g in found.groups] == [*LOWERING, *RAISING, UNCHANGED]
+    assert all(g.coefficients <= 0 for g in found.groups if g.name in LOWERING)
+    assert all(g.coefficients >= 0 for g in found.groups if g.name in RAISING)
+    whole = sum(layer.coefficients for layer in found.layers)
+    assert sum(g.coefficients for g in found.groups) == pytest.approx(whole, abs=1e-9)
     assert found.curve[-1].share == pytest.approx(1)
     assert found.curve[-1].neurons == found.neurons_n
 

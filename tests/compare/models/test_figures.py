@@ -67,7 +67,9 @@ def test_the_lens_marks_the_steps_that_raise_the_token_most(both):
 def test_bars_are_pairs_with_their_intervals(both):
     found = activation_drop(*both, PROMPTS, [(0, 1), (2, 5)], new_tokens=3)
     first, second = found.figure().data
-    assert list(first.x) == ["0.1", "2.5", "mean of 2"]
+    assert [name.split(" ▾")[0].split(" ▴")[0] for name in first.x] == ["0.1", "2.5", "mean of 2"]
+    marked = [name.endswith(("▾", "▴")) for name in first.x]
+    assert marked == [c.excludes_zero for c in (*(n.change for n in found.neurons), found.change)]
     assert list(second.y) == [*(n.edited.value for n in found.neurons), found.edited.value]
     low = second.y[0] - second.error_y.arrayminus[0]
     assert low == pytest.approx(found.neurons[0].edited.low)
@@ -91,7 +93,8 @@ def test_histograms_of_a_column_share_their_range(both):
 
 def test_bars_of_groups_sum_to_the_neurons_change(both):
     found = contributions(*both, PROMPTS, direction(both[0]), toxic=8, new_tokens=3)
-    assert sum(found.figure().data[0].x) == pytest.approx(found.neurons, abs=1e-9)
+    whole = sum(sum(bars.x) for bars in found.figure().data)
+    assert whole == pytest.approx(found.neurons, abs=1e-9)
 
 
 def test_a_cell_is_a_heads_change(both):

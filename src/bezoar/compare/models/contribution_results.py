@@ -17,10 +17,19 @@ UNCHANGED = "unchanged"
 
 @dataclass(frozen=True, slots=True)
 class GroupChange(Result):
-    """One of the eight groups: how many neurons, and what they changed together."""
+    """One of the eight groups: how many neurons, and what they changed together.
+
+    Attributes:
+        name: such as "TP-".
+        neurons: how many.
+        coefficients: Σ Δa·v, what their coefficients did; never positive in a lowering group and
+            never negative in its mirror.
+        change: Σ Δ(a·v), with what moved value vectors did.
+    """
 
     name: str
     neurons: int
+    coefficients: float
     change: float
 
 
@@ -131,11 +140,12 @@ class Contributions(Result):
             f"change along {self.direction}: {signed(self.measured)}; neurons {self.neurons:+.3g}, "
             f"biases {self.constant:+.3g}, rest {self.rest:+.3g}"
         )
-        table = Table("group", "neurons", "change", title=title)
+        table = Table("group", "neurons", "by coefficients", "change", title=title)
         for group in self.groups:
-            table.add_row(group.name, f"{group.neurons:,}", f"{group.change:+.3g}")
+            both = f"{group.coefficients:+.3g}", f"{group.change:+.3g}"
+            table.add_row(group.name, f"{group.neurons:,}", *both)
         if self.toxic_share is not None:
             p = f" (random: p {self.null_p:.2f})" if self.null_p is not None else ""
             share = f"{self.toxic_share} of all{p}"
-            table.add_row(f"{self.toxic_n} most toxic", f"{self.toxic_n:,}", share)
+            table.add_row(f"{self.toxic_n} most toxic", f"{self.toxic_n:,}", "", share)
         return table

@@ -144,12 +144,18 @@ def _by_neuron(
 ) -> tuple[Float64[np.ndarray, " neurons"], tuple[GroupChange, ...], tuple[NeuronChange, ...]]:
     """The change of every neuron, layer after layer; the groups; the largest changes."""
     a, b = np.concatenate(before.coefficient), np.concatenate(after.coefficient)
-    change = b * np.concatenate(after.reading) - a * np.concatenate(before.reading)
+    reading = np.concatenate(before.reading)
+    change, moved = b * np.concatenate(after.reading) - a * reading, (b - a) * reading
     cosine = np.concatenate(before.cosine)
     names = group_names(cosine, a, b)
     every = (*LOWERING, *RAISING, UNCHANGED)
     groups = tuple(
-        GroupChange(name, int((names == name).sum()), float(change[names == name].sum()))
+        GroupChange(
+            name,
+            int((names == name).sum()),
+            float(moved[names == name].sum()),
+            float(change[names == name].sum()),
+        )
         for name in every
     )
     layer = np.repeat(np.arange(len(before.cosine)), [len(c) for c in before.cosine])

@@ -114,9 +114,13 @@ class HeadContributions(Result):
         table = Table("head", self.base_name, self.edited_name, "change", "p adjusted", title=title)
         largest = sorted(self.heads, key=lambda h: -abs(h.change.value))[:20]
         for h in largest:
-            values = f"{h.base:.3f}", f"{h.edited:.3f}", signed(h.change), f"{h.adjusted_p:.3f}"
+            values = f"{h.base:.3f}", f"{h.edited:.3f}", signed(h.change), _p(h.adjusted_p)
             table.add_row(f"{h.layer}.{h.head}", *values)
         return table
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -152,11 +152,12 @@ def shift_sources(
     shift = after[site] - before[site]
     norm = float(shift.norm())
     unit = shift / norm if norm else shift
-    reach = max(float(after[post].abs().quantile(0.99)) for post in posts)
+    every = torch.cat([after[post] for post in posts]).numpy()
+    ends = float(min(0.0, np.quantile(every, 0.005))), float(np.quantile(every, 0.995))
     old = {j: base.values(j).float().clone() for j in below}  # the edit may be of this very model
     with second.opened() as lm:
         found = [
-            _layer(j, lm.values(j).double() - old[j].to(lm.device), after[post], unit, mode, reach)
+            _layer(j, lm.values(j).double() - old[j].to(lm.device), after[post], unit, mode, ends)
             for j, post in zip(below, posts, strict=True)
         ]
     return ShiftSources(
@@ -216,7 +217,7 @@ def _layer(
     activation: Float64[Tensor, " d_mlp"],
     unit: Float64[Tensor, " d_model"],
     mode: Mode,
-    reach: float,
+    ends: tuple[float, float],
 ) -> SourceLayer:
     moves = moves.cpu()
     sizes = moves.norm(dim=1)
@@ -231,16 +232,15 @@ def _layer(
         moved=int(moved.sum()),
         mean_cosine=float(cosine.mean()) if some else None,
         opposing=float((cosine < 0).double().mean()) if some else None,
-        cosines=_histogram(cosine, 1.0) if some else None,
+        cosines=_histogram(cosine, (-1.0, 1.0)) if some else None,
         mean_activation=float(activation.mean()),
         negative=float((activation < 0).double().mean()),
-        activations=_histogram(activation, reach),
+        activations=_histogram(activation, ends),
         along=float(activation @ along),
     )
 
 
-def _histogram(values: Float64[Tensor, " n"], reach: float) -> Histogram:
-    reach = reach or 1.0
-    clipped = values.clamp(-reach, reach).numpy()
-    counts, _ = np.histogram(clipped, BINS, (-reach, reach))
-    return Histogram(-reach, reach, tuple((counts / len(clipped)).tolist()))
+def _histogram(values: Float64[Tensor, " n"], ends: tuple[float, float]) -> Histogram:
+    low, high = ends if ends[0] < ends[1] else (-1.0, 1.0)
+    counts, _ = np.histogram(values.clamp(low, high).numpy(), BINS, (low, high))
+    return Histogram(low, high, tuple((counts / len(values)).tolist()))

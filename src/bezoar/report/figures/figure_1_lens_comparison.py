@@ -43,6 +43,7 @@ def figure_1_lens_comparison(lens: LensComparison) -> Any:
         height=360,
         shapes=stripes,
         annotations=names,
+        legend={"traceorder": "normal"},
         xaxis={"title": {"text": "layer"}, "showgrid": False, "range": [-0.5, len(x) - 0.5]}
         | {"tickvals": list(ticks.values()), "ticktext": list(ticks)},
         yaxis={"title": {"text": f"probability of {what}"}, "rangemode": "tozero"},

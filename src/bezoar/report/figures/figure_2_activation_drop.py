@@ -17,8 +17,9 @@ SHOWN = 12
 def figure_2_activation_drop(found: ActivationDrop) -> Any:
     """Paired bars with 95 % intervals: the first neurons, then the mean of all."""
     rows = found.neurons[:SHOWN]
-    names = [*map(str, rows), f"mean of {len(found.neurons)}"]
     changes = [*(row.change for row in rows), found.change]
+    labels = [*map(str, rows), f"mean of {len(found.neurons)}"]
+    names = [f"{name}{_sign(change)}" for name, change in zip(labels, changes, strict=True)]
     sides = (
         (found.base_name, [*(row.base for row in rows), found.base], theme.BLUE),
         (found.edited_name, [*(row.edited for row in rows), found.edited], theme.ORANGE),
@@ -29,13 +30,21 @@ def figure_2_activation_drop(found: ActivationDrop) -> Any:
         height=340,
         barmode="group",
         bargap=0.3,
-        xaxis={"title": {"text": "neuron (layer.index)"}, "type": "category", "showgrid": False},
+        xaxis={
+            "title": {"text": "neuron (layer.index; ▾ fell, ▴ rose beyond its paired interval)"},
+            "type": "category",
+            "showgrid": False,
+        },
         yaxis={
             "title": {"text": "mean coefficient"},
             "zeroline": True,
             "zerolinecolor": theme.GREY,
         },
     )
+
+
+def _sign(change: Interval) -> str:
+    return " ▾" if change.high < 0 else " ▴" if change.low > 0 else ""
 
 
 def _bars(

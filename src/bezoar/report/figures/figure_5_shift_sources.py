@@ -79,28 +79,17 @@ def _row(layer: SourceLayer, row: int) -> list[Any]:
 
 def _x_axis(column: int, histograms: list[Histogram], last: bool) -> dict[str, Any]:
     """All rows of a column have one range, so that they can be compared."""
-    reach = max((_reach(h) for h in histograms), default=1.0)
+    low = min((h.low for h in histograms), default=-1.0)
+    high = max((h.high for h in histograms), default=1.0)
     title = ("cosine of δ of a value vector and δ of the stream", "mean coefficient, edited model")
     shown: dict[str, Any] = {"title": {"text": title[column]}} if last else {}
     return {
         "domain": [0.1, 0.53] if column == 0 else [0.57, 1],
-        "range": [-reach, reach],
+        "range": [low, high],
         "showticklabels": last,
         "zeroline": True,
         "zerolinecolor": theme.GREY,
     } | shown
-
-
-def _reach(histogram: Histogram) -> float:
-    """How far from zero anything is, with some air."""
-    n = len(histogram.shares)
-    width = (histogram.high - histogram.low) / n
-    edges = [
-        max(abs(histogram.low + i * width), abs(histogram.low + (i + 1) * width))
-        for i, share in enumerate(histogram.shares)
-        if share > 0
-    ]
-    return min(1.05 * max(edges, default=1.0), max(abs(histogram.low), histogram.high))
 
 
 def _axis(name: str, number: int) -> str:

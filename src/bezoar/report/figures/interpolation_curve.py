@@ -8,13 +8,19 @@ import plotly.graph_objects as go
 
 from bezoar.compare.models import Interpolation
 from bezoar.report import theme
+from bezoar.report.numbers import estimate
 
 
 def interpolation_curve(found: Interpolation) -> Any:
-    """The measure at W + t ΔW with its 95 % interval; dotted lines mark the two models."""
+    """The measure at W + t ΔW; dotted lines mark the two models and the base's value.
+
+    A bar is the 95 % interval of the paired change, put at the base's value: it crosses the dotted
+    line where the change may be none.
+    """
     points = found.points
     values = [p.value.value for p in points]
-    lows, highs = [p.value.low for p in points], [p.value.high for p in points]
+    origin = next(p.value.value for p in points if p.t == 0)
+    lows, highs = ([origin + b for b in bounds] for bounds in _bounds(found))
     line = go.Scatter(
         x=[p.t for p in points],
         y=values,
@@ -22,15 +28,21 @@ def interpolation_curve(found: Interpolation) -> Any:
         line={"color": theme.BLUE, "width": 2},
         marker={"size": 7, "color": theme.BLUE},
         error_y=theme.error_bars(values, lows, highs, theme.BLUE),
-        hovertemplate="t = %{x}: %{y:.4f}<extra></extra>",
+        hovertemplate="t = %{x}: %{customdata[0]}<br>change %{customdata[1]}<extra></extra>",
         showlegend=False,
     )
+    changes = [[estimate(p.value), estimate(p.change, signed=True)] for p in points]
+    line.update(customdata=changes)
     ends = [(0.0, found.base_name), (1.0, found.edited_name)]
     shapes = [
         {"type": "line", "x0": t, "x1": t, "yref": "paper", "y0": 0, "y1": 1}
         | {"line": {"dash": "dot", "width": 1, "color": theme.GREY}}
         for t, _ in ends
     ]
+    shapes.append(
+        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": origin, "y1": origin}
+        | {"line": {"dash": "dot", "width": 1, "color": theme.GREY}}
+    )
     names = [
         {"x": t, "y": 1, "yref": "paper", "yanchor": "bottom", "text": theme.wrapped(name)}
         for t, name in ends
@@ -44,3 +56,7 @@ def interpolation_curve(found: Interpolation) -> Any:
         xaxis={"title": {"text": "t in W + t (W′ − W)"}},
         yaxis={"title": {"text": theme.label(found.measure)}},
     )
+
+
+def _bounds(found: Interpolation) -> tuple[list[float], list[float]]:
+    return [p.change.low for p in found.points], [p.change.high for p in found.points]

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from bezoar.compare.models import Contributions
 from bezoar.report import theme
+from bezoar.report.numbers import number
 
 _WORDS = {
     "TP-": "towards it, fire less",
@@ -23,36 +24,49 @@ _WORDS = {
 
 
 def neuron_groups(found: Contributions) -> Any:
-    """Bars of the groups' summed changes; they sum to the change of all neurons."""
+    """Two bars a group: what coefficients did, and what moved value vectors added.
+
+    All bars together sum to the change of all neurons.
+    """
     groups = [g for g in found.groups if g.neurons][::-1]
-    bars = go.Bar(
-        x=[g.change for g in groups],
-        y=[_name(g.name) for g in groups],
-        orientation="h",
-        marker={"color": [theme.BLUE if g.change < 0 else theme.ORANGE for g in groups]},
-        customdata=[[f"{g.neurons:,}"] for g in groups],
-        hovertemplate="%{customdata[0]} neurons: %{x:+.4f}<extra></extra>",
-        showlegend=False,
+    parts = (
+        ("coefficients (Δa·v)", theme.BLUE, [g.coefficients for g in groups]),
+        ("value vectors (the rest)", theme.ORANGE, [g.change - g.coefficients for g in groups]),
     )
-    shares = ""
-    if (share := found.toxic_share) is not None:
-        shares = (
-            f"the {found.toxic_n} most toxic neurons make {share.value:.0%} "
-            f"[{share.low:.0%}, {share.high:.0%}] of it"
+    bars = [
+        go.Bar(
+            name=name,
+            x=values,
+            y=[_name(g.name) for g in groups],
+            orientation="h",
+            marker={"color": colour},
+            customdata=[[f"{g.neurons:,}", g.change] for g in groups],
+            hovertemplate="%{customdata[0]} neurons: %{x:+.4f} of %{customdata[1]:+.4f}"
+            "<extra></extra>",
         )
-        if found.random_shares:
-            mean = sum(found.random_shares) / len(found.random_shares)
-            shares += f", as many random ones {mean:.0%}"
-    text = f"all {found.neurons_n:,} neurons {found.neurons:+.3g}; {shares}".rstrip("; ")
-    above = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.02, "yanchor": "bottom"}
+        for name, colour, values in parts
+    ]
+    along = f"change along {theme.label(found.direction)}"
     return theme.figure(
-        [bars],
-        height=110 + 30 * len(groups),
-        annotations=[above | {"xanchor": "left", "align": "left", "text": text}],
-        xaxis={"title": {"text": f"change along {theme.label(found.direction)}"}}
+        bars,
+        height=170 + 34 * len(groups),
+        barmode="relative",
+        legend={"traceorder": "normal"},
+        xaxis={"title": {"text": f"{along}<br>{theme.label(_told(found))}"}}
         | {"zeroline": True, "zerolinecolor": theme.GREY},
         yaxis={"showgrid": False},
     )
+
+
+def _told(found: Contributions) -> str:
+    whole = f"all {found.neurons_n:,} neurons: {number(found.neurons, signed=True)}"
+    if (share := found.toxic_share) is None:
+        return whole
+    told = f"{whole}; the {found.toxic_n} most toxic: {share.value:.0%} of it"
+    if not found.random_shares:
+        return told
+    mean = sum(found.random_shares) / len(found.random_shares)
+    return f"{told}, as many at random: {mean:.0%}"
 
 
 def _name(group: str) -> str:
