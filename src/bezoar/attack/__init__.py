@@ -5,6 +5,7 @@ to apply on top. `run_attacks` measures them all and says how much of the remedy
 (`Robustness`): the area under the surviving share, attack by attack, its mean and its minimum.
 `sample_free` says what weights and neutral text tell
 without any attack, and `rank_correlation` whether that predicts survival.
+`residual_capability` asks whether an edit eliminated a behaviour or bypasses it.
 Nothing is written but measurements: attacked weights exist while they are measured.
 """
 
@@ -21,6 +22,7 @@ from bezoar.attack.rank_correlation import (
     RankCorrelations,
     rank_correlation,
 )
+from bezoar.attack.residual import ResidualCapability, residual_capability
 from bezoar.attack.results import AttackCurve, AttackPoint, Robustness
 from bezoar.attack.robustness import run_attacks
 from bezoar.attack.sample_free import SampleFree, sample_free
@@ -41,6 +43,7 @@ __all__ = [
     "Quantisation",
     "RankCorrelation",
     "RankCorrelations",
+    "ResidualCapability",
     "Robustness",
     "SampleFree",
     "ScaleKeys",
@@ -50,6 +53,7 @@ __all__ = [
     "WeightNoise",
     "rank_correlation",
     "released",
+    "residual_capability",
     "run_attacks",
     "sample_free",
     "toxicity_and_cost",
