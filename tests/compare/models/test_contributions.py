@@ -14,7 +14,7 @@ from bezoar.errors import ConfigError, DataError, UnsupportedAnatomy
 from bezoar.locate import component_attribution
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.results import load_result, save_result
-from tests.compare.models.kit import PROMPTS, direction, value_edit
+from tests.compare.models.kit import PROMPTS, direction, model, value_edit
 from tests.edits.kit import noise, one
 from tests.families import tiny_tokenizer
 
@@ -115,14 +115,28 @@ def test_moved_value_vectors_alone_are_seen_as_such(pair):
         assert last.vectors == pytest.approx(last.measured.value, abs=1e-4)
 
 
-def test_an_edit_of_the_output_itself_is_the_rest(gpt2):
+def test_an_edit_of_the_output_itself_is_the_rest(pair):
+    """Also where it hangs on the norm that is taken apart."""
+    base, _ = pair
     shift = noise(32, seed=5)
-    unit = direction(gpt2)
+    unit = direction(base)
     edit = one("2.mlp_out", Add(shift))
     same = {"continuations": "base"} | STEPS
-    found = contributions(gpt2, edit, PROMPTS, unit, **same)
+    found = contributions(base, edit, PROMPTS, unit, **same)
     assert found.rest == pytest.approx(float(shift @ unit.vector), abs=1e-4)
     assert found.neurons == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_half_precision_leaves_as_little_as_its_rounding(family):
+    base = model(family)
+    base.model.bfloat16()
+    found = contributions(base, value_edit(base, 2), PROMPTS, direction(base), **STEPS)
+    size = max(abs(layer.measured.value) for layer in found.layers)
+    assert abs(found.rest) < 0.05 * size
+    heads = head_contributions(base, value_edit(base, 0), PROMPTS, 300)
+    for attention in heads.attentions:
+        assert attention.base_rest == pytest.approx(0, abs=0.05)
 
 
 def test_the_toxic_share_is_that_of_the_neurons_of_largest_cosine(pair, found):

@@ -11,14 +11,14 @@ from jaxtyping import Float, Float64
 from rich.table import Table
 from torch import Tensor
 
+from bezoar.compare.models.norms import Norm
 from bezoar.compare.models.passes import checked_prompts
-from bezoar.compare.models.shown import signed
+from bezoar.compare.models.shown import p_value, signed
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import UnsupportedAnatomy
 from bezoar.locate import Direction
 from bezoar.locate.lens import batches_of, checked_ids, encode_for, last_values
-from bezoar.locate.norm import AffineNorm
 from bezoar.locate.values import check_width
 from bezoar.locate.vocabulary import needs_unembedding, quoted
 from bezoar.models import LanguageModel, Site
@@ -114,13 +114,9 @@ class HeadContributions(Result):
         table = Table("head", self.base_name, self.edited_name, "change", "p adjusted", title=title)
         largest = sorted(self.heads, key=lambda h: -abs(h.change.value))[:20]
         for h in largest:
-            values = f"{h.base:.3f}", f"{h.edited:.3f}", signed(h.change), _p(h.adjusted_p)
+            values = f"{h.base:.3f}", f"{h.edited:.3f}", signed(h.change), p_value(h.adjusted_p)
             table.add_row(f"{h.layer}.{h.head}", *values)
         return table
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,11 +225,10 @@ def _layer(
     out = values[Site(layer, "attn_out")].float()
     pulled, fixed = parts.attn_factor * read, torch.zeros_like(read[:, 0])
     if parts.attn_post_norm is not None:
-        norm = AffineNorm.of(parts.attn_post_norm, read[0])
+        norm = Norm.of(parts.attn_post_norm, read[0])
         raw = z @ weight.T + (0 if offset is None else offset.float())
-        scale = norm.scale(raw, parts.attn_post_norm(raw))
-        fixed = pulled @ norm.bias
-        pulled = norm.pull_back(pulled) / scale
+        fixed = pulled @ norm.parts.bias
+        pulled = norm.parts.pull_back(pulled) / norm.scale(raw)
     if offset is not None:
         fixed = fixed + pulled @ offset.float()
     written = z * (pulled @ weight)
@@ -251,12 +246,11 @@ def _reader(lm: LanguageModel, target: Direction | list[int]) -> Reader:
         unit = target.vector.to(lm.device, torch.float32)
         return lambda values: unit.expand(len(next(iter(values.values()))), -1)
     reader = lm.anatomy.logit_scale * needs_unembedding(lm)[target].float().mean(dim=0)
-    norm = AffineNorm.of(lm.final_norm, reader)
+    norm = Norm.of(lm.anatomy.final_norm, reader)
     final = Site(lm.n_layers - 1, "resid_post")
 
     def read(values: dict[Site, Tensor]) -> Float[Tensor, "rows d_model"]:
-        states = values[final]
-        return norm.pull_back(reader) / norm.scale(states, lm.final_norm(states))
+        return norm.parts.pull_back(reader) / norm.scale(values[final])
 
     return read
 

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from bezoar.compare.models.norms import Norm
 from bezoar.compare.models.passes import Reading
-from bezoar.locate.norm import AffineNorm
 from bezoar.models import LanguageModel, Site
 from bezoar.models.batch import Batch
 from bezoar.runs.progress import Progress, track
@@ -50,13 +50,11 @@ class LayerReader:
     Attributes:
         pulled: the direction as the MLP's raw output is read, times the model's factor [d_model].
         norm: the norm between the MLP and the stream, if there is one.
-        factor: what the model multiplies the MLP's output by.
         constant: what the norm's bias adds.
     """
 
     pulled: Float[Tensor, " d_model"]
-    norm: AffineNorm | None
-    factor: float
+    norm: Norm | None
     constant: float
 
     @classmethod
@@ -64,10 +62,10 @@ class LayerReader:
         """The reader of a layer along a unit vector."""
         parts = lm.anatomy[layer]
         if parts.mlp_post_norm is None:
-            return cls(parts.mlp_factor * unit, None, parts.mlp_factor, 0.0)
-        norm = AffineNorm.of(parts.mlp_post_norm, unit)
-        pulled = parts.mlp_factor * norm.pull_back(unit)
-        return cls(pulled, norm, parts.mlp_factor, parts.mlp_factor * float(norm.bias @ unit))
+            return cls(parts.mlp_factor * unit, None, 0.0)
+        norm = Norm.of(parts.mlp_post_norm, unit)
+        pulled = parts.mlp_factor * norm.parts.pull_back(unit)
+        return cls(pulled, norm, parts.mlp_factor * float(norm.parts.bias @ unit))
 
     def sites(self, layer: int) -> list[Site]:
         """What has to be captured."""
@@ -166,8 +164,7 @@ def _capture(
         post, out = values[Site(layer, "mlp_post")], values[Site(layer, "mlp_out")]
         one = share.sum(-1)
         if reader.norm is not None:
-            raw = values[Site(layer, "mlp_raw")].float()
-            scale = reader.norm.scale(raw, out.float() / reader.factor)[..., 0]
+            scale = reader.norm.scale(values[Site(layer, "mlp_raw")])[..., 0]
             weights = share / torch.where(share > 0, scale, 1.0)
             post = torch.einsum("bp,bpd->bd", weights, post.float())
             out = ((out.float() @ unit) * share).sum(-1)

@@ -14,3 +14,8 @@ def signed(change: Interval) -> str:
     """``-0.0123 [-0.0144, -0.0101]``, three significant figures each."""
     low, high = (f"{bound:+.3g}" if bound else "0" for bound in (change.low, change.high))
     return f"{change.value:+.3g} [{low}, {high}]" if change.value or low != high else "0"
+
+
+def p_value(p: float) -> str:
+    """``0.025``, ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
