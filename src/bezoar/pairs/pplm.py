@@ -44,8 +44,9 @@ def pplm(
 ) -> Generations:
     """Continue every prompt, steered towards what the probe calls the behaviour.
 
-    Many prompts go together, each as if it were alone; the random streams are those of `generate`
-    for the same seed and prompt. Weights stay as they are; no gradient is taken for them.
+    Many prompts go together, each as if it were alone (but that in single precision rounding grows
+    with the iterations, and may tip a late token); the random streams are those of `generate` for
+    the same seed and prompt. Weights stay as they are; no gradient is taken for them.
 
     Args:
         lm: the model; edits and logits processors in force apply (processors to the fused logits).
