@@ -67,7 +67,7 @@ def test_the_lens_marks_the_steps_that_raise_the_token_most(both):
 def test_bars_are_pairs_with_their_intervals(both):
     found = activation_drop(*both, PROMPTS, [(0, 1), (2, 5)], new_tokens=3)
     first, second = found.figure().data
-    assert [name.split(" ▾")[0].split(" ▴")[0] for name in first.x] == ["0.1", "2.5", "mean of 2"]
+    assert [name.split("<br>")[0] for name in first.x] == ["0.1", "2.5", "all 2"]
     marked = [name.endswith(("▾", "▴")) for name in first.x]
     assert marked == [c.excludes_zero for c in (*(n.change for n in found.neurons), found.change)]
     assert list(second.y) == [*(n.edited.value for n in found.neurons), found.edited.value]

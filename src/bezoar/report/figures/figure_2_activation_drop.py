@@ -18,7 +18,7 @@ def figure_2_activation_drop(found: ActivationDrop) -> Any:
     """Paired bars with 95 % intervals: the first neurons, then the mean of all."""
     rows = found.neurons[:SHOWN]
     changes = [*(row.change for row in rows), found.change]
-    labels = [*map(str, rows), f"mean of {len(found.neurons)}"]
+    labels = [*map(str, rows), f"all {len(found.neurons)}"]
     names = [f"{name}{_sign(change)}" for name, change in zip(labels, changes, strict=True)]
     sides = (
         (found.base_name, [*(row.base for row in rows), found.base], theme.BLUE),
@@ -33,6 +33,7 @@ def figure_2_activation_drop(found: ActivationDrop) -> Any:
         xaxis={
             "title": {"text": "neuron (layer.index; ▾ fell, ▴ rose beyond its paired interval)"},
             "type": "category",
+            "tickangle": 0,
             "showgrid": False,
         },
         yaxis={
@@ -44,7 +45,7 @@ def figure_2_activation_drop(found: ActivationDrop) -> Any:
 
 
 def _sign(change: Interval) -> str:
-    return " ▾" if change.high < 0 else " ▴" if change.low > 0 else ""
+    return "<br>▾" if change.high < 0 else "<br>▴" if change.low > 0 else ""
 
 
 def _bars(

@@ -49,10 +49,10 @@ def neuron_groups(found: Contributions) -> Any:
     along = f"change along {theme.label(found.direction)}"
     return theme.figure(
         bars,
-        height=170 + 34 * len(groups),
+        height=190 + 34 * len(groups),
         barmode="relative",
         legend={"traceorder": "normal"},
-        xaxis={"title": {"text": f"{along}<br>{theme.label(_told(found))}"}}
+        xaxis={"title": {"text": f"{along}<br>{_told(found)}"}}
         | {"zeroline": True, "zerolinecolor": theme.GREY},
         yaxis={"showgrid": False},
     )
@@ -62,7 +62,7 @@ def _told(found: Contributions) -> str:
     whole = f"all {found.neurons_n:,} neurons: {number(found.neurons, signed=True)}"
     if (share := found.toxic_share) is None:
         return whole
-    told = f"{whole}; the {found.toxic_n} most toxic: {share.value:.0%} of it"
+    told = f"{whole}<br>the {found.toxic_n} most toxic: {share.value:.0%} of it"
     if not found.random_shares:
         return told
     mean = sum(found.random_shares) / len(found.random_shares)
