@@ -8,14 +8,13 @@ removed with the next one.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bezoar.activations.manifest import FileMark, check_file, write_shard
@@ -32,26 +31,42 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> FileMark:
     return write_shard(path, {n: t.detach().cpu().contiguous() for n, t in tensors.items()}, 0, 0)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read them back, on the CPU.
+class TensorFile(Mapping[str, Tensor]):
+    """The tensors of a file, on the CPU; each is read when it is asked for, and not held.
 
     Raises:
         CorruptArtefact: if the file is damaged or not there.
     """
-    try:
-        return safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CorruptArtefact(
-            f"{path} cannot be read: {error}.", hint="Remove the folder and train again."
-        ) from error
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with safe_open(path, framework="pt") as file:
+                self._names = tuple(file.keys())
+        except (SafetensorError, OSError) as error:
+            raise CorruptArtefact(
+                f"{path} cannot be read: {error}.", hint="Remove the folder and train again."
+            ) from error
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        with safe_open(self._path, framework="pt") as file:
+            return file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A checkpoint that was read: tensors of the last and the best state, and plain data."""
 
-    current: dict[str, Tensor]
-    best: dict[str, Tensor]
+    current: Mapping[str, Tensor]
+    best: Mapping[str, Tensor]
     plain: dict[str, Any]
 
 
@@ -133,7 +148,7 @@ class Checkpoints:
         for name, mark in marks.values():
             check_file(self.folder / name, mark)
         self._best = marks["best"]
-        tensors = {k: read_tensors(self.folder / name) for k, (name, _) in marks.items()}
+        tensors = {k: TensorFile(self.folder / name) for k, (name, _) in marks.items()}
         return Saved(tensors["current"], tensors["best"], plain)
 
 

@@ -92,9 +92,9 @@ class Part:
     axis: int = 0
 
     def read(self) -> Tensor:
-        """A copy of the part's values."""
+        """The part's values: of a whole parameter not copied."""
         values = self.parameter.detach()
-        return values.clone() if self.index is None else values.index_select(self.axis, self.index)
+        return values if self.index is None else values.index_select(self.axis, self.index)
 
     def shape(self) -> list[int]:
         """Of the part, or of the whole parameter."""

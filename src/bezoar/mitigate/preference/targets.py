@@ -23,7 +23,7 @@ from bezoar.edits.ops import Bottleneck
 from bezoar.edits.places import stores_transposed
 from bezoar.errors import ConfigError, EditError
 from bezoar.locate import ValueRanking
-from bezoar.mitigate.preference.checkpoint import read_tensors, write_tensors
+from bezoar.mitigate.preference.checkpoint import TensorFile, write_tensors
 from bezoar.mitigate.preference.masks import Part, Trainable, check_precision, parts_of
 from bezoar.models import LanguageModel
 from bezoar.models.linear import is_linear, is_plain
@@ -111,7 +111,7 @@ class WeightTarget(Target):
         try:
             yield
         finally:
-            self.load(read_tensors(self._base))
+            self.load(TensorFile(self._base))
             self._base.unlink(missing_ok=True)
 
     def collect(self) -> None:
@@ -129,11 +129,11 @@ class WeightTarget(Target):
                 part.parameter.index_copy_(part.axis, part.index, self.parameters[name].detach())
 
     def moved(self, state: State) -> tuple[float, float]:
-        base = read_tensors(self._base)
+        base = TensorFile(self._base)
         return norm(state[key].cpu() - base[key] for key in base), norm(base.values())
 
     def edit(self, state: State, name: str, provenance: Mapping[str, Any]) -> WeightEdit:
-        base = read_tensors(self._base)
+        base = TensorFile(self._base)
         deltas: dict[str, Delta] = {}
         for key, part in self.parts.items():
             change = state[key].cpu() - base[key]

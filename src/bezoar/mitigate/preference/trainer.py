@@ -22,8 +22,8 @@ from bezoar.locate import ValueRanking
 from bezoar.mitigate.preference.batches import PairBatch, TokenPairs, collate
 from bezoar.mitigate.preference.checkpoint import (
     Checkpoints,
+    TensorFile,
     optimiser_tensors,
-    read_tensors,
     restore_optimiser,
 )
 from bezoar.mitigate.preference.forward import Reference, answer_logps, reference_logps
@@ -38,7 +38,7 @@ from bezoar.mitigate.preference.setup import (
     make_optimiser,
     recipe_tokens,
 )
-from bezoar.mitigate.preference.targets import Target, target_of
+from bezoar.mitigate.preference.targets import State, Target, target_of
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.progress import SILENT, Progress
@@ -291,10 +291,12 @@ class _Trainer:
 
     def _result(self, reason: str) -> Trained:
         self.accelerator.wait_for_everyone()
+        # Done with, and large: the edit is made in their place.
+        self.optimiser.state.clear()
+        self.optimiser.zero_grad(set_to_none=True)
+        best: State = TensorFile(self.checkpoints.best_path())
         if self.recipe.keep == "last" and not reason.startswith("not finite"):
             best, self.best_step = self.target.state(), self.step
-        else:
-            best = read_tensors(self.checkpoints.best_path())
         moved, size = self.target.moved(best)
         log = TrainingLog(
             objective=self.recipe.objective,
