@@ -12,6 +12,7 @@ from bezoar.report import theme
 
 COLUMNS = 3
 PANEL, GAP = 150, 96  # pixels: a panel's height, and between panels
+SHORT = 7  # letters of a label that fits under a tick
 
 
 def robustness(found: Robustness) -> Any:
@@ -43,7 +44,7 @@ def robustness(found: Robustness) -> Any:
             "range": [-0.06, 1.08],
             "tickvals": [0, 0.5, 1],
             "tickformat": ".0%",
-        }
+        } | ({"title": {"text": "survives"}} if i % COLUMNS == 0 else {})
         phone |= {f"xaxis{tail}.domain": narrow[i][0], f"yaxis{tail}.domain": narrow[i][1]}
     return theme.figure(
         drawn,
@@ -135,10 +136,17 @@ def _x(curve: AttackCurve) -> dict[str, Any]:
         "type": "log",
         "range": [low - margin, high + margin],
         "tickvals": ticks,
-        "ticktext": [f"{tick:g}" for tick in ticks],
+        "ticktext": _tick_texts(curve, ticks),
         "showgrid": False,
         "title": {"text": theme.label(curve.axis)},
     }
+
+
+def _tick_texts(curve: AttackCurve, ticks: list[float]) -> list[str]:
+    """The labels of the points where they are short, such as "8 bits"; else the budgets."""
+    labels = {p.budget: p.label for p in curve.points}
+    short = len(labels) == len(curve.points) and max(map(len, labels.values())) <= SHORT
+    return [theme.label(labels[tick]) if short else f"{tick:g}" for tick in ticks]
 
 
 def _ticks(budgets: list[float]) -> list[float]:
