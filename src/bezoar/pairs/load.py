@@ -53,7 +53,7 @@ def load_pairs(
     Every row is accounted for: ``len(pairs) + sum(origin.left_out.values()) == origin.rows``.
 
     Args:
-        spec: FILE.csv|tsv|json|jsonl|parquet, or hub:ID[:CONFIG][@SPLIT].
+        spec: FILE.csv|tsv|json|jsonl|parquet, or ``hub:ID[:CONFIG][@SPLIT]``.
         prompt: column of prompts; found by name when None, and "" where there is none.
         chosen: column of the less toxic sides; found by name when None (see `LAYOUTS`).
         rejected: column of the more toxic sides, likewise.
