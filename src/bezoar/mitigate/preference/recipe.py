@@ -109,7 +109,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "lee2024": Recipe(),
-        # 1e-6 does nothing to a model of a few million parameters in one pass.
+        # 1e-6 moves a model of a few million parameters little in one pass.
         "small": Recipe(lr=1e-4, optimiser="adamw", batch_pairs=16, warmup=20, eval_every=320),
     }
 )
