@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from bezoar.mitigate import BudgetPoint, BudgetTrace
 from bezoar.report import theme
+from bezoar.report.figures.panels import places
 
 COLUMNS = 3
 PANEL, GAP = 132, 62  # pixels: a panel's height, and between panels
@@ -28,7 +29,9 @@ def budget_trace(traces: BudgetTrace | Sequence[BudgetTrace]) -> Any:
     shown = list(traces) if isinstance(traces, Sequence) else [traces]
     if not shown:
         raise TypeError("There is no search to draw.")
-    wide, narrow = _places(len(shown), COLUMNS), _places(len(shown), 1)
+    wide, narrow = (
+        places(len(shown), columns, height=PANEL, gap=GAP, between=0.09) for columns in (COLUMNS, 1)
+    )
     layout: dict[str, Any] = {}
     drawn: list[Any] = []
     notes: list[dict[str, Any]] = []
@@ -54,20 +57,6 @@ def budget_trace(traces: BudgetTrace | Sequence[BudgetTrace]) -> Any:
         showlegend=False,
         **layout,
     )
-
-
-def _places(n: int, columns: int) -> list[tuple[list[float], list[float]]]:
-    """The domains of n panels in reading order."""
-    columns = min(columns, n)
-    rows = -(-n // columns)
-    total = rows * PANEL + (rows - 1) * GAP
-    width = (1 - 0.09 * (columns - 1)) / columns
-    found = []
-    for i in range(n):
-        row, column = divmod(i, columns)
-        left, top = column * (width + 0.09), 1 - row * (PANEL + GAP) / total
-        found.append(([left, min(1.0, left + width)], [max(0.0, top - PANEL / total), top]))
-    return found
 
 
 def _height(n: int, columns: int) -> int:

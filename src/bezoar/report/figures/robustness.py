@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from bezoar.attack import AttackCurve, AttackPoint, Robustness
 from bezoar.report import theme
+from bezoar.report.figures.panels import places
 
 COLUMNS = 3
 PANEL, GAP = 150, 96  # pixels: a panel's height, and between panels
@@ -28,7 +29,9 @@ def robustness(found: Robustness) -> Any:
     shown = [curve for curve in found.curves if _points(curve.points)]
     if not shown:
         raise TypeError(f"There is no curve to draw: {found.undefined or 'no attack applied'}.")
-    wide, narrow = _places(len(shown), COLUMNS), _places(len(shown), 1)
+    wide, narrow = (
+        places(len(shown), columns, height=PANEL, gap=GAP, between=0.08) for columns in (COLUMNS, 1)
+    )
     layout: dict[str, Any] = {}
     drawn: list[Any] = []
     notes: list[dict[str, Any]] = []
@@ -158,20 +161,6 @@ def _ticks(budgets: list[float]) -> list[float]:
         if apart >= 0.16 and math.log(budgets[-1] / budget) / span >= 0.16:
             shown.append(budget)
     return shown if len(budgets) == 1 else [*shown, budgets[-1]]
-
-
-def _places(n: int, columns: int) -> list[tuple[list[float], list[float]]]:
-    """The domains of n panels in reading order."""
-    columns = min(columns, n)
-    rows = -(-n // columns)
-    total = rows * PANEL + (rows - 1) * GAP
-    width = (1 - 0.08 * (columns - 1)) / columns
-    found = []
-    for i in range(n):
-        row, column = divmod(i, columns)
-        left, top = column * (width + 0.08), 1 - row * (PANEL + GAP) / total
-        found.append(([left, min(1.0, left + width)], [max(0.0, top - PANEL / total), top]))
-    return found
 
 
 def _height(n: int, columns: int) -> int:
