@@ -10,7 +10,7 @@ import pytest
 from bezoar.cli.catalogue import catalogue
 from bezoar.cli.options import split_methods
 from bezoar.runs import AuditConfig, Result, Run, load_config
-from bezoar.runs.config import QUICK
+from bezoar.runs.sections import QUICK
 from tests.cli.catalogue import from_registries
 from tests.cli.conftest import Summary
 

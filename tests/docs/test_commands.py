@@ -32,8 +32,10 @@ def test_a_documented_command_parses(line):
         assert option == "--set"
     if values.get("assign"):
         from bezoar.cli.options import configure
+        from bezoar.runs import AuditConfig, DPOStudyConfig
 
-        configure({}, assignments=list(values["assign"]))
+        kind = DPOStudyConfig if name == "study" else AuditConfig
+        configure({}, assignments=list(values["assign"]), kind=kind)
 
 
 def test_every_option_that_a_page_names_is_there():

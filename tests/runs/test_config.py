@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from bezoar.corpus import load_corpus
 from bezoar.errors import ConfigError
-from bezoar.runs import config as module
-from bezoar.runs.config import QUICK, AuditConfig, load_config, merge, parse_config, to_yaml
+from bezoar.runs import sections as module
+from bezoar.runs.config import load_config, merge, parse_config, to_yaml
+from bezoar.runs.sections import QUICK, AuditConfig
 
 SECTIONS = [
     kind

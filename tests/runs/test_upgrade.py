@@ -8,7 +8,7 @@ import pytest
 
 from bezoar.errors import RunConflict
 from bezoar.runs import AuditConfig, Run, load_config, parse_config
-from bezoar.runs.config import QUICK
+from bezoar.runs.sections import QUICK
 
 
 def begin(folder, config):

@@ -17,6 +17,7 @@ from bezoar.cli.errors import asks_for_json, shown_errors, usage_error
 # In the order of the flow. The line is the first of the command's docstring (a test compares).
 COMMANDS: dict[str, str] = {
     "audit": "Measure, locate, remove, measure again, and write a report.",
+    "study": "Repeat a published study: every experiment, table and figure, in one report.",
     "explore": "Describe the labelled texts: sizes, sources, lengths, duplicates.",
     "harvest": "Read the activations of the labelled texts.",
     "locate": "Find the behaviour: probes by layer and site, value vectors.",

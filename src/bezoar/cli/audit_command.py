@@ -15,11 +15,14 @@ def command(**given: Any) -> None:
     The behaviour is whatever the labelled texts say: toxicity, with the demo's. A run that was
     stopped goes on where it was when the same command is given again.
     """
+    from bezoar.runs.sections import QUICK, AuditConfig
+
     config = opt.configure(
         opt.settings(given),
         config=given["config"],
         assignments=given["assign"],
-        quick=given["quick"],
+        quick=QUICK if given["quick"] else None,
+        kind=AuditConfig,
     )
     check_texts(config)
 

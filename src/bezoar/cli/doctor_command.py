@@ -13,8 +13,14 @@ from bezoar.cli import options as opt
 if TYPE_CHECKING:
     from bezoar.runs.environment import Check
 
-STAGES = ("explore", "harvest", "locate", "lens", "mitigate", "evaluate", "report")
-"""As `bezoar.studies.audit.STAGES`, which is heavy to import."""
+STAGES = {
+    "audit": ("explore", "harvest", "locate", "lens", "mitigate", "evaluate", "report"),
+    "dpo": (
+        *("explore", "harvest", "locate", "pairs", "mitigate", "evaluate"),
+        *("compare", "attack", "claims", "report"),
+    ),
+}
+"""As ``STAGES`` of the studies, which are heavy to import."""
 
 
 def command(
@@ -39,7 +45,7 @@ def command(
 def _of_run(run: Path) -> Iterator[Check]:
     """Whether its files are what they were, and its results those of its options."""
     from bezoar.errors import ConfigError
-    from bezoar.runs.config import AuditConfig, load_config
+    from bezoar.runs.config import load_run_config
     from bezoar.runs.environment import Check
     from bezoar.runs.folder import CONFIG, verify_run
     from bezoar.runs.stale import stale_stages
@@ -47,15 +53,16 @@ def _of_run(run: Path) -> Iterator[Check]:
     whole = verify_run(run)
     stale = stale_stages(run)
     fresh = [name for name in whole if name not in stale]
+    study = "audit"
     yield Check(str(run), "ok", f"whole: {', '.join(whole) or 'no stage has finished'}")
     try:
-        load_config(run / CONFIG, AuditConfig)
+        study = load_run_config(run / CONFIG).study
     except ConfigError as error:
         yield Check(CONFIG, "problem", error.message, error.hint)
     again = f"'bezoar report --run {run}' brings the run up to date."
     for name, why in stale.items():
         yield Check(name, "problem", f"stale: {why}", again)
-    missing = [name for name in STAGES if name not in whole and name not in stale]
+    missing = [name for name in STAGES[study] if name not in whole and name not in stale]
     if "report" in fresh and not (run / "report.html").is_file():
         missing.append("report.html")
     if missing:

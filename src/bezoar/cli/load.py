@@ -30,6 +30,7 @@ def load_model(
     """
     from bezoar.cli.options import configure
     from bezoar.errors import ConfigError
+    from bezoar.runs.sections import AuditConfig
 
     for text in assignments or []:
         if not text.strip().startswith("model."):
@@ -37,7 +38,8 @@ def load_model(
                 f"--set {text!r} is not about the model.",
                 hint="This command takes keys such as model.dtype or model.anatomy.blocks.",
             )
-    asked = configure({"model": name, "device": device}, assignments=assignments).model
+    given = {"model": name, "device": device}
+    asked = configure(given, assignments=assignments, kind=AuditConfig).model
 
     from bezoar.models import AnatomyNames, LanguageModel
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
 if TYPE_CHECKING:
-    from bezoar.runs import AuditConfig
+    from bezoar.runs.sections import AuditConfig
+
+    C = TypeVar("C", bound=AuditConfig)
 
 
 def _option(*names: str, help: str, **more: Any) -> Any:
@@ -166,22 +169,29 @@ KEYS: dict[str, str] = {
 }
 
 
-def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes(
+    *names: str, first: Mapping[str, Any] = MappingProxyType({})
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a function of ``**given`` the shared options of these names, beside `EVERY`.
 
-    So an option is the same wherever it stands: name, meaning, help.
+    So an option is the same wherever it stands: name, meaning, help. ``first`` holds arguments that
+    the command has alone; they are required.
     """
     shared = [name for name in SHARED if name in names or name in EVERY]
 
     def declare(function: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in first.items()
+        ]
         function.__signature__ = Signature(  # type: ignore[attr-defined]
-            [
+            own
+            + [
                 Parameter(name, Parameter.KEYWORD_ONLY, default=_absent(name), annotation=kind)
                 for name in shared
                 for kind in (SHARED[name],)
             ]
         )
-        function.__annotations__ = {name: SHARED[name] for name in shared}
+        function.__annotations__ = {**first, **{name: SHARED[name] for name in shared}}
         return function
 
     return declare
@@ -209,19 +219,21 @@ def configure(
     *,
     config: Path | None = None,
     assignments: list[str] | None = None,
-    quick: bool = False,
+    quick: Mapping[str, Any] | None = None,
     below: Path | None = None,
-) -> AuditConfig:
+    kind: type[C],
+) -> C:
     """Join the layers: defaults, a run's own, `--quick`, the YAML file, `--set`, the options.
 
     Args:
         given: options by parameter name; None and False mean that an option was not given.
         config: a YAML file.
         assignments: `KEY=VALUE` texts.
-        quick: lay `bezoar.runs.config.QUICK` below the file and the options.
+        quick: a preset of small sizes, laid below the file and the options.
         below: `config.yaml` of a run that is taken up again.
+        kind: of configuration.
     """
-    from bezoar.runs.config import QUICK, AuditConfig, parse_config, read_yaml
+    from bezoar.runs.config import parse_config, read_yaml
     from bezoar.runs.plain import MAX_OPTIONS, plain_file
 
     options: dict[str, Any] = {}
@@ -232,9 +244,9 @@ def configure(
             value = split_methods(value)
         _put(options, KEYS[name], str(value) if isinstance(value, Path) else value)
     return parse_config(
-        AuditConfig,
+        kind,
         read_yaml(plain_file(below, limit=MAX_OPTIONS)) if below and below.exists() else {},
-        QUICK if quick else {},
+        quick or {},
         read_yaml(config) if config is not None else {},
         _assigned(assignments or []),
         options,

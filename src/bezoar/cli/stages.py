@@ -34,24 +34,35 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
         RunConflict: if they differ, and stages were begun.
     """
     from bezoar.cli.show import progress, show
+    from bezoar.runs.config import STUDIES
     from bezoar.runs.folder import CONFIG
+    from bezoar.runs.sections import QUICK, QUICK_DPO
 
     out = given["out"] or Path("runs/audit")
+    study = _study(out / CONFIG)
     config = opt.configure(
         opt.settings(given) | {"out": out},
         config=given["config"],
         assignments=given["assign"],
-        quick=given["quick"],
+        quick=(QUICK_DPO if study == "dpo" else QUICK) if given["quick"] else None,
         below=out / CONFIG,
+        kind=STUDIES[study],
     )
     check_texts(config)
-    from bezoar.studies.audit import check_config, run_stages
+    from bezoar.studies import check, run_study
 
-    check_config(config)
+    check(config)
     begin(config, update=given["update"])
     with progress(given["quiet"], given["json"]) as bars:
-        result = run_stages(config, upto=name, progress=bars)
+        result = run_study(config, upto=name, progress=bars)
     show(result, as_json=given["json"], unmask=config.report.unmask)
+
+
+def _study(config: Path) -> str:
+    """Of which study a run is; an audit if there is none yet."""
+    from bezoar.runs.config import load_run_config
+
+    return load_run_config(config).study if config.is_file() else "audit"
 
 
 def check_texts(config: AuditConfig) -> None:

@@ -1,25 +1,12 @@
 """Runs: a folder that knows what was asked of it, and goes on where it was stopped.
 
-A run is opened with a configuration (`bezoar.runs.config`), locked against a second process,
+A run is opened with a configuration (`bezoar.runs.sections`), locked against a second process,
 and filled stage by stage. Each stage's marker is written last and names every file by hash, so a
 finished stage is skipped, a changed one runs again with all that follows, and a killed one loses
 only what it had not yet written.
 """
 
-from bezoar.runs.config import (
-    AnatomyConfig,
-    AuditConfig,
-    DataConfig,
-    EvaluateConfig,
-    HarvestConfig,
-    LocateConfig,
-    MitigateConfig,
-    ModelConfig,
-    ReportConfig,
-    load_config,
-    parse_config,
-    to_yaml,
-)
+from bezoar.runs.config import load_config, load_run_config, parse_config, to_yaml
 from bezoar.runs.expressions import Budget, Gate, parse_budget, parse_gate
 from bezoar.runs.folder import Run
 from bezoar.runs.progress import Progress, track
@@ -32,12 +19,30 @@ from bezoar.runs.results import (
     save_result,
     to_plain,
 )
+from bezoar.runs.sections import (
+    AnatomyConfig,
+    AttackConfig,
+    AuditConfig,
+    CompareConfig,
+    DataConfig,
+    DPOStudyConfig,
+    EvaluateConfig,
+    HarvestConfig,
+    LocateConfig,
+    MitigateConfig,
+    ModelConfig,
+    PairsConfig,
+    ReportConfig,
+)
 from bezoar.runs.stages import Stage
 
 __all__ = [
     "AnatomyConfig",
+    "AttackConfig",
     "AuditConfig",
     "Budget",
+    "CompareConfig",
+    "DPOStudyConfig",
     "DataConfig",
     "EvaluateConfig",
     "Gate",
@@ -45,6 +50,7 @@ __all__ = [
     "LocateConfig",
     "MitigateConfig",
     "ModelConfig",
+    "PairsConfig",
     "Progress",
     "ReportConfig",
     "Result",
@@ -54,6 +60,7 @@ __all__ = [
     "kept",
     "load_config",
     "load_result",
+    "load_run_config",
     "parse_budget",
     "parse_config",
     "parse_gate",

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from bezoar import __version__
 from bezoar.errors import ConfigError, RunConflict
-from bezoar.runs.config import FREE_KEYS, flatten, load_config
+from bezoar.runs.config import flatten, load_config, read_yaml
+from bezoar.runs.sections import FREE_KEYS
 from bezoar.runs.stages import MARKER
 
 SHOWN = 6
@@ -21,6 +22,7 @@ FIRST_READ = {
     "harvest": "harvest",
     "locate.site": "harvest",
     "locate": "locate",
+    "pairs": "pairs",
     "mitigate": "mitigate",
     "evaluate.scorer_a": "mitigate",
     "evaluate.kl_tokens": "mitigate",
@@ -46,6 +48,7 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
     again = f"'bezoar audit --config {file} --out {folder}'"
     made_by = versions(environments)
     other = f"bezoar {made_by[-1]}" if made_by and made_by[-1] != __version__ else ""
+    _refuse_other_study(folder, file, config)
     try:
         there = load_config(file, type(config))
     except ConfigError as error:
@@ -71,6 +74,15 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
         hint=f"Go on with its own options: {again}. Or choose another --out; --update runs again "
         "what the change touches; --fresh starts over.",
     )
+
+
+def _refuse_other_study(folder: Path, file: Path, config: BaseModel) -> None:
+    there, now = read_yaml(file).get("study", "audit"), getattr(config, "study", "audit")
+    if there != now:
+        raise RunConflict(
+            f"{folder} holds a run of another study: {there}, not {now}.",
+            hint="Choose another folder with --out, or start over with --fresh.",
+        )
 
 
 def _was_read(key: str, folder: Path) -> bool:

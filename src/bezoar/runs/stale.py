@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from bezoar.errors import ConfigError
-from bezoar.runs.config import AuditConfig, load_config
+from bezoar.runs.config import load_run_config
 from bezoar.runs.conflicts import binding_hash
 from bezoar.runs.stages import MARKER, Marker, clear_stage, read_marker
 
@@ -20,7 +18,7 @@ def markers(path: Path) -> dict[str, Marker]:
     return {name: marker for name, marker in read.items() if marker is not None}
 
 
-def stale_stages(path: Path, kind: type[BaseModel] = AuditConfig) -> dict[str, str]:
+def stale_stages(path: Path) -> dict[str, str]:
     """Stages whose results are not those of the run's configuration, each with the reason.
 
     A stage is stale if one that it read has since become another, or is gone; or if the options
@@ -28,7 +26,7 @@ def stale_stages(path: Path, kind: type[BaseModel] = AuditConfig) -> dict[str, s
     """
     found = markers(path)
     try:
-        now = binding_hash(load_config(path / "config.yaml", kind))
+        now = binding_hash(load_run_config(path / "config.yaml"))
     except ConfigError:
         now = ""
     stale: dict[str, str] = {}

@@ -6,7 +6,7 @@ and taken up anywhere, and each can be run alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,9 @@ __all__ = [
     "AuditForecast",
     "AuditSummary",
     "Bench",
+    "check_bench",
     "check_config",
+    "check_stage",
     "forecast_audit",
     "run_audit",
     "run_stages",
@@ -84,6 +86,42 @@ def check_config(config: AuditConfig) -> None:
         raise _one_scorer(config)
     root = config.data.root
     find_tasks(config.evaluate.capability, None if root is None else Path(root))
+
+
+def check_stage(upto: str, stages: Collection[str]) -> None:
+    """Refuse a stage that a study does not have.
+
+    Raises:
+        ConfigError: with the nearest names.
+    """
+    if upto not in stages:
+        raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, stages))
+
+
+def check_bench(bench: Bench, upto: str, *, fitted: bool) -> None:
+    """Refuse what the model, once it is loaded, turns out not to allow.
+
+    Args:
+        bench: the run at work.
+        upto: the last stage that is asked for.
+        fitted: whether scorers and methods are needed for that.
+
+    Raises:
+        ConfigError: if both scorers are one.
+        ModelError: for an encoder that shall write, or a chat template that is not there.
+        SiteError: for a site or a layer that is not there.
+    """
+    if fitted:
+        if bench.scorer_a.hash == bench.scorer_b.hash:
+            raise _one_scorer(bench.config)
+        if "evaluate" not in bench.run.finished():
+            bench.lm.require_generation()
+    if bench.config.model.chat:
+        bench.lm.chat(("",))
+    if upto != "explore":
+        sites_of(bench)
+    if fitted:
+        check_layers(bench)
 
 
 def _one_scorer(config: AuditConfig) -> ConfigError:
@@ -120,24 +158,13 @@ def run_stages(
         SiteError: if a site or layer that is asked for is not in the model.
         RunError: see `bezoar.runs.Run.open`.
     """
-    if upto not in STAGES:
-        raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, STAGES))
+    check_stage(upto, STAGES)
     check_config(config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with Run.open(Path(config.out), config) as run, explained(run.path):
         bench = Bench(run, config, progress)
-        if upto in FITTED:
-            if bench.scorer_a.hash == bench.scorer_b.hash:
-                raise _one_scorer(config)
-            if "evaluate" not in run.finished():
-                bench.lm.require_generation()  # an encoder: say so now
-        if config.model.chat:
-            bench.lm.chat(("",))  # without a template: say so now
-        if upto != "explore":
-            sites_of(bench)  # a site or a layer that is not there: say so now
-        if upto in FITTED:
-            check_layers(bench)
+        check_bench(bench, upto, fitted=upto in FITTED)
         for name, stage in STAGES.items():
             stage(bench)
             if name == upto:

@@ -6,12 +6,13 @@ Files: ``measured/NAME.json`` (each variant, row by row, kept as soon as it is t
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from bezoar.compare import Comparison, PerPrompt, PerText, compare_measurements
-from bezoar.edits import NoOp
+from bezoar.edits import Edit, NoOp
 from bezoar.evaluate import NULL_PARTS, Evaluator, Measured, Measurement, build_scorecard
 from bezoar.mitigate import FitInputs
 from bezoar.models import LanguageModel
@@ -24,14 +25,39 @@ from bezoar.studies.audit.mitigate import Fits, null_edits
 TASK_ITEMS = 400
 
 
-def evaluate_stage(bench: Bench) -> None:
-    """Measure everything once, compare it prompt by prompt."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An edit that is measured as it is: no budget chose its strength, and it has no nulls.
+
+    Attributes:
+        name: of its file.
+        method, label: as in a `MethodRow`.
+        edit: what is measured.
+    """
+
+    name: str
+    method: str
+    label: str
+    edit: Edit
+
+
+def evaluate_stage(
+    bench: Bench, given: Callable[[], Sequence[Given]] = tuple, key: Sequence[object] = ()
+) -> None:
+    """Measure everything once, compare it prompt by prompt.
+
+    Args:
+        bench: the run at work.
+        given: edits to measure beside the fitted ones; made only if there is something to do.
+        key: what these depend on.
+    """
     config = bench.config
     hashes = [bench.scorer_a.hash, bench.scorer_b.hash]
     tasks = _tasks(bench)
-    key = [config.evaluate, config.model, config.seed, hashes, [task.hash for task in tasks]]
-    key += [] if bench.base is None else [bench.base.fingerprint]
-    with bench.run.stage("evaluate", key=key, after=["explore", "mitigate"]) as stage:
+    told: list[object] = [config.evaluate, config.model, config.seed, hashes]
+    told += [[task.hash for task in tasks], *key]
+    told += [] if bench.base is None else [bench.base.fingerprint]
+    with bench.run.stage("evaluate", key=told, after=["explore", "mitigate"]) as stage:
         if stage.done:
             return
         fits = load_result(bench.run.folder("mitigate") / "methods.json", Fits)
@@ -42,6 +68,10 @@ def evaluate_stage(bench: Bench) -> None:
         methods = [
             _measured(bench, evaluator, fitted, inputs, folder)
             for fitted in track(bench.progress, fits.methods, "Measuring methods", unit="methods")
+        ]
+        methods += [
+            _as_given(evaluator, one, folder)
+            for one in track(bench.progress, given(), "Measuring what is given", unit="edits")
         ]
         card = build_scorecard(
             base,
@@ -118,6 +148,12 @@ def _measured(
         foldable=fitted.foldable,
         fold_reason=fitted.fold_reason,
     )
+
+
+def _as_given(evaluator: Evaluator, one: Given, folder: Path) -> Measured:
+    measure = partial(evaluator.measure, one.edit, one.label)
+    measured = kept(folder / f"{one.name}.json", Measurement, measure)
+    return Measured(one.method, one.label, measured, foldable=one.edit.foldable)
 
 
 def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, file: Path) -> Comparison:

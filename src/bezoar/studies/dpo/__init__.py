@@ -1,0 +1,96 @@
+"""The study of Lee et al. 2024: align a model by DPO, say why it works, and undo it.
+
+An audit whose methods are the paper's (subtraction of three vectors, DPO), and what the paper does
+after it: the trained model is laid beside its base, both are attacked, and each claim of the paper
+is held against what was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from bezoar.runs import DPOStudyConfig, Progress, Run
+from bezoar.runs.faults import explained
+from bezoar.studies.audit import check_bench, check_config, check_stage
+from bezoar.studies.audit.explore import explore_stage
+from bezoar.studies.audit.forecast import forecast_audit
+from bezoar.studies.audit.locate import harvest_stage, locate_stage
+from bezoar.studies.audit.mitigate import mitigate_stage
+from bezoar.studies.audit.pairs import pairs_stage
+from bezoar.studies.dpo.attack import attack_stage
+from bezoar.studies.dpo.bench import DPOBench, trained_specs
+from bezoar.studies.dpo.claims import claims_stage
+from bezoar.studies.dpo.compare import compare_stage
+from bezoar.studies.dpo.evaluate import evaluate_stage
+from bezoar.studies.dpo.report import DPOSummary, report_stage, summarise
+
+STAGES: dict[str, Callable[[Any], None]] = {
+    "explore": explore_stage,
+    "harvest": harvest_stage,
+    "locate": locate_stage,
+    "pairs": pairs_stage,
+    "mitigate": mitigate_stage,
+    "evaluate": evaluate_stage,
+    "compare": compare_stage,
+    "attack": attack_stage,
+    "claims": claims_stage,
+    "report": report_stage,
+}
+"""The stages in order."""
+
+UNFITTED = ("explore", "harvest", "locate")
+"""Those that need neither scorers nor methods."""
+
+__all__ = ["STAGES", "DPOBench", "DPOSummary", "check_study", "run_dpo"]
+
+
+def check_study(config: DPOStudyConfig) -> None:
+    """Refuse names that do not exist before any work, and before a run folder is made.
+
+    Raises:
+        ConfigError: as `bezoar.studies.audit.check_config`, or if no method is dpo.
+    """
+    check_config(config)
+    trained_specs(config)
+
+
+def run_dpo(
+    config: DPOStudyConfig,
+    upto: str = "report",
+    *,
+    progress: Progress | None = None,
+    console: Console | None = None,
+) -> DPOSummary:
+    """Run the study up to a stage; finished stages are not repeated.
+
+    Args:
+        config: what is asked; ``config.out`` is the run folder.
+        upto: the last stage, one of `STAGES`.
+        progress: where to show it.
+        console: where to say what the job will take, before it begins.
+
+    Returns:
+        What was found so far.
+
+    Raises:
+        BezoarError: of the stage that could not be done; what came before it is kept.
+    """
+    check_stage(upto, STAGES)
+    check_study(config)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    with Run.open(Path(config.out), config) as run, explained(run.path):
+        bench = DPOBench(run, config, progress)
+        check_bench(bench, upto, fitted=upto not in UNFITTED)
+        for name, stage in STAGES.items():
+            stage(bench)
+            if name == upto:
+                break
+            if name == "explore" and console is not None and "claims" not in run.finished():
+                console.print(str(forecast_audit(bench)))
+        return summarise(bench)

@@ -1,0 +1,56 @@
+"""The bench of the study: an audit's, and the edit that the paper is about."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from bezoar.errors import ConfigError
+from bezoar.mitigate import parse_method
+from bezoar.mitigate.dpo import DPO
+from bezoar.mitigate.preference import Trained
+from bezoar.runs import DPOStudyConfig, Progress, Run
+from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.fitting import fit_inputs
+
+
+class DPOBench(Bench):
+    """A study at work.
+
+    Args:
+        run: the open run folder.
+        config: what was asked.
+        progress: where to show it.
+    """
+
+    config: DPOStudyConfig
+
+    def __init__(self, run: Run, config: DPOStudyConfig, progress: Progress | None = None) -> None:
+        super().__init__(run, config, progress)
+
+    @cached_property
+    def dpo_spec(self) -> str:
+        """The training that figures and Table 4 are about: the first that is asked for."""
+        return trained_specs(self.config)[0]
+
+    def trained(self, spec: str) -> Trained:
+        """What a training made, at t = 1."""
+        method = parse_method(spec)
+        if not isinstance(method, DPO):
+            raise ConfigError(f"{spec!r} is not trained.", hint="Name a method like dpo.")
+        return method.trained(self.lm, fit_inputs(self))
+
+
+def trained_specs(config: DPOStudyConfig) -> tuple[str, ...]:
+    """Those of the methods that train on preferences, as they are written.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    parsed = [parse_method(spec) for spec in config.mitigate.methods if spec != "default"]
+    specs = tuple(method.spec for method in parsed if isinstance(method, DPO))
+    if not specs:
+        raise ConfigError(
+            f"None of the methods {', '.join(config.mitigate.methods)} is dpo.",
+            hint="Add dpo to --methods, or run 'bezoar audit'.",
+        )
+    return specs
