@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bezoar.attack import FineTuning, LaterCheckpoint
-from bezoar.attack.fine_tuning import train
-from bezoar.edits import NoOp, WeightEdit
-from bezoar.errors import AttackFailed, DataError
+from bezoar.attack import FineTuning, LaterCheckpoint, Relearning
+from bezoar.attack.matrices import block_matrices
+from bezoar.attack.training import train
+from bezoar.edits import LowRank, NoOp, WeightEdit
+from bezoar.errors import AttackFailed, ConfigError, DataError
 from bezoar.mitigate import Subtract
 from tests.attack.kit import same, state, weight_remedy
 from tests.edits.kit import logits
@@ -111,3 +112,41 @@ def test_a_later_checkpoint_is_the_trained_base_with_the_edit_applied_anew(gpt2)
         trained = logits(gpt2)
     with on_top.applied_to(gpt2):
         assert torch.equal(logits(gpt2), trained)  # trained on the base, not on the edited model
+
+
+def test_adapters_learn_with_all_else_as_it_was(lm):
+    before, remedy = state(lm), weight_remedy(lm)
+    with remedy.applied_to(lm):
+        edited = nll(lm, TEXTS)
+        deltas = train(lm, list(TEXTS), rate=1e-2, steps=10, rank=2)
+    assert same(state(lm), before)
+    assert deltas.keys() == block_matrices(lm).keys()
+    assert all(isinstance(d, LowRank) and min(d.A.shape) == 2 for d in deltas.values())
+    with remedy.then(WeightEdit(deltas)).applied_to(lm):
+        assert nll(lm, TEXTS) < edited - 0.05
+    assert same(state(lm), before)
+
+
+def test_adapters_begin_as_nothing_and_move_only_the_side_of_the_outputs_first(lm):
+    """With B = 0 the first gradient of A is zero, so one step changes B alone."""
+    one = train(lm, [TEXTS[0]], rate=1e-3, steps=1, rank=2)
+    start = train(lm, [TEXTS[0]], rate=1e-30, steps=1, rank=2)
+    for name, delta in one.items():
+        read, first = (d.A if d.A.abs().max() > 0.01 else d.B for d in (delta, start[name]))
+        torch.testing.assert_close(read, first, atol=3e-3, rtol=0)
+        assert float((start[name].A @ start[name].B).abs().max()) < 1e-6
+
+
+def test_relearning_is_fine_tuning_by_its_steps(gpt2):
+    attack = Relearning(TEXTS, (4, 1), (1e-3,), (5,))
+    settings = attack.settings(gpt2)
+    assert [s.budget for s in settings] == [1, 4]
+    assert [s.label for s in settings] == ["1 step", "4 steps"]
+    edit = attack.edit(gpt2, NoOp(), settings[1])
+    same_by_hand = train(gpt2, list(TEXTS), rate=1e-3, steps=4, seed=5)
+    for name, delta in edit.deltas.items():
+        assert torch.equal(delta.delta, same_by_hand[name].delta)
+    with pytest.raises(ConfigError, match="0 steps"):
+        Relearning(TEXTS, ()).settings(gpt2)
+    with pytest.raises(DataError, match="relearn"):
+        Relearning(()).against(gpt2, NoOp())

@@ -23,7 +23,7 @@ from bezoar.attack import (
 )
 from bezoar.attack.attack import Attack
 from bezoar.attack.score import area_under
-from bezoar.edits import NoOp
+from bezoar.edits import NoOp, load_edit
 from bezoar.errors import AttackFailed, ConfigError, CorruptArtefact, DataError
 from bezoar.evaluate import evaluate_edit
 from bezoar.mitigate import Subtract
@@ -171,6 +171,60 @@ def test_an_edit_that_lowers_nothing_has_no_score(gpt2):
         assert "No score" in found.verdict()
 
 
+def test_what_lowers_nothing_is_attacked_only_if_that_is_asked_for(gpt2):
+    calls = []
+
+    def measure(edit):
+        calls.append(edit)
+        return Measured(BASE, 10.0)
+
+    attack = Scripted("a", [(1, "x"), (1, "null")])
+    found = run_attacks(gpt2, NoOp(), [attack], measure)
+    assert (len(calls), found.curves) == (2, ())
+    anyway = run_attacks(gpt2, NoOp(), [attack], measure, anyway=True)
+    point = anyway.curve("a").points[0]
+    assert (point.survives, anyway.curve("a").area, anyway.score) == (None, None, None)
+    assert point.toxicity == pytest.approx(sum(BASE) / len(BASE))
+    assert point.toxicity_interval.low < point.toxicity < point.toxicity_interval.high
+    assert anyway.undefined == found.undefined
+
+
+def test_half_gone_is_the_least_budget_that_leaves_half_in_a_whole_model(gpt2):
+    plan = [(1, "x"), (2, "x"), (4, "x"), (8, "x")]
+    attacked = {
+        "a 1 x": between(0.7),
+        "a 2 x": Measured(between(0.1), 99.0),
+        "a 4 x": between(0.5),
+        "a 8 x": between(0.0),
+    }
+    assert run(gpt2, [Scripted("a", plan)], attacked).curve("a").half_gone == 4
+    assert run(gpt2, [Scripted("a", plan[:2])], attacked).curve("a").half_gone is None
+
+
+def test_attacked_weights_are_written_only_if_that_is_asked_for(gpt2, tmp_path):
+    remedy = weight_remedy(gpt2)
+    shares = {"remedy + prune 10 %": 0.9, "remedy + prune 50 %": 0.2}
+
+    def measure(edit):
+        if edit is None:
+            return Measured(BASE, 10.0)
+        return Measured(between(shares[edit.name]) if edit.name in shares else EDITED, 10.0)
+
+    attacks = [Pruning((0.1, 0.5)), WeightNoise((0.1,), directions=2)]
+    run_attacks(gpt2, remedy, attacks, measure, kept=tmp_path / "m.jsonl")
+    assert [path.name for path in tmp_path.rglob("*")] == ["m.jsonl"]
+    run_attacks(gpt2, remedy, attacks, measure, keep_attacked=tmp_path / "attacked")
+    folders = sorted(path.name for path in (tmp_path / "attacked").iterdir())
+    assert folders == ["pruning", "weight-noise"]
+    saved = load_edit(tmp_path / "attacked" / "pruning", gpt2)
+    worst = attacks[0].settings(gpt2)[1]
+    wanted = attacks[0].compose(remedy, attacks[0].edit(gpt2, remedy, worst))
+    with wanted.applied_to(gpt2):
+        expected = state(gpt2)
+    with saved.applied_to(gpt2):
+        assert same(state(gpt2), expected)
+
+
 def test_an_edit_beyond_the_limit_itself_has_no_score(gpt2):
     def measure(edit):
         return Measured(BASE if edit is None else EDITED, 10.0 if edit is None else 13.0)
@@ -275,7 +329,7 @@ def test_what_was_measured_is_not_measured_again(gpt2, tmp_path):
     run_attacks(gpt2, remedy, [Pruning((0.1, 0.5))], measure, kept=kept)
     assert len(calls) == 7 + 2  # an attack with other fields is another attack
     run_attacks(gpt2, weight_remedy(gpt2, 0.1), attacks, measure, kept=kept)
-    assert len(calls) == 9 + 6  # and so is another remedy
+    assert len(calls) == 9 + 5  # and so is another remedy, of the same base
 
 
 def test_a_damaged_record_is_named(gpt2, tmp_path):

@@ -122,7 +122,19 @@ def test_a_constant_statistic_has_no_correlation_and_few_edits_none_at_all():
     rows = rank_correlation({"x": [1.0] * 5, "y": [1, 2, 3, 4, 5]}, [1, 2, 3, 4, 6]).rows
     assert (rows[0].rho, rows[0].p) == (None, None)
     assert rows[1].p_holm == rows[1].p
-    with pytest.raises(DataError, match="at least 4"):
-        rank_correlation({"x": [1, 2, 3]}, [1, 2, 3])
+    few = rank_correlation({"x": [1, 2, 3]}, [1, 2, 3])
+    assert (few.rows[0].rho, few.rows[0].p, few.rows[0].n) == (None, None, 3)
+    assert "Too few edits to tell: 3" in few.verdict()
+    with pytest.raises(DataError, match="2 values for 3"):
+        rank_correlation({"x": [1, 2]}, [1, 2, 3])
     with pytest.raises(DataError, match="not finite"):
-        rank_correlation({"x": [1, 2, 3, float("nan")]}, [1, 2, 3, 4])
+        rank_correlation({"x": [1, 2, 3, float("inf")]}, [1, 2, 3, 4])
+
+
+def test_an_edit_without_a_statistic_is_left_out_of_that_row_alone():
+    x = [1.0, 2.0, float("nan"), 3.0, 5.0]
+    found = rank_correlation({"x": x, "y": [1, 2, 0, 3, 5]}, [1, 2, 9, 3, 4])
+    assert [row.n for row in found.rows] == [4, 5]
+    assert found.rows[0].rho.value == pytest.approx(1)
+    assert found.rows[1].rho.value < 1
+    assert "too few for it" in found.verdict()  # of four edits no order is rarer than 1 in 12

@@ -9,7 +9,9 @@ without any attack, and `rank_correlation` whether that predicts survival.
 Nothing is written but measurements: attacked weights exist while they are measured.
 """
 
-from bezoar.attack.attack import Attack, Setting, released
+from bezoar.attack.attack import Asking, Attack, Setting, Use, released
+from bezoar.attack.context import ToxicContext
+from bezoar.attack.decoding import Sampling
 from bezoar.attack.fine_tuning import FineTuning, LaterCheckpoint
 from bezoar.attack.interpolation import Interpolation
 from bezoar.attack.key_scaling import KeyScaling
@@ -22,16 +24,22 @@ from bezoar.attack.rank_correlation import (
     RankCorrelations,
     rank_correlation,
 )
+from bezoar.attack.registry import ATTACKS, AttackInputs, attack_names, first_of_each, make_attacks
+from bezoar.attack.relearning import Relearning
 from bezoar.attack.residual import ResidualCapability, residual_capability
 from bezoar.attack.results import AttackCurve, AttackPoint, Robustness
 from bezoar.attack.robustness import run_attacks
 from bezoar.attack.sample_free import SampleFree, sample_free
 from bezoar.attack.scale_keys import ScaleKeys
 from bezoar.attack.steering import Steering
+from bezoar.attack.wanda import WandaPruning
 
 __all__ = [
+    "ATTACKS",
+    "Asking",
     "Attack",
     "AttackCurve",
+    "AttackInputs",
     "AttackPoint",
     "FineTuning",
     "Interpolation",
@@ -43,14 +51,22 @@ __all__ = [
     "Quantisation",
     "RankCorrelation",
     "RankCorrelations",
+    "Relearning",
     "ResidualCapability",
     "Robustness",
     "SampleFree",
+    "Sampling",
     "ScaleKeys",
     "Setting",
     "Steering",
+    "ToxicContext",
     "ToxicityAndCost",
+    "Use",
+    "WandaPruning",
     "WeightNoise",
+    "attack_names",
+    "first_of_each",
+    "make_attacks",
     "rank_correlation",
     "released",
     "residual_capability",

@@ -7,13 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from bezoar.edits import Edit
+from bezoar.edits import Edit, NoOp
 from bezoar.errors import ConfigError, NotFoldable
 from bezoar.models import LanguageModel
 
 Plain = float | int | str | bool | None
 OnTop = Callable[["Setting"], Edit]
 """Setting -> what to apply on top of the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How the attacked model is asked, where that is not the way of the protocol.
+
+    Attributes:
+        temperature, top_p, seed: of sampling; a temperature of None decodes as the protocol does.
+        context: text in front of every prompt.
+    """
+
+    temperature: float | None = None
+    top_p: float = 1.0
+    seed: int = 0
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +59,14 @@ class Attack(ABC):
         axis: what a budget counts.
         combine: of several variants at a budget the "worst" counts (the attacker picks), or their
             "mean" (chance picks). Nulls are always averaged.
+        asks: whether it changes how the model is asked (`use`), and not the model.
     """
 
     __slots__ = ()
     name: str
     axis: ClassVar[str]
     combine: ClassVar[Literal["worst", "mean"]] = "worst"
+    asks: ClassVar[bool] = False
 
     @abstractmethod
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
@@ -71,12 +88,29 @@ class Attack(ABC):
         """The attacked model as one edit of the base model."""
         return remedy.then(on_top)
 
+    def use(self, setting: Setting) -> Use | None:
+        """How the attacked model is asked; None for the way of the protocol."""
+        return None
+
     def edit(self, lm: LanguageModel, remedy: Edit, setting: Setting) -> Edit:
         """What to apply on top of the remedy at one setting.
 
         `against` does the fitting once for many.
         """
         return self.against(lm, remedy)(setting)
+
+
+class Asking(Attack):
+    """An attack that leaves the model as it is released, and asks it otherwise."""
+
+    __slots__ = ()
+    asks: ClassVar[bool] = True
+
+    def against(self, lm: LanguageModel, remedy: Edit) -> OnTop:
+        return lambda setting: NoOp()
+
+    def compose(self, remedy: Edit, on_top: Edit) -> Edit:
+        return remedy
 
 
 def released(lm: LanguageModel, edit: Edit) -> Edit:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.func import functional_call
 
 from bezoar.attack.attack import Attack, OnTop, Setting, rising
-from bezoar.edits import Delta, Dense, Edit, NoOp, WeightEdit
-from bezoar.errors import AttackFailed, ConfigError, DataError
-from bezoar.models import Batch, LanguageModel
-
-_CLIP = 1.0  # norm of the gradient
+from bezoar.attack.training import check_plan, train
+from bezoar.edits import Edit, NoOp, WeightEdit
+from bezoar.models import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FineTuning(Attack):
-    """Plain language modelling on N texts: full weights, AdamW without decay, constant rate.
+    """Plain language modelling on N texts: AdamW without decay, constant rate, all weights or LoRA.
 
     Every seed draws N other texts. Of all seeds and rates the worst counts: a remedy that holds
     against one setting of the attacker's optimiser may fall to the next (Qi et al. 2024,
@@ -37,6 +30,7 @@ class FineTuning(Attack):
         steps: optimiser steps, whatever N.
         batch: texts a step (N if that is less).
         max_tokens: texts are cut there.
+        rank: of adapters (LoRA) on all block matrices; None trains all weights.
     """
 
     axis: ClassVar[str] = "texts trained on"
@@ -47,14 +41,11 @@ class FineTuning(Attack):
     steps: int = 30
     batch: int = 8
     max_tokens: int = 64
+    rank: int | None = None
     name: str = "fine-tuning on toxic texts"
 
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
-        if not self.rates or not self.seeds or min(self.rates, default=0) <= 0 or self.steps < 1:
-            raise ConfigError(
-                f"Fine-tuning with rates {self.rates}, seeds {self.seeds} and {self.steps} steps.",
-                hint="Give positive rates, at least one seed and one step.",
-            )
+        check_plan(self.rates, self.seeds, self.steps)
         return tuple(
             Setting(
                 count,
@@ -81,6 +72,7 @@ class FineTuning(Attack):
                     batch=self.batch,
                     max_tokens=self.max_tokens,
                     seed=seed,
+                    rank=self.rank,
                 )
             provenance = {"attack": self.name, "steps": self.steps, **setting.values}
             return WeightEdit(deltas, name=f"train on {setting.label}", provenance=provenance)
@@ -102,73 +94,3 @@ class LaterCheckpoint(FineTuning):
 
     def compose(self, remedy: Edit, on_top: Edit) -> Edit:
         return on_top.then(remedy)
-
-
-def train(
-    lm: LanguageModel,
-    texts: list[str],
-    *,
-    rate: float,
-    steps: int,
-    batch: int = 8,
-    max_tokens: int = 64,
-    seed: int = 0,
-) -> dict[str, Delta]:
-    """The change of every parameter by plain fine-tuning of the model *as it is edited now*.
-
-    The model's own parameters are never written to: the training runs on copies of them.
-
-    Raises:
-        AttackFailed: if the loss or the gradient is no longer finite.
-        DataError: if no text has two tokens.
-    """
-    ids = [row for row in lm.encode(texts, min(max_tokens, lm.context)) if len(row) > 1]
-    if not ids:
-        raise DataError("No text has two tokens, so nothing can be trained.", hint="Give longer.")
-    names = _names(lm)
-    start = {name: lm.model.get_parameter(name).detach() for name in names}
-    free = {name: value.clone().requires_grad_(True) for name, value in start.items()}
-    optimiser = torch.optim.AdamW(free.values(), lr=rate, weight_decay=0.0)
-    for step, rows in enumerate(itertools.islice(_order(len(ids), batch, seed), steps)):
-        with torch.enable_grad():
-            loss = _loss(lm, free, lm.batch([ids[i] for i in rows]))
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(free.values(), _CLIP)
-        if not bool(torch.isfinite(loss)) or not bool(torch.isfinite(norm)):
-            raise AttackFailed(
-                f"The loss became {loss.item():g} at step {step} of {steps} (rate {rate:g}).",
-                hint="Lower the learning rate.",
-            )
-        optimiser.step()
-    deltas: dict[str, Delta] = {}
-    for name, value in free.items():
-        change = Dense((value.detach() - start[name]).float().cpu())
-        deltas |= dict.fromkeys(names[name], change)
-    return deltas
-
-
-def _names(lm: LanguageModel) -> dict[str, list[str]]:
-    """Name of each floating parameter -> all its names: tied ones are trained as one."""
-    first: dict[int, str] = {}
-    names: dict[str, list[str]] = {}
-    for name, parameter in lm.model.named_parameters(remove_duplicate=False):
-        if parameter.is_floating_point() and parameter.element_size() >= 2:
-            names.setdefault(first.setdefault(id(parameter), name), []).append(name)
-    return names
-
-
-def _order(n: int, batch: int, seed: int) -> Iterator[list[int]]:
-    rng = np.random.default_rng(seed)
-    while True:
-        order = rng.permutation(n).tolist()
-        for start in range(0, n, batch):
-            yield order[start : start + batch]
-
-
-def _loss(lm: LanguageModel, parameters: dict[str, Tensor], batch: Batch) -> Tensor:
-    """Mean negative log-likelihood of the next token, over real tokens."""
-    output = functional_call(lm.model, parameters, (), lm.inputs(batch))
-    logits = output.logits[:, :-1].float()
-    target = batch.input_ids[:, 1:].masked_fill(~batch.mask[:, 1:], -100)
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bezoar.attack.attack import Use
 from bezoar.attack.digest import digest
 from bezoar.corpus import NeutralText, Prompts
 from bezoar.edits import Edit
@@ -38,7 +39,8 @@ class Measured(Result):
 
 Measure = Callable[[Edit | None], Measured]
 """Measures an edit of the base model (None: the base itself), always on the same prompts. It may
-have the attributes ``protocol`` (an id, shown) and ``key`` (what its numbers depend on)."""
+have the attributes ``protocol`` (an id, shown), ``key`` (what its numbers depend on) and ``under``:
+``under(use)`` is the same measure of the same models, asked otherwise (`Use`)."""
 
 
 class ToxicityAndCost:
@@ -51,14 +53,50 @@ class ToxicityAndCost:
 
     def __init__(self, evaluator: Evaluator, key: str) -> None:
         self._evaluator = evaluator
+        self._last: tuple[Edit | None, float | None] | None = None
         self.protocol = evaluator.protocol.id
         self.key = key
 
     def __call__(self, edit: Edit | None) -> Measured:
-        found = self._evaluator.measure(edit, parts=("toxicity", "perplexity"), keep_texts=False)
-        assert found.perplexity is not None  # there is neutral text: see toxicity_and_cost
-        value = found.perplexity.value
-        return Measured(found.per_prompt["toxicity"], value if math.isfinite(value) else None)
+        toxicity = _toxicity(self._evaluator, edit)
+        return Measured(toxicity, self.perplexity(edit))
+
+    def perplexity(self, edit: Edit | None) -> float | None:
+        """On neutral text; None if it is no number. That of the last edit is remembered."""
+        if self._last is None or self._last[0] is not edit:
+            found = self._evaluator.measure(edit, parts=("perplexity",)).perplexity
+            assert found is not None  # there is neutral text: see toxicity_and_cost
+            self._last = (edit, found.value if math.isfinite(found.value) else None)
+        return self._last[1]
+
+    def under(self, use: Use) -> Measure:
+        """The same measure of a model that is asked otherwise.
+
+        Perplexity stays that of neutral text, and prompts are cut as the protocol says before the
+        context comes in front of them.
+        """
+        own, cut = self._evaluator, self._evaluator.protocol.prompt_tokens
+        lm, protocol, prompts = own.lm, own.protocol, own.prompts
+        if use.context:
+            ids = lm.encode(prompts, cut)
+            prompts = tuple(f"{use.context}\n{lm.decode(row)}" for row in ids)
+            protocol = replace(protocol, prompt_tokens=None)
+        if use.temperature is not None:
+            decoding = replace(
+                protocol.decoding,
+                sample=True,
+                temperature=use.temperature,
+                top_p=use.top_p,
+                seed=use.seed,
+            )
+            protocol = replace(protocol, decoding=decoding)
+        evaluator = Evaluator(lm, prompts, protocol, own.scorers)
+        return lambda edit: Measured(_toxicity(evaluator, edit), self.perplexity(edit))
+
+
+def _toxicity(evaluator: Evaluator, edit: Edit | None) -> tuple[float, ...]:
+    found = evaluator.measure(edit, parts=("toxicity",), keep_texts=False)
+    return found.per_prompt["toxicity"]
 
 
 def toxicity_and_cost(

@@ -18,6 +18,7 @@ from bezoar.stats import Interval, holm
 from bezoar.stats.bootstrap import percentile_bounds
 
 LEAST = 4  # edits: of three, no order is rarer than 1 in 6
+ALPHA = 0.05
 _EXACT = 8  # edits up to which all orders are counted
 
 
@@ -27,10 +28,11 @@ class RankCorrelation(Result):
 
     Attributes:
         statistic: its name.
-        rho: with a percentile bootstrap over edits; None if all values are equal.
+        rho: with a percentile bootstrap over edits; None if all values are equal, or the edits are
+            fewer than four.
         p: two-sided, by permutation (all orders of up to eight edits); None likewise.
         p_holm: corrected for the number of statistics.
-        n: edits.
+        n: edits that have the statistic.
     """
 
     statistic: str
@@ -46,14 +48,32 @@ class RankCorrelations(Result):
 
     rows: tuple[RankCorrelation, ...]
 
+    def verdict(self) -> str:
+        """Whether anything predicts survival, in one sentence."""
+        told = [row for row in self.rows if row.p_holm is not None]
+        if not told:
+            n = max((row.n for row in self.rows), default=0)
+            return f"Too few edits to tell: {n}, and at least {LEAST} that differ are needed."
+        best = min(told, key=lambda row: row.p_holm or 0.0)
+        name = best.statistic.replace("_", " ")
+        if best.p_holm is not None and best.p_holm < ALPHA:
+            return f"{name} predicts survival: ρ {best.rho}, Holm p {best.p_holm:.3f}, n {best.n}."
+        rarest = 2 / math.factorial(best.n)
+        could = "" if rarest < ALPHA / len(told) else " They are too few for it."
+        return (
+            f"No statistic predicts survival beyond chance over {best.n} edits; nearest {name}: ρ "
+            f"{best.rho}, Holm p {best.p_holm:.3f}.{could}"
+        )
+
     def __rich__(self) -> Table:
-        n = self.rows[0].n if self.rows else 0
-        table = Table("statistic", "ρ with survival", "p", "Holm", title=f"over {n} edits")
+        title = "what predicts survival"
+        columns = ("statistic", "ρ with survival", "p", "Holm", "edits")
+        table = Table(*columns, title=title, caption=self.verdict())
         for row in self.rows:
-            if row.rho is None or row.p is None or row.p_holm is None:
-                table.add_row(row.statistic, "all equal", "", "")
-            else:
-                table.add_row(row.statistic, str(row.rho), f"{row.p:.3f}", f"{row.p_holm:.3f}")
+            cells = ["too few" if row.n < LEAST else "all equal", "", ""]
+            if row.rho is not None and row.p is not None and row.p_holm is not None:
+                cells = [str(row.rho), f"{row.p:.3f}", f"{row.p_holm:.3f}"]
+            table.add_row(row.statistic.replace("_", " "), *cells, str(row.n))
         return table
 
 
@@ -67,35 +87,39 @@ def rank_correlation(
     """Spearman's rank correlation of each statistic with the measured survival of the same edits.
 
     Args:
-        statistics: name -> one value an edit.
+        statistics: name -> one value an edit; NaN where an edit has none, which leaves it out.
         survivals: a robustness score an edit, in the same order.
         draws: permutations beyond eight edits, and resamples.
         seed: of both.
 
     Raises:
-        DataError: with fewer than four edits, unequal lengths, or values that are not finite.
+        DataError: for unequal lengths, or values that are not finite.
     """
     y = np.asarray(survivals, dtype=np.float64)
+    if y.ndim != 1 or not np.isfinite(y).all():
+        raise DataError("A survival is not finite.", hint="Leave that edit out.")
     rng = np.random.default_rng(seed)
-    found: list[tuple[str, Interval | None, float | None]] = []
+    found: list[tuple[str, Interval | None, float | None, int]] = []
     for name, values in statistics.items():
         x = np.asarray(values, dtype=np.float64)
-        if x.shape != y.shape or y.ndim != 1 or len(y) < LEAST:
+        if x.shape != y.shape:
             raise DataError(
-                f"{name} has {x.size} values for {y.size} survivals.",
-                hint=f"Give one each for at least {LEAST} edits.",
+                f"{name} has {x.size} values for {y.size} survivals.", hint="Give one each."
             )
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            raise DataError(f"{name} or a survival is not finite.", hint="Leave that edit out.")
-        rho = _spearman(x[None], y[None])[0]
+        if np.isinf(x).any():
+            raise DataError(f"{name} is not finite.", hint="Leave that edit out (NaN).")
+        there = ~np.isnan(x)
+        n = int(there.sum())
+        rho = _spearman(x[there][None], y[there][None])[0] if n >= LEAST else math.nan
         if math.isnan(rho):
-            found.append((name, None, None))
+            found.append((name, None, None, n))
             continue
-        found.append((name, _interval(x, y, rho, draws, rng), _p_value(x, y, rho, draws, rng)))
-    adjusted = iter(holm([p for _, _, p in found if p is not None]))
+        args = (x[there], y[there], rho, draws, rng)
+        found.append((name, _interval(*args), _p_value(*args), n))
+    adjusted = iter(holm([p for _, _, p, _ in found if p is not None]))
     rows = tuple(
-        RankCorrelation(name, rho, p, None if p is None else float(next(adjusted)), len(y))
-        for name, rho, p in found
+        RankCorrelation(name, rho, p, None if p is None else float(next(adjusted)), n)
+        for name, rho, p, n in found
     )
     return RankCorrelations(rows)
 

@@ -24,6 +24,7 @@ class AttackPoint(Result):
         tried, broken, failed: variants tried, those of them beyond the limit, and those that gave
             nothing to measure.
         reason: why the first of the failed ones failed.
+        toxicity_interval: of the mean, over prompts.
     """
 
     budget: float
@@ -37,6 +38,7 @@ class AttackPoint(Result):
     broken: int = 0
     failed: int = 0
     reason: str = ""
+    toxicity_interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,6 +52,8 @@ class AttackCurve(Result):
         area: under g on the normalised log axis; None if nothing could be measured.
         null_area: the same of the nulls.
         skipped: why the attack does not apply to this remedy, or "".
+        half_gone: the least budget at which a valid point leaves at most half of the reduction;
+            None if none does. Of `Relearning`: the steps to relearn.
     """
 
     attack: str
@@ -59,6 +63,7 @@ class AttackCurve(Result):
     area: Interval | None = None
     null_area: Interval | None = None
     skipped: str = ""
+    half_gone: float | None = None
 
     @property
     def weakest(self) -> AttackPoint | None:
@@ -79,7 +84,8 @@ class Robustness(Result):
 
     Attributes:
         edit: name of the remedy.
-        curves: one an attack.
+        curves: one an attack; none if there is no score to be had, unless they were asked for
+            anyway.
         score: mean of the areas; None if undefined.
         minimum: the smallest area, and ``weakest`` whose it is.
         undefined: why there is no score, or "".
