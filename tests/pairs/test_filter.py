@@ -86,6 +86,13 @@ def test_pairs_without_scores_cannot_be_filtered_and_none_left_is_said():
         filter_pairs(score_pairs(SOME, Last()), min_rejected=1.0)
 
 
+def test_none_left_is_no_error_where_it_is_right():
+    scored = Pairs(("p",), ("a b 0.5",), ("a b 0.5",), (0.5,), (0.5,))
+    kept, report = filter_pairs(scored, none_left=True)
+    assert (len(kept), report.rows_out) == (0, 0)
+    assert report.dropped["not above"] == (0,)
+
+
 def test_the_second_opinion_is_that_of_another_scorer():
     scored = score_pairs(SOME, Last())
     agreement = judge_pairs(scored, First())

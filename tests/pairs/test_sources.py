@@ -8,7 +8,7 @@ import pytest
 from bezoar.activations import harvest
 from bezoar.corpus import Corpus
 from bezoar.errors import DataError
-from bezoar.pairs import fit_attribute, fit_steering, sentence_prompts
+from bezoar.pairs import fit_attribute, fit_steering, sentence_prompts, unseen_prompts
 
 PROSE = (
     "= Title of seven words or more here =",
@@ -55,3 +55,17 @@ def test_the_probes_are_those_of_the_training_texts(gpt2):
     assert fit_attribute(gpt2, corpus).site == f"{gpt2.n_layers - 1}.resid_post"
     with pytest.raises(DataError, match="both labels are needed"):
         fit_steering(gpt2, Corpus(texts[:2], np.array([1, 1])))
+
+
+def test_prompts_that_repeat_a_text_are_left_out_and_counted_under_the_first():
+    prompts = [
+        "the old lighthouse on the headland was seen from",
+        "the old lighthouse on the headland was seen by",
+        "a river rises in the shallow valley north of",
+        "nobody has ever written down these eight words",
+    ]
+    page = "It rained. A RIVER rises, in the shallow valley north of town; then it is slow. " * 9
+    left, seen = unseen_prompts(prompts, {"reported on": [prompts[0]], "learnt from": [page]})
+    assert left == (prompts[3],)
+    assert seen == {"reported on": 2, "learnt from": 1}
+    assert unseen_prompts([], {"reported on": [page]}) == ((), {"reported on": 0})

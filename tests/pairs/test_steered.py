@@ -192,3 +192,19 @@ def test_a_longer_prompt_than_the_context_keeps_its_end():
     long = " ".join(["tree"] * (lm.context + 5))
     made = steered_pairs(lm, [long, "a tree"], direction(lm), alpha=STRONG, decoding=GREEDY)
     assert "a tree" in made.prompts
+
+
+def test_parts_with_the_norms_of_the_whole_are_the_whole(gpt2):
+    d = direction(gpt2)
+    whole = steered_pairs(gpt2, PROMPTS, d, decoding=SAMPLED)
+    norms = mean_norms(gpt2, PROMPTS, [d.site])
+    parts = [
+        steered_pairs(gpt2, some, d, decoding=SAMPLED, norms=norms)
+        for some in (PROMPTS[:2], PROMPTS[2:])
+    ]
+    assert by_prompt(whole) == by_prompt(parts[0]) | by_prompt(parts[1])
+    assert parts[0].provenance["sites"] == whole.provenance["sites"]
+    doubled = {site: 2 * norm for site, norm in norms.items()}
+    assert by_prompt(steered_pairs(gpt2, PROMPTS, d, decoding=SAMPLED, norms=doubled)) != (
+        by_prompt(whole)
+    )

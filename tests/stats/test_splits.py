@@ -12,6 +12,7 @@ from bezoar.stats import (
     hash_split,
     joint_groups,
     near_duplicates,
+    shared_runs,
     text_key,
 )
 from bezoar.stats.duplicates import _word_pairs
@@ -133,3 +134,27 @@ def test_scripts_without_blanks_are_compared_sign_by_sign():
 def test_hostile_texts_are_compared_too():
     texts = ["", "\ud800 lone", "\0\0\0", "🙂🙂🙂🙂🙂🙂", "!!!"]
     assert near_duplicates(texts, texts).a == tuple(range(5))
+
+
+@given(
+    st.lists(st.text("ab ,", max_size=12), max_size=4),
+    st.lists(st.text("ab ,", max_size=12), max_size=4),
+    st.integers(1, 4),
+)
+def test_shared_runs_are_those_of_brute_force(texts_a, texts_b, words):
+    split_a, split_b = ([t.replace(",", " ").split() for t in ts] for ts in (texts_a, texts_b))
+
+    def runs(text, n):
+        return [text[i : i + n] for i in range(len(text) - n + 1)]
+
+    def shared(text):
+        n = min(words, len(text))
+        return n > 0 and any(run in runs(other, n) for other in split_b for run in runs(text, n))
+
+    expected = tuple(row for row, text in enumerate(split_a) if shared(text))
+    assert shared_runs(texts_a, texts_b, words) == expected
+
+
+def test_runs_have_a_word_at_least():
+    with pytest.raises(DataError, match="words is 0"):
+        shared_runs(["a"], ["a"], 0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from bezoar.edits import Edit, ModuleEdit, WeightEdit
@@ -14,12 +16,14 @@ from bezoar.errors import ConfigError
 from bezoar.locate import ValueRanking
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.mitigate.preference.batches import Mode
+from bezoar.mitigate.preference.kept import trained_once
 from bezoar.mitigate.preference.log import Trained
 from bezoar.mitigate.preference.masks import Trainable
 from bezoar.mitigate.preference.recipe import Objective, Recipe, get_recipe
 from bezoar.mitigate.preference.trainer import train
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
+from bezoar.runs.results import to_plain
 
 SMALL = 100_000_000
 """Parameters below which ``recipe="auto"`` is "small"."""
@@ -44,6 +48,7 @@ class DPO(Method):
     """
 
     name: ClassVar[str] = "dpo"
+    null_draws_max: ClassVar[int | None] = 3
     recipe: Literal["auto", "lee2024", "small"] = "auto"
     trainable: str = "all"
     objective: Objective = "dpo"
@@ -78,6 +83,17 @@ class DPO(Method):
     def with_strength(self, strength: float) -> DPO:
         return dataclasses.replace(self, t=strength)
 
+    @property
+    def label(self) -> str:
+        default = DPO()
+        parts = ["sft on chosen sides" if self.objective == "sft" else self.name]
+        parts.append(Trainable.parse(self.trainable).label)
+        parts += [f"β {self.beta:g}"] * (self.beta != default.beta)
+        for name in ("recipe", "mode", "seed"):
+            if (value := getattr(self, name)) != getattr(default, name):
+                parts.append(f"{name} {value}")
+        return ", ".join(filter(None, parts))
+
     def recipe_for(self, lm: LanguageModel) -> Recipe:
         """The recipe with this method's options."""
         name: str = self.recipe
@@ -95,8 +111,15 @@ class DPO(Method):
     def trained(self, lm: LanguageModel, inputs: FitInputs) -> Trained:
         """The training itself, at t = 1; the last two are remembered.
 
-        Pairs that are a null ("shuffled-pairs") are trained on to the end: nothing is to be learnt
-        from them, so their best state would be the untouched model, which could not win.
+        With ``inputs.work`` it is kept there, goes on there if it was interrupted, and is read
+        from there if it had ended. Pairs that are a null ("shuffled-pairs") are trained on to the
+        end: nothing is to be learnt from them, so that the best state would be the untouched
+        model, which could not win.
+
+        Raises:
+            ConfigError: if an input is missing.
+            RunConflict: if ``inputs.work`` holds another training.
+            BezoarError: as `bezoar.mitigate.preference.train`.
         """
         pairs: Pairs = inputs.need("pairs", self.name)
         recipe = self.recipe_for(lm)
@@ -104,18 +127,45 @@ class DPO(Method):
             recipe = dataclasses.replace(recipe, keep="last")
         kind = Trainable.parse(self.trainable).kind
         values: ValueRanking | None = inputs.need("values", self.name) if kind == "values" else None
-        key = (lm.fingerprint, recipe, self.trainable, _hash(pairs), values)
-        if key not in _LAST:
-            _LAST[key] = train(lm, pairs, recipe, trainable=self.trainable, values=values)
+        stop = inputs.held_out
+        if stop is not None:
+            stop = stop.subset(range(min(recipe.eval_pairs, len(stop)))) if len(stop) else None
+        key = {
+            "model": lm.fingerprint,
+            "recipe": to_plain(recipe),
+            "trainable": self.trainable,
+            "values": [] if values is None else [str(entry) for entry in values.entries],
+            "pairs": _hash(pairs),
+            "held out": _hash(stop),
+        }
+        name = json.dumps([key, str(inputs.work)])
+
+        def make(out: Path | None) -> Trained:
+            return train(
+                lm,
+                pairs,
+                recipe,
+                trainable=self.trainable,
+                values=values,
+                validation=stop,
+                out=out,
+                progress=inputs.progress,
+            )
+
+        if name not in _LAST:
+            work = inputs.work
+            _LAST[name] = make(None) if work is None else trained_once(lm, work, key, make)
             while len(_LAST) > _KEPT:
                 _LAST.popitem(last=False)
-        return _LAST[key]
+        return _LAST[name]
 
 
-_LAST: OrderedDict[Any, Trained] = OrderedDict()
+_LAST: OrderedDict[str, Trained] = OrderedDict()
 
 
-def _hash(pairs: Pairs) -> str:
+def _hash(pairs: Pairs | None) -> str:
+    if pairs is None:
+        return ""
     sides = (pairs.prompts, pairs.chosen, pairs.rejected)
     return hashlib.sha256(repr(sides).encode(errors="surrogatepass")).hexdigest()
 

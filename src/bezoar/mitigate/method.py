@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, ClassVar, TypeVar
 
@@ -36,6 +37,7 @@ from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
+from bezoar.runs.progress import Progress
 from bezoar.runs.results import one_line
 
 GROUP = "bezoar.methods"
@@ -55,7 +57,10 @@ class FitInputs:
         corpus: labelled texts: word frequencies for the nulls of a word ban.
         rows: pooled activations at the probe's site, and
         labels: their labels: for the nulls with shuffled labels.
-        pairs: preferences, for methods that train on them.
+        pairs: preferences, for methods that train on them, and
+        held_out: others, of other prompts, that say when to stop; some of ``pairs`` if None.
+        work: folder in which a method may keep what would be dear to make twice of these inputs.
+        progress: where a method that takes long may show it.
     """
 
     probe: Direction | None = None
@@ -67,6 +72,9 @@ class FitInputs:
     rows: Float[np.ndarray, "n d"] | None = None
     labels: Shaped[np.ndarray, " n"] | None = None
     pairs: Pairs | None = None
+    held_out: Pairs | None = None
+    work: Path | None = None
+    progress: Progress | None = None
 
     __repr__ = one_line
 
@@ -79,7 +87,9 @@ class FitInputs:
         given = {
             field.name: value
             for field in dataclasses.fields(self)
-            if (value := getattr(self, field.name)) is not None and not _is_empty(value)
+            if field.name not in ("work", "progress")
+            and (value := getattr(self, field.name)) is not None
+            and not (isinstance(value, tuple) and not value)
         }
         if name not in given:
             raise ConfigError(
@@ -98,6 +108,8 @@ class Method(ABC):
     """How it is found in the registry."""
     control: ClassVar[bool] = False
     """Whether it is only there to be beaten; an audit measures it and never chooses it."""
+    null_draws_max: ClassVar[int | None] = None
+    """The most null edits of a kind that an audit makes: few where each takes a training."""
 
     @property
     @abstractmethod
@@ -177,6 +189,16 @@ class Method(ABC):
             if getattr(mine, f.name) != getattr(default, f.name)
         ]
         return f"{self.name}:{','.join(options)}" if options else self.name
+
+    @property
+    def label(self) -> str:
+        """The same for people: ``subtract value``."""
+        name, _, options = self.spec.partition(":")
+        direction = getattr(self, "direction", None)
+        if isinstance(direction, str) and "direction=" not in options:
+            options = ",".join(filter(None, (direction, options)))
+        options = options.replace("direction=", "").replace("_", " ").replace(",", ", ")
+        return f"{name.replace('-', ' ')} {options}".strip()
 
     def origin(self, lm: LanguageModel, **more: Any) -> dict[str, Any]:
         """The provenance of an edit that this method makes."""
@@ -273,10 +295,6 @@ def make_method(cls: type[Method], options: Mapping[str, Any]) -> Method:
             f"{first['msg'][:1].lower()}{first['msg'][1:]}.",
             hint=f"Leave it away for {_plain(getattr(cls(), key))!r}." if key in fields else "",
         ) from error
-
-
-def _is_empty(value: object) -> bool:
-    return isinstance(value, tuple) and not value
 
 
 def _plain(value: object) -> str:

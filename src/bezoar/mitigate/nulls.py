@@ -36,6 +36,8 @@ def null_inputs(
 ) -> Iterator[FitInputs]:
     """``n`` draws of inputs without signal; more draws extend fewer of the same seed.
 
+    Each has a ``work`` folder of its own, if the inputs have one.
+
     Args:
         kind: "random-direction" (uniform on the sphere, of the original norm; an SVD becomes a
             random subspace), "shuffled-labels" (the probe, and what follows from it, refitted to
@@ -52,7 +54,9 @@ def null_inputs(
     """
     if kind not in _KINDS:
         raise ConfigError(f"There is no null of kind {kind!r}.", hint=did_you_mean(kind, _KINDS))
-    yield from _KINDS[kind](lm, inputs, n, seed)
+    for i, drawn in enumerate(_KINDS[kind](lm, inputs, n, seed)):
+        work = None if inputs.work is None else inputs.work / f"{kind}-{i}"
+        yield dataclasses.replace(drawn, work=work)
 
 
 def nulls_at_cost(

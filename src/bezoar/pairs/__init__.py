@@ -19,7 +19,7 @@ from bezoar.pairs.load import load_pairs
 from bezoar.pairs.pairs import Pairs
 from bezoar.pairs.pplm import pplm, pplm_pairs
 from bezoar.pairs.pplm_settings import PPLM
-from bezoar.pairs.sources import fit_attribute, fit_steering, sentence_prompts
+from bezoar.pairs.sources import fit_attribute, fit_steering, sentence_prompts, unseen_prompts
 from bezoar.pairs.steered import mean_norms, steered_pairs
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "score_pairs",
     "sentence_prompts",
     "steered_pairs",
+    "unseen_prompts",
 ]

@@ -158,11 +158,12 @@ def without(
     reasons: dict[str, str],
     *,
     stripped: int = 0,
+    none_left: bool = False,
 ) -> tuple[Pairs, PairsReport]:
     """The pairs less some rows, each of which stands under one reason.
 
     Raises:
-        DataError: if pairs were there and none is left.
+        DataError: if pairs were there and none is left, unless that is right.
     """
     keep = np.ones(len(pairs), dtype=bool)
     for rows in dropped.values():
@@ -174,7 +175,7 @@ def without(
         reasons={reason: reasons[reason] for reason in dropped},
         stripped=stripped,
     )
-    if len(pairs) and not keep.any():
+    if len(pairs) and not keep.any() and not none_left:
         said = "; ".join(f"{name}: {reasons[name]}" for name, rows in dropped.items() if rows)
         raise DataError(f"No pair of {pairs.name!r} is left: {report}.", hint=f"{said}.")
     counts = {reason: len(rows) for reason, rows in dropped.items()}

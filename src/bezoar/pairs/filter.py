@@ -112,13 +112,18 @@ def score_pairs(pairs: Pairs, scorer: Scorer | str) -> Pairs:
 
 
 def filter_pairs(
-    pairs: Pairs, rules: PairRules | None = None, **changed: int | float
+    pairs: Pairs,
+    rules: PairRules | None = None,
+    *,
+    none_left: bool = False,
+    **changed: int | float,
 ) -> tuple[Pairs, PairsReport]:
     """Keep the scored pairs that break no rule.
 
     Args:
         pairs: with scores; see `score_pairs`.
         rules: the rules; the defaults of `PairRules` if None.
+        none_left: whether it is right that no pair is left; an error if not.
         **changed: single rules, as in ``filter_pairs(pairs, min_margin=0.2)``.
 
     Raises:
@@ -141,7 +146,7 @@ def filter_pairs(
         first = next((reason for reason, breaks in broken.items() if breaks(row)), None)
         if first is not None:
             dropped[first].append(row)
-    kept, report = without(pairs, dropped, rules.reasons)
+    kept, report = without(pairs, dropped, rules.reasons, none_left=none_left)
     provenance = kept.provenance | {
         "rules": dataclasses.asdict(rules),
         "kept_share": report.kept_share,

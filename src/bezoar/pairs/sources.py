@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bezoar.activations import harvest
 from bezoar.corpus import Corpus
@@ -11,6 +11,7 @@ from bezoar.errors import DataError, several
 from bezoar.locate import LinearProbe, MeanDifferenceProbe, Probe
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress
+from bezoar.stats.duplicates import near_duplicates, shared_runs
 from bezoar.stats.splits import text_key, unit_hash
 
 _END = re.compile(r"(?<=[.!?])\s+")
@@ -48,6 +49,28 @@ def sentence_prompts(
         )
     drawn = sorted(found, key=lambda key: unit_hash(key, f"sentences-{seed}"))
     return tuple(found[key] for key in drawn[:count])
+
+
+def unseen_prompts(
+    prompts: Sequence[str], seen: Mapping[str, Sequence[str]]
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The prompts that repeat nothing that is reported on or chosen by, and how many did.
+
+    Args:
+        prompts: candidates.
+        seen: texts by what they are for. A prompt falls to the first whose text it nearly repeats
+            (Jaccard similarity of word pairs ≥ 0.7) or shares eight successive words with.
+
+    Returns:
+        The prompts that are left, in order, and the number that fell to each.
+    """
+    left, counts = list(prompts), {}
+    for name, texts in seen.items():
+        texts = several(texts, "texts")
+        hit = {*near_duplicates(left, texts, 0.7).a, *shared_runs(left, texts)}
+        counts[name] = len(hit)
+        left = [prompt for row, prompt in enumerate(left) if row not in hit]
+    return tuple(left), counts
 
 
 def fit_steering(

@@ -9,7 +9,7 @@ r the mean norm of the residual stream there.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -81,6 +81,7 @@ def steered_pairs(
     positions: Positions = "all",
     max_prompt_tokens: int | None = None,
     batch_tokens: int = 16384,
+    norms: Mapping[Site, float] | None = None,
     name: str = "steered",
     progress: Progress | None = None,
 ) -> Pairs:
@@ -102,6 +103,8 @@ def steered_pairs(
         positions: "all", or "last": the last prompt token and every new one.
         max_prompt_tokens: cut longer prompts to their first tokens.
         batch_tokens: padded tokens a batch, new ones included.
+        norms: r at each site; measured on the prompts (`mean_norms`) if None. Give those of the
+            whole where prompts are continued in several calls.
         name: of the pairs.
         progress: where to show it.
 
@@ -116,12 +119,13 @@ def steered_pairs(
     if not alpha - alpha == 0:
         raise ConfigError(f"alpha={alpha} is no length.", hint="Give a number such as 0.4.")
     sites = _sites(lm, direction, layers)
-    norms = mean_norms(lm, prompts, sites, batch_tokens=batch_tokens)
+    if norms is None:
+        norms = mean_norms(lm, prompts, sites, batch_tokens=batch_tokens)
     # Both sides of a prompt are neighbours, of one length, and so of one batch.
     signs = _Signs([sign for _ in prompts for sign in (-1.0, 1.0)])
     ops = (
-        At(site, _SignedAdd(alpha * norm * direction.vector, signs), positions)
-        for site, norm in norms.items()
+        At(site, _SignedAdd(alpha * norms[site] * direction.vector, signs), positions)
+        for site in sites
     )
     with ActivationEdit(tuple(ops), name="steering").applied_to(lm):
         written = generate(
@@ -144,7 +148,7 @@ def steered_pairs(
             "model": {"name": lm.name, "fingerprint": lm.fingerprint},
             "direction": _about(direction),
             "alpha": alpha,
-            "sites": {str(site): norm for site, norm in norms.items()},
+            "sites": {str(site): norms[site] for site in sites},
             "positions": positions,
             "max_prompt_tokens": max_prompt_tokens,
             "decoding": dataclasses.asdict(decoding),

@@ -161,14 +161,36 @@ class CompareConfig(Section):
     """How the trained model is laid beside the base."""
 
     prompts: int = Field(200, ge=4, description="Report prompts read in both models.")
+    lens_prompts: int = Field(64, ge=4, description="Of these, in the lens, at most.")
+    neurons: int = Field(64, ge=2, description="Toxic neurons whose coefficients are followed.")
+    layers: int = Field(4, ge=1, description="Layers whose residual shift is shown.")
+    examples: int = Field(3, ge=1, description="Prompts continued by every model, in full.")
+    draws: int = Field(39, ge=1, description="Sets of random neurons, the null.")
+    t_values: tuple[float, ...] = Field(
+        (-1, -0.5, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2),
+        min_length=1,
+        description="Where toxicity is measured: 0 is the base, 1 the trained model.",
+    )
 
 
 class AttackConfig(Section):
-    """How remedies are attacked."""
+    """Which remedies are attacked, and how."""
 
-    attacks: tuple[str, ...] = Field(("default",), description="Names, or default.")
+    attacks: tuple[str, ...] = Field(
+        ("default",), min_length=1, description="Names, default, or all (with the variants)."
+    )
+    grid: Literal["quick", "default", "full"] = Field(
+        "default", description="How many budgets, draws and seeds of each attack."
+    )
+    edits: tuple[str, ...] = Field(
+        ("all",), min_length=1, description="Names of edits, dpo-as-trained among them, or all."
+    )
     prompts: int = Field(100, ge=4, description="Report prompts continued after each attack.")
     neutral_tokens: int = Field(4_000, ge=256, description="Neutral tokens after each attack.")
+    limit: float = Field(1.2, ge=1, description="Points count up to so many times the base's ppl.")
+    probe_texts: int = Field(200, ge=20, description="Of each label, for probes of edited models.")
+    resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
+    keep_attacked: bool = Field(False, description="Save what undoes a remedy, as edits.")
 
 
 class ReportConfig(Section):
@@ -203,14 +225,22 @@ class AuditConfig(Section):
         return value
 
 
+class DPOMitigateConfig(MitigateConfig):
+    """As in an audit, with the methods of the paper."""
+
+    methods: tuple[str, ...] = Field(
+        ("subtract", "subtract:direction=value", "subtract:direction=svd", "dpo"),
+        min_length=1,
+        description="Names, or default.",
+    )
+
+
 class DPOStudyConfig(AuditConfig):
     """The study of Lee et al. 2024: an audit whose methods are the paper's, and what follows."""
 
     study: Study = Field("dpo", description="What kind of run this is.")
     out: str = Field("runs/dpo", description="The run folder.")
-    mitigate: MitigateConfig = MitigateConfig(
-        methods=("subtract", "subtract:direction=value", "subtract:direction=svd", "dpo")
-    )
+    mitigate: DPOMitigateConfig = DPOMitigateConfig()
     compare: CompareConfig = CompareConfig()
     attack: AttackConfig = AttackConfig()
 
@@ -224,9 +254,9 @@ QUICK: dict[str, Any] = {
 """Sizes of `--quick`: a look in a minute or two, with wide intervals."""
 
 QUICK_DPO: dict[str, Any] = QUICK | {
-    "pairs": {"steered": 200},
-    "compare": {"prompts": 24},
-    "attack": {"prompts": 16, "neutral_tokens": 1_000},
+    "pairs": {"steered": 200, "pplm": 2, "pplm_iterations": 5},
+    "compare": {"prompts": 24, "layers": 2, "draws": 19, "t_values": [-1, 0, 0.5, 1, 2]},
+    "attack": {"grid": "quick", "prompts": 24, "neutral_tokens": 1_200, "probe_texts": 60},
 }
 """Sizes of `--quick` in a study of DPO."""
 

@@ -26,7 +26,7 @@ from bezoar.stats.classification import (
 )
 from bezoar.stats.columns import Separation, separate_columns
 from bezoar.stats.comparisons import benjamini_hochberg, holm
-from bezoar.stats.duplicates import NearDuplicates, near_duplicates
+from bezoar.stats.duplicates import NearDuplicates, near_duplicates, shared_runs
 from bezoar.stats.intervals import Interval
 from bezoar.stats.nulls import (
     null_p_value,
@@ -75,6 +75,7 @@ __all__ = [
     "pooled_null_difference",
     "random_directions",
     "separate_columns",
+    "shared_runs",
     "shuffled_labels",
     "sign_flip_p_value",
     "text_key",

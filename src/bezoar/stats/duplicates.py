@@ -86,6 +86,29 @@ def near_duplicates(
     )
 
 
+def shared_runs(texts_a: Sequence[str], texts_b: Sequence[str], words: int = 8) -> tuple[int, ...]:
+    """Rows of ``texts_a`` of which so many successive words stand in some row of ``texts_b``.
+
+    Finds a sentence in the page that it was taken from, though the two are no near duplicates. Of
+    a text that has fewer words, all of them are looked for. Case, width and punctuation make no
+    difference.
+    """
+    if words < 1:
+        raise DataError(f"words is {words}.", hint="Give 1 or more.")
+    split_a, split_b = ([_WORD.findall(normalise(text)) for text in t] for t in (texts_a, texts_b))
+    sizes = [min(words, len(text)) for text in split_a]
+    known = {n: {run for text in split_b for run in _runs(text, n)} for n in {*sizes} - {0}}
+    return tuple(
+        row
+        for row, (text, n) in enumerate(zip(split_a, sizes, strict=True))
+        if n and any(run in known[n] for run in _runs(text, n))
+    )
+
+
+def _runs(words: list[str], n: int) -> Iterator[int]:
+    return (hash(tuple(words[i : i + n])) for i in range(len(words) - n + 1))
+
+
 def _word_pairs(text: str) -> set[int]:
     """Hashes of the neighbouring words of a text; a single word, or none, is taken whole."""
     plain = normalise(text)

@@ -70,6 +70,21 @@ class Trainable:
             parts.append(self.seed)
         return ":".join(map(str, parts))
 
+    @property
+    def label(self) -> str:
+        """The same for people; "" for everything."""
+        n = self.count or _DEFAULTS.get(self.kind, 0)
+        draw = f" (draw {self.seed})" if self.seed else ""
+        return {
+            "all": "",
+            "values": f"top {n} value vectors",
+            "random-values": f"{n} random value vectors{draw}",
+            "biases": "biases",
+            "late": f"last {n} layers" if n else "last third of the layers",
+            "lora": f"adapters of rank {n}",
+            "layer": f"one added layer of width {n}",
+        }[self.kind]
+
     def size(self, lm: LanguageModel) -> int:
         """``count``, or its default for this model."""
         return self.count or _DEFAULTS.get(self.kind, max(1, lm.n_layers // 3))

@@ -18,10 +18,12 @@ from bezoar.errors import ConfigError, did_you_mean
 from bezoar.evaluate import Scorecard, get_protocol
 from bezoar.locate import LensResult, ProbeSweep
 from bezoar.locate.vocabulary import needs_unembedding
+from bezoar.pairs import PairsReport
 from bezoar.runs import AuditConfig, Progress, Run, load_result
 from bezoar.runs.faults import explained
 from bezoar.scoring import find_tasks
 from bezoar.studies.audit.about import chat_in_words
+from bezoar.studies.audit.asked import learns_from_pairs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.explore import explore_stage
@@ -29,6 +31,7 @@ from bezoar.studies.audit.finish import AuditSummary, check_gate, report_stage, 
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage, sites_of
 from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mitigate_stage
+from bezoar.studies.audit.pairs import pairs_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
 
 STAGES: dict[str, Callable[[Bench], None]] = {
@@ -36,18 +39,20 @@ STAGES: dict[str, Callable[[Bench], None]] = {
     "harvest": harvest_stage,
     "locate": locate_stage,
     "lens": lens_stage,
+    "pairs": pairs_stage,
     "mitigate": mitigate_stage,
     "evaluate": evaluate_stage,
     "report": report_stage,
 }
 """The stages in order."""
 
-FITTED = ("mitigate", "evaluate", "report")
+FITTED = ("pairs", "mitigate", "evaluate", "report")
 """Those that need scorers and methods."""
 
 _RESULTS: dict[str, tuple[str, type[Any]]] = {
     "locate": ("locate/sweep.json", ProbeSweep),
     "lens": ("lens/lens.json", LensResult),
+    "pairs": ("pairs/report.json", PairsReport),
     "mitigate": ("mitigate/methods.json", Fits),
     "evaluate": ("evaluate/scorecard.json", Scorecard),
 }
@@ -183,6 +188,10 @@ def run_stages(
             needs_unembedding(bench.lm)
         if upto == "explore":
             return explored(bench)
+        if upto == "pairs" and not learns_from_pairs(config):
+            raise ConfigError(
+                "No method of this audit learns from pairs.", hint="Add dpo to --methods."
+            )
         path, kind = _RESULTS[upto]
         return load_result(run.path / path, kind)
 

@@ -10,7 +10,9 @@ from bezoar.corpus import Corpus, NeutralText, Prompts
 from bezoar.edits import Edit, load_edit
 from bezoar.evaluate import Protocol, get_protocol
 from bezoar.locate import Direction, Subspace, ValueRanking
+from bezoar.mitigate.preference import Trained
 from bezoar.models import AnatomyNames, LanguageModel
+from bezoar.pairs import Pairs
 from bezoar.runs import AuditConfig, Progress, Result, Run, load_result
 from bezoar.scoring import CachedScorer, load_scorer
 
@@ -171,6 +173,20 @@ class Bench:
         """Their singular directions; None for a mixture of experts."""
         path = self.run.folder("locate") / "svd"
         return Subspace.load(path) if path.exists() else None
+
+    @cached_property
+    def _pairs(self) -> dict[str, Pairs]:
+        return Pairs.load(self.run.folder("pairs") / "pairs.parquet").split()
+
+    def pairs(self, part: str) -> Pairs:
+        """The ``train`` or ``select`` part of the preference pairs, cut by prompt."""
+        return self._pairs[part]
+
+    def trained(self, spec: str = "dpo") -> Trained:
+        """What a training on the pairs made, as trained; see `bezoar.studies.audit.training`."""
+        from bezoar.studies.audit.training import trained
+
+        return trained(self, spec)
 
     def edit(self, name: str) -> Edit:
         """The edit that the mitigate stage fitted under this name."""

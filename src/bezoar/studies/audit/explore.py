@@ -104,10 +104,17 @@ def contents(data: DataConfig) -> list[str]:
     """Hashes of what the options name, for a name stays while what it stands for changes."""
     root = None if data.root is None else Path(data.root)
     named = zip((data.data, data.prompts, data.neutral), _DEMO_PATHS, strict=True)
-    return [_content(spec, demo, root) for spec, demo in named]
+    return [content_hash(spec, demo, root) for spec, demo in named]
 
 
-def _content(spec: str, demo: str, root: Path | None) -> str:
+def content_hash(spec: str, demo: str, root: Path | None) -> str:
+    """A hash of the file or rows that a spec stands for; "" if it names none.
+
+    Args:
+        spec: as `bezoar.corpus` reads it.
+        demo: which of the demo's files ``demo`` stands for.
+        root: where relative paths start.
+    """
     if spec == "demo":
         path = demo_path(demo)
         return file_hash(path) if path.is_file() else ""

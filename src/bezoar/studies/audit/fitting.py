@@ -37,6 +37,7 @@ from bezoar.mitigate import (
 )
 from bezoar.runs import Budget, Result, kept, load_result, parse_budget
 from bezoar.scoring import KLMeter, plan_windows
+from bezoar.studies.audit.asked import learns_from_pairs, null_draws
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.locate import store, telling_tokens
 
@@ -176,8 +177,9 @@ class Fitting:
         if any(getattr(self.inputs, what) is None for what in method.requires & {"values", "svd"}):
             return Attempt(failed=_NO_VALUES)
         lm, asked = self.bench.lm, self.bench.config.mitigate
+        inputs = inputs_for(self.bench, self.inputs, name)
         found = fit_to_budget(
-            lm, method, self.inputs, self.cost, self.budget.limit, asked.max_evaluations
+            lm, method, inputs, self.cost, self.budget.limit, asked.max_evaluations
         )
         proof = self_test(found.edit, lm, self.bench.prompts("select")[:4])
         found.edit.save(self.folder / "edits" / name, lm)
@@ -201,19 +203,23 @@ class Fitting:
         method = parse_method(fitted.spec).with_strength(fitted.strength)
         if not method.null_kinds:
             return attempt
-        n = self.bench.config.mitigate.null_draws
+        n = null_draws(method, self.bench.config)
         nulls = [NullFit(method.main_null(), "strength", (method.strength,) * n)]
         target = max(attempt.short_cost, 1e-3)
         for kind in method.null_kinds:
             file = self.folder / "attempts" / f"{fitted.name}.{kind}.json"
-            nulls.append(kept(file, NullFit, partial(self._at_cost, method, kind, n, target)))
+            inputs = inputs_for(self.bench, self.inputs, fitted.name)
+            search = partial(self._at_cost, method, inputs, kind, n, target)
+            nulls.append(kept(file, NullFit, search))
         return replace(attempt, fitted=replace(fitted, nulls=tuple(nulls)))
 
-    def _at_cost(self, method: Method, kind: str, n: int, target: float) -> NullFit:
+    def _at_cost(
+        self, method: Method, inputs: FitInputs, kind: str, n: int, target: float
+    ) -> NullFit:
         """Nulls that each cost what the method costs, on the same text."""
         lm, seed = self.bench.lm, self.bench.run.seed("nulls")
         found: list[tuple[float | None, float | None]] = []
-        for drawn in null_inputs(kind, lm, self.inputs, n, seed):
+        for drawn in null_inputs(kind, lm, inputs, n, seed):
             try:
                 fit = fit_to_budget(
                     lm,
@@ -232,7 +238,7 @@ class Fitting:
 
 
 def fit_inputs(bench: Bench) -> FitInputs:
-    """What the locate stage found, and the training rows that nulls are drawn from."""
+    """What the locate and pairs stages left, and the training rows that nulls are drawn from."""
     train = bench.corpus("train")
     site = bench.lm.site(bench.config.locate.site)
     words: tuple[str, ...] = ()
@@ -248,6 +254,8 @@ def fit_inputs(bench: Bench) -> FitInputs:
         corpus=train,
         rows=store(bench, "train").rows(site).astype(np.float64),
         labels=train.labels,
+        pairs=bench.pairs("train") if learns_from_pairs(bench.config) else None,
+        held_out=bench.pairs("select") if learns_from_pairs(bench.config) else None,
     )
 
 
@@ -266,14 +274,16 @@ def _selector(bench: Bench) -> Evaluator:
 
 def slug(spec: str) -> str:
     """A folder name: ``subtract:direction=value`` becomes ``subtract-value``."""
-    parts = spec.casefold().replace("direction=", "").replace("_", "-")
+    parts = re.sub("direction=|trainable=|objective=", "", spec.casefold()).replace("_", "-")
     return re.sub(r"[^a-z0-9.=-]+", "-", parts).strip("-")
+
+
+def inputs_for(bench: Bench, inputs: FitInputs, name: str) -> FitInputs:
+    """The inputs with the folder in which the method of this name keeps its training."""
+    work = bench.run.folder("mitigate") / "training" / name
+    return replace(inputs, work=work, progress=bench.progress)
 
 
 def label_of(spec: str) -> str:
     """The words for a table: ``subtract value``."""
-    name, _, options = spec.partition(":")
-    if name in ("subtract", "project-out") and "direction=" not in options:
-        options = ",".join(filter(None, ("probe", options)))
-    words = f"{name.replace('-', ' ')} {options}".replace("direction=", "").replace("_", " ")
-    return words.replace(",", ", ").strip()
+    return parse_method(spec).label

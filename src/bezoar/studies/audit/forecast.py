@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bezoar.activations import forecast
-from bezoar.mitigate import DEFAULT_METHODS, parse_method
-from bezoar.runs import Result
+from bezoar.mitigate import parse_method
+from bezoar.pairs.steered import STEERED
+from bezoar.runs import AuditConfig, Result
+from bezoar.studies.audit.asked import null_draws, specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.locate import PARTS, sites_of
 
 _NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
 _NULL_EVALUATIONS = 4
+_TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
+_PPLM_STEP = 10.0  # an iteration of PPLM on a past of some tokens, forward and back
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class AuditForecast(Result):
     Attributes:
         variants: edits that will be measured, null edits included.
         tokens: read or written in all, in units of tokens read.
-        seconds: of harvest, fits and measurements, from the time of a small batch.
+        seconds: of harvest, pairs, trainings, fits and measurements, from the time of a small
+            batch.
         bytes: of activations on disk.
         peak_memory: bytes, while harvesting.
     """
@@ -57,14 +62,12 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         budget_tokens=config.harvest.budget_tokens,
         max_tokens=config.harvest.max_tokens,
     )
-    methods = [
-        parse_method(spec)
-        for name in config.mitigate.methods
-        for spec in (DEFAULT_METHODS if name == "default" else (name,))
-    ]
-    draws = config.mitigate.null_draws
-    nulls = draws * sum(len(m.null_kinds) + bool(m.null_kinds) for m in methods)
+    methods = [parse_method(spec) for spec in specs_of(config.mitigate.methods)]
+    draws = [null_draws(method, config) for method in methods]
+    kinds = [len(m.null_kinds) + bool(m.null_kinds) for m in methods]
+    nulls = sum(n * k for n, k in zip(draws, kinds, strict=True))
     variants = 2 + len(methods) + nulls
+    trainings = sum(1 + n for m, n in zip(methods, draws, strict=True) if "pairs" in m.requires)
     decoding = bench.protocol.decoding
     prompt = (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
     written = prompt * decoding.samples * bench.texts.prompts_report
@@ -73,7 +76,8 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     fits = len(methods) * config.mitigate.max_evaluations * neutral
     searches = nulls * _NULL_EVALUATIONS * min(neutral, 4_000)
     measured = variants * (written + bench.texts.neutral_tokens)
-    tokens = int(harvested.tokens + chosen + fits + searches + measured)
+    learnt = _pairs_and_trainings(config, trainings)
+    tokens = int(harvested.tokens + chosen + fits + searches + measured + learnt)
     return AuditForecast(
         variants=variants,
         tokens=tokens,
@@ -81,3 +85,14 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         bytes=harvested.bytes,
         peak_memory=harvested.peak_memory,
     )
+
+
+def _pairs_and_trainings(config: AuditConfig, trainings: int) -> float:
+    """Tokens of the preference pairs and of the trainings on them, if every pair is kept."""
+    if not trainings:
+        return 0.0
+    asked, new = config.pairs, STEERED.max_new_tokens
+    pairs = 0 if asked.file else asked.steered * asked.samples
+    written = 2 * pairs * (asked.words + _NEW_TOKEN * new)
+    pplm = asked.pplm * new * (_NEW_TOKEN + _PPLM_STEP * asked.pplm_iterations)
+    return written + pplm + trainings * _TRAINED_TOKEN * 2 * pairs * (asked.words + new)

@@ -1,9 +1,10 @@
 """Stage 5, mitigate: fit every method to the budget, prove that its edit acts, and choose one.
 
 Files: ``methods.json`` (what was fitted, with its nulls' strengths), ``fitted.json`` (how each
-strength was found, or sought in vain), ``edits/NAME/``, and ``attempts/``: each search, written as
-soon as it ends, so that an interrupted stage loses one. Everything here sees only the training
-texts, the selection prompts, the selection half of the neutral text, and scorer A.
+strength was found, or sought in vain), ``edits/NAME/``, ``attempts/``: each search, written as
+soon as it ends, so that an interrupted stage loses one, and ``training/NAME/``: what was trained,
+as trained. Everything here sees only the training texts, the preference pairs, the selection
+prompts, the selection half of the neutral text, and scorer A.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 from bezoar.edits import Edit, NoOp
 from bezoar.errors import ConfigError, UnsupportedAnatomy
 from bezoar.evaluate import get_protocol
-from bezoar.mitigate import DEFAULT_METHODS, BudgetTrace, FitInputs, null_inputs, parse_method
+from bezoar.mitigate import BudgetTrace, FitInputs, null_inputs, parse_method
 from bezoar.mitigate.subtract import sites_of
 from bezoar.runs import Result, parse_budget, save_result, track
+from bezoar.studies.audit.asked import learns_from_pairs, specs_of
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, slug
+from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, inputs_for, slug
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -70,14 +72,15 @@ def mitigate_stage(bench: Bench) -> None:
     """Fit, prove and choose."""
     config = bench.config
     key = [config.model, config.mitigate, config.locate.site, config.seed, *chosen_by(bench)]
-    with bench.run.stage("mitigate", key=key, after=["explore", "harvest", "locate"]) as stage:
+    after = ["explore", "harvest", "locate", *(["pairs"] if learns_from_pairs(config) else [])]
+    with bench.run.stage("mitigate", key=key, after=after) as stage:
         if stage.done:
             return
         fitting = Fitting(bench, stage.folder)
         fitted: list[FittedMethod] = []
         traces: list[BudgetTrace] = []
         failed: dict[str, str] = {}
-        specs = [s for m in config.mitigate.methods for s in _expand(m)]
+        specs = specs_of(config.mitigate.methods)
         for spec in track(bench.progress, specs, "Fitting methods", unit="methods"):
             attempt = fitting(spec)
             if attempt.trace is not None:
@@ -102,8 +105,7 @@ def check_layers(bench: Bench) -> None:
     Raises:
         SiteError: naming the site, and those there are.
     """
-    for spec in (s for name in bench.config.mitigate.methods for s in _expand(name)):
-        method = parse_method(spec)
+    for method in map(parse_method, specs_of(bench.config.mitigate.methods)):
         layers = getattr(method, "layers", ())
         with suppress(UnsupportedAnatomy):  # this method alone will not be had
             sites_of(bench.lm, layers, getattr(method, "point", "resid_post"))
@@ -121,14 +123,11 @@ def chosen_by(bench: Bench) -> list[object]:
     return chosen
 
 
-def _expand(name: str) -> tuple[str, ...]:
-    return DEFAULT_METHODS if name == "default" else (name,)
-
-
 def null_edits(bench: Bench, fitted: FittedMethod, null: NullFit, inputs: FitInputs) -> list[Edit]:
     """The null edits again: inputs drawn from the run's seed, strengths as recorded."""
     method = parse_method(fitted.spec)
     seed = bench.run.seed("nulls")
+    inputs = inputs_for(bench, inputs, fitted.name)
     drawn = null_inputs(null.kind, bench.lm, inputs, len(null.strengths), seed)
     return [
         method.with_strength(strength).fit(bench.lm, each)
@@ -150,8 +149,7 @@ def check_methods(names: tuple[str, ...]) -> None:
     Raises:
         ConfigError: with the nearest names.
     """
-    specs = [s for name in names for s in _expand(name)]
-    slugs = [slug(parse_method(spec).spec) for spec in specs]
+    slugs = [slug(parse_method(spec).spec) for spec in specs_of(names)]
     twice = sorted({name for name in slugs if slugs.count(name) > 1})
     if twice:
         raise ConfigError(f"The method {twice[0]!r} is named twice.", hint="Leave one out.")

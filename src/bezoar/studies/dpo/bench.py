@@ -7,10 +7,8 @@ from functools import cached_property
 from bezoar.errors import ConfigError
 from bezoar.mitigate import parse_method
 from bezoar.mitigate.dpo import DPO
-from bezoar.mitigate.preference import Trained
 from bezoar.runs import DPOStudyConfig, Progress, Run
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.fitting import fit_inputs
 
 
 class DPOBench(Bench):
@@ -31,13 +29,6 @@ class DPOBench(Bench):
     def dpo_spec(self) -> str:
         """The training that figures and Table 4 are about: the first that is asked for."""
         return trained_specs(self.config)[0]
-
-    def trained(self, spec: str) -> Trained:
-        """What a training made, at t = 1."""
-        method = parse_method(spec)
-        if not isinstance(method, DPO):
-            raise ConfigError(f"{spec!r} is not trained.", hint="Name a method like dpo.")
-        return method.trained(self.lm, fit_inputs(self))
 
 
 def trained_specs(config: DPOStudyConfig) -> tuple[str, ...]:
