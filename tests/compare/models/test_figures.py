@@ -8,13 +8,16 @@ import math
 import pytest
 
 from bezoar.compare.models import (
+    Drifts,
     activation_drop,
     contributions,
+    drift_summary,
     head_contributions,
     interpolation,
     lens_comparison,
     residual_shift,
     shift_sources,
+    values_kept,
     weight_drift,
 )
 from bezoar.edits import NoOp
@@ -29,6 +32,8 @@ def both():
 
 
 CALLS = {
+    "values": lambda a, b: values_kept(a, b, direction(a), top=6),
+    "drifts": lambda a, b: Drifts("base", (drift_summary(weight_drift(a, b)),)),
     "weights": lambda a, b: weight_drift(a, b),
     "lens": lambda a, b: lens_comparison(a, b, PROMPTS, 300),
     "drop": lambda a, b: activation_drop(a, b, PROMPTS, [(0, 1), (2, 5)], new_tokens=3),
@@ -102,3 +107,9 @@ def test_a_cell_is_a_heads_change(both):
     cells = found.figure().data[0].z
     for h in found.heads:
         assert cells[h.layer][h.head] == h.change.value
+
+
+def test_a_vector_that_stayed_has_its_cross_in_its_circle(both):
+    circles, crosses = values_kept(both[0], NoOp(), direction(both[0]), top=6).figure().data
+    assert circles.x == crosses.x == (1, 2, 3, 4, 5, 6)
+    assert circles.y == crosses.y

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bezoar.compare.models import activation_drop, eliciting_prompts, lens_comparison
+from bezoar.compare.models.activations import random_sets
 from bezoar.compare.models.passes import readings
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Add, Dense, NoOp, WeightEdit
@@ -120,6 +121,38 @@ def test_a_silenced_neuron_falls():
     shared = activation_drop(base, edit, PROMPTS, [(0, 9)], new_tokens=5, continuations="shared")
     assert shared.neurons[0].change.value == pytest.approx(0, abs=1e-6)  # a layer before the edit
     assert found.fell >= 0.5
+
+
+def test_a_fall_of_these_neurons_alone_stands_out_of_the_null():
+    base = tiny_model("gpt2")
+    change = torch.zeros(base.d_mlp)
+    change[[9, 20, 21]] = -5.0
+    edit = WeightEdit({base.parameter_name(base.anatomy[2].w_in, "bias"): Dense(change)})
+    with torch.no_grad():
+        base.anatomy[2].w_in.bias[[9, 20, 21]] = 4.0
+    toxic = [(2, 9), (2, 20), (2, 21)]
+    found = activation_drop(base, edit, PROMPTS, toxic, new_tokens=3, continuations="base")
+    assert found.null_p == 1 / 40
+    assert max(map(abs, found.random)) < 1e-5 < -found.change.value  # other neurons saw no edit
+    every = activation_drop(base, edit, PROMPTS, [(2, i) for i in range(128)], new_tokens=2)
+    assert (every.random, every.null_p) == ((), None)
+
+
+def test_the_null_is_of_the_neurons_that_were_drawn(pair):
+    base, other = pair
+    toxic = [(0, 1), (2, 7)]
+    found = activation_drop(base, other, PROMPTS, toxic, draws=2, new_tokens=3, seed=5)
+    for drawn, change in zip(random_sets(base, toxic, 2, seed=5), found.random, strict=True):
+        alone = activation_drop(base, other, PROMPTS, drawn, draws=0, new_tokens=3)
+        assert alone.change.value == pytest.approx(change, abs=1e-6)
+
+
+def test_it_is_counted_how_many_prompts_elicit_a_token(pair):
+    base, other = pair
+    said = [[t[0] if t else None for t in generate(lm, PROMPTS, Decoding(1)).tokens] for lm in pair]
+    token = next(t for t in said[0] if t is not None)
+    found = lens_comparison(base, other, PROMPTS, token)
+    assert (found.base_says, found.edited_says) == tuple(row.count(token) for row in said)
 
 
 def test_edits_of_activations_are_seen_too(gpt2):

@@ -16,7 +16,7 @@ from bezoar.compare.models.passes import (
     checked_prompts,
     readings,
 )
-from bezoar.compare.models.shown import signed
+from bezoar.compare.models.shown import ROWS, p_value, signed
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.errors import DataError
@@ -26,6 +26,7 @@ from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result
 from bezoar.stats.bootstrap import mean_interval, paired_difference
 from bezoar.stats.intervals import Interval
+from bezoar.stats.nulls import null_p_value
 
 Neurons = ValueRanking | Iterable[tuple[int, int]]
 """A ranking of value vectors, or (layer, index) pairs."""
@@ -61,6 +62,9 @@ class ActivationDrop(Result):
         base, edited, change: of the mean over these neurons.
         fell: share of the neurons whose interval lies below zero.
         rose: share of those whose interval lies above.
+        random: the change of the mean over as many random neurons of the same layers, for each
+            draw; empty where a layer has too few others.
+        null_p: how often random neurons fall as far; None without them.
         continuations: whose tokens were read: "own", "shared" (the edited model's), "base".
         prompts_n, new_tokens: what was generated.
     """
@@ -73,6 +77,8 @@ class ActivationDrop(Result):
     change: Interval
     fell: float
     rose: float
+    random: tuple[float, ...]
+    null_p: float | None
     continuations: str
     prompts_n: int
     new_tokens: int
@@ -84,10 +90,13 @@ class ActivationDrop(Result):
             f"neurons fell, {self.rose:.0%} rose"
         )
         table = Table("neuron", self.base_name, self.edited_name, "change", title=title)
-        for n in self.neurons[:20]:
+        for n in self.neurons[:ROWS]:
             table.add_row(str(n), f"{n.base.value:.3f}", f"{n.edited.value:.3f}", signed(n.change))
         means = f"{self.base.value:.3f}", f"{self.edited.value:.3f}", signed(self.change)
         table.add_row("mean of all", *means)
+        if self.null_p is not None:
+            null = f"{np.mean(self.random):+.3g} (as far: p {p_value(self.null_p)})"
+            table.add_row(f"{len(self.neurons)} random, {len(self.random)} ×", "", "", null)
         return table
 
 
@@ -99,8 +108,10 @@ def activation_drop(
     neurons: Neurons,
     *,
     continuations: Continuations = "own",
+    draws: int = 39,
     new_tokens: int = 20,
     max_prompt_tokens: int | None = 32,
+    written: tuple[Reading, Reading] | None = None,
     budget_tokens: int = 4096,
     seed: int = 0,
     progress: Progress | None = None,
@@ -114,10 +125,13 @@ def activation_drop(
         continuations: "own": each model follows its own tokens, as the paper describes. "shared":
             both read what the edited model wrote, which is what the paper's code does (its
             variable is overwritten). "base": both read what the base wrote.
+        draws: sets of as many random neurons of the same layers, read along with them: what falls
+            when everything does.
         new_tokens: tokens generated after each prompt.
         max_prompt_tokens: longer prompts keep their first tokens.
+        written: what `readings` returned for these arguments, so that it is not generated again.
         budget_tokens: padded tokens of a batch.
-        seed: of the bootstrap over prompts.
+        seed: of the bootstrap over prompts and of the random neurons.
         progress: where to show it.
 
     Raises:
@@ -128,7 +142,7 @@ def activation_drop(
     prompts = checked_prompts(prompts)
     chosen = checked_neurons(base, neurons)
     sides = sides_of(base, edited)
-    read = readings(
+    read = written or readings(
         *sides,
         prompts,
         continuations,
@@ -136,16 +150,18 @@ def activation_drop(
         max_prompt_tokens=max_prompt_tokens,
         progress=progress,
     )
+    sets = random_sets(base, chosen, draws, seed=seed)
     means = []
     for side, reading in zip(sides, read, strict=True):
         with side.opened() as lm:
-            means.append(_mean_coefficients(lm, reading, chosen, budget_tokens, progress))
-    before, after = means
+            means.append(_mean_coefficients(lm, reading, chosen, sets, budget_tokens, progress))
+    (before, low), (after, high) = means
     rows = tuple(
         NeuronDrop(layer, index, *_both(before[:, i], after[:, i], seed))
         for i, (layer, index) in enumerate(chosen)
     )
     overall = _both(before.mean(axis=1), after.mean(axis=1), seed)
+    random = (high - low).mean(axis=0)
     return ActivationDrop(
         base_name=sides[0].name,
         edited_name=sides[1].name,
@@ -155,6 +171,8 @@ def activation_drop(
         change=overall[2],
         fell=sum(row.change.high < 0 for row in rows) / len(rows),
         rose=sum(row.change.low > 0 for row in rows) / len(rows),
+        random=tuple(random.tolist()),
+        null_p=null_p_value(overall[2].value, random, "less") if len(sets) else None,
         continuations=continuations,
         prompts_n=len(prompts),
         new_tokens=new_tokens,
@@ -183,27 +201,61 @@ def checked_neurons(lm: LanguageModel, neurons: Neurons) -> list[tuple[int, int]
     return found
 
 
+def random_sets(
+    lm: LanguageModel, neurons: Sequence[tuple[int, int]], draws: int, *, seed: int = 0
+) -> list[list[tuple[int, int]]]:
+    """Sets of as many other neurons, each set with as many of every layer as ``neurons`` has.
+
+    Empty if a layer has not as many others.
+    """
+    by_layer: dict[int, list[int]] = {}
+    for layer, index in neurons:
+        by_layer.setdefault(layer, []).append(index)
+    rng = np.random.default_rng(seed)
+    others = {
+        layer: np.setdiff1d(np.arange(lm.site_width(lm.site(Site(layer, "mlp_post")))), taken)
+        for layer, taken in by_layer.items()
+    }
+    if any(len(others[layer]) < len(taken) for layer, taken in by_layer.items()):
+        return []
+    return [
+        [
+            (layer, index)
+            for layer, taken in by_layer.items()
+            for index in rng.choice(others[layer], len(taken), replace=False).tolist()
+        ]
+        for _ in range(draws)
+    ]
+
+
 def _mean_coefficients(
     lm: LanguageModel,
     reading: Reading,
     neurons: Sequence[tuple[int, int]],
+    sets: Sequence[Sequence[tuple[int, int]]],
     budget_tokens: int,
     progress: Progress | None,
-) -> Float64[np.ndarray, "prompts neurons"]:
-    """The mean over each prompt's positions."""
-    columns: dict[Site, list[int]] = {}
-    for i, (layer, _) in enumerate(neurons):
-        columns.setdefault(Site(layer, "mlp_post"), []).append(i)
-    index = {site: [neurons[i][1] for i in places] for site, places in columns.items()}
-    means = np.empty((len(reading), len(neurons)))
+) -> tuple[Float64[np.ndarray, "prompts neurons"], Float64[np.ndarray, "prompts sets"]]:
+    """Means over each prompt's positions: of every neuron, and over the neurons of every set."""
+    sites = sorted({Site(layer, "mlp_post") for layer, _ in neurons})
+    starts = np.cumsum([0, *(lm.site_width(site) for site in sites)])
+    start = {site.layer: int(at) for site, at in zip(sites, starts[:-1], strict=True)}
+    columns = [start[layer] + index for layer, index in neurons]
+    member = np.zeros((int(starts[-1]), len(sets)))
+    for column, chosen in enumerate(sets):
+        member[[start[layer] + index for layer, index in chosen], column] = 1 / len(chosen)
+    means, random = np.empty((len(reading), len(neurons))), np.empty((len(reading), len(sets)))
     batches = list(reading.batches(lm, budget_tokens))
     for rows, batch, where in track(progress, batches, "Reading neurons", unit="batches"):
-        count = where.sum(-1, keepdim=True)
-        values = lm.capture(batch, columns, reduce=lambda site, v: v[..., index[site]])
-        for site, places in columns.items():
-            mean = (values[site].double() * where[..., None]).sum(1) / count
-            means[np.ix_(rows, places)] = mean.cpu().numpy()
-    return means
+        share = where.float() / where.sum(-1, keepdim=True)
+        values = lm.capture(
+            batch,
+            sites,
+            reduce=lambda _, v, w=share: torch.einsum("bp,bpd->bd", w, v.float()),  # type: ignore[misc]
+        )
+        every = torch.cat([values[site].double().cpu() for site in sites], dim=1).numpy()
+        means[rows], random[rows] = every[:, columns], every @ member
+    return means, random
 
 
 def _both(

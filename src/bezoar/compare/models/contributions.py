@@ -27,7 +27,7 @@ from bezoar.compare.models.contribution_results import (
     NeuronChange,
 )
 from bezoar.compare.models.neurons import NeuronReadings, read_neurons, value_readings
-from bezoar.compare.models.passes import Continuations, checked_prompts, readings
+from bezoar.compare.models.passes import Continuations, Reading, checked_prompts, readings
 from bezoar.compare.models.side import require_dense_mlps, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError
@@ -52,6 +52,7 @@ def contributions(
     continuations: Continuations = "own",
     new_tokens: int = 20,
     max_prompt_tokens: int | None = 32,
+    written: tuple[Reading, Reading] | None = None,
     budget_tokens: int = 2048,
     seed: int = 0,
     progress: Progress | None = None,
@@ -67,6 +68,7 @@ def contributions(
         continuations: "own", "shared" (the edited model's tokens on both sides) or "base".
         new_tokens: tokens generated after each prompt; means are over these positions.
         max_prompt_tokens: longer prompts keep their first tokens.
+        written: what `readings` returned for these arguments, so that it is not generated again.
         budget_tokens: padded tokens of a batch.
         seed: of the bootstrap and of the random sets.
         progress: where to show it.
@@ -83,7 +85,7 @@ def contributions(
     sides = sides_of(base, edited)
     unit = direction.vector.to(base.device, torch.float32)
     sets, order = _sets(base, unit, toxic, draws, seed)
-    read = readings(
+    read = written or readings(
         *sides,
         prompts,
         continuations,

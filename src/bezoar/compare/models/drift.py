@@ -13,6 +13,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from bezoar.compare.models.parameters import parameter_pairs
+from bezoar.compare.models.shown import ROWS
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.models import LanguageModel
@@ -112,7 +113,7 @@ class WeightDrift(Result):
         )
         table = Table("tensor", "cosine", "relative", "rank", "energy", title=title)
         total = sum(t.difference**2 for t in moved) or 1.0
-        for t in moved[:20]:
+        for t in moved[:ROWS]:
             relative = "∞" if t.relative is None else f"{t.relative:.2g}"
             rank = "–" if t.rank is None else f"{t.rank} ({t.stable_rank:.1f})"
             share = f"{t.difference**2 / total:.1%}"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bezoar.compare.models.norms import Norm
 from bezoar.compare.models.passes import checked_prompts
-from bezoar.compare.models.shown import p_value, signed
+from bezoar.compare.models.shown import ROWS, p_value, signed
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import UnsupportedAnatomy
@@ -112,7 +112,7 @@ class HeadContributions(Result):
             f"(false discovery rate 5 %, {self.prompts_n} prompts)"
         )
         table = Table("head", self.base_name, self.edited_name, "change", "p adjusted", title=title)
-        largest = sorted(self.heads, key=lambda h: -abs(h.change.value))[:20]
+        largest = sorted(self.heads, key=lambda h: -abs(h.change.value))[:ROWS]
         for h in largest:
             values = f"{h.base:.3f}", f"{h.edited:.3f}", signed(h.change), p_value(h.adjusted_p)
             table.add_row(f"{h.layer}.{h.head}", *values)

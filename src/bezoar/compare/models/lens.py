@@ -23,6 +23,7 @@ from bezoar.locate.lens import (
     encode_for,
     last_values,
     lens_sites,
+    likeliest_prompts,
 )
 from bezoar.locate.vocabulary import quoted
 from bezoar.models import LanguageModel, Site
@@ -61,6 +62,8 @@ class LensComparison(Result):
         token_ids, tokens: the set.
         mode, include_bias: which lens.
         prompts_n: how many prompts.
+        base_says, edited_says: after how many of them one of the tokens is the likeliest of all, by
+            the lens at the last state: in the default mode, how many *elicit* it.
     """
 
     base_name: str
@@ -75,6 +78,8 @@ class LensComparison(Result):
     mode: str
     include_bias: bool
     prompts_n: int
+    base_says: int
+    edited_says: int
 
     def top_steps(self, n: int = 3) -> tuple[LensStep, ...]:
         """The components that raise the probability most in the base, largest first."""
@@ -86,7 +91,10 @@ class LensComparison(Result):
 
     def __rich__(self) -> Table:
         names = " ".join(quoted(t) for t in self.tokens[:5])
-        title = f"logit lens ({self.mode}) of {names} over {self.prompts_n} prompts"
+        title = (
+            f"logit lens ({self.mode}) of {names} over {self.prompts_n} prompts, of which "
+            f"{self.base_says} elicit one, {self.edited_says} once edited"
+        )
         table = Table("state", self.base_name, self.edited_name, "change", title=title)
         for state, a, b, change in zip(
             self.states, self.base, self.edited, self.change, strict=True
@@ -140,7 +148,7 @@ def lens_comparison(
         with side.opened() as lm:
             lens = Lens(lm, mode, include_bias=include_bias)
             both.append(_probabilities(lens, sites, encoded, ids, budget_tokens, progress))
-    before, after = both
+    (before, base_says), (after, edited_says) = both
     return LensComparison(
         base_name=sides[0].name,
         edited_name=sides[1].name,
@@ -156,6 +164,8 @@ def lens_comparison(
         mode=mode,
         include_bias=include_bias,
         prompts_n=len(prompts),
+        base_says=base_says,
+        edited_says=edited_says,
     )
 
 
@@ -186,6 +196,31 @@ def eliciting_prompts(
     return sorted(found)
 
 
+def telling_prompts(
+    lm: LanguageModel,
+    prompts: Sequence[str],
+    token_ids: Sequence[int] | int,
+    *,
+    most: int = 64,
+    least: int = 12,
+    max_tokens: int | None = None,
+) -> list[int]:
+    """The prompts that elicit the tokens, likeliest first; where they are few, the next likeliest.
+
+    Args:
+        lm: the model.
+        prompts: to choose from.
+        token_ids: the tokens.
+        most: no more than so many.
+        least: if fewer elicit one, the prompts after which they are likeliest fill up to so many.
+        max_tokens: keep the first tokens of a prompt only.
+    """
+    eliciting = set(eliciting_prompts(lm, prompts, token_ids, max_tokens=max_tokens))
+    ranked = likeliest_prompts(lm, prompts, token_ids, len(prompts), max_tokens=max_tokens)
+    ordered = sorted(ranked, key=lambda row: row not in eliciting)  # stable
+    return ordered[: max(min(len(eliciting), most), min(least, most))]
+
+
 def _probabilities(
     lens: Lens,
     sites: Sequence[Site],
@@ -193,16 +228,22 @@ def _probabilities(
     ids: list[int],
     budget_tokens: int,
     progress: Progress | None,
-) -> Float64[np.ndarray, "prompts states"]:
+) -> tuple[Float64[np.ndarray, "prompts states"], int]:
+    """At each state; and after how many prompts one of the tokens is the likeliest of all."""
     found = np.empty((len(encoded), len(sites)))
+    said = 0
     batches = list(batches_of(encoded, budget_tokens))
     for rows in track(progress, batches, "Logit lens", unit="batches"):
         values = last_values(lens.lm, [encoded[i] for i in rows], sites)
         for state, site in enumerate(sites):
             blocks = lens.blocks(values[site], values[sites[-1]])
-            shares = [logits.softmax(-1)[:, ids].sum(-1) for logits in blocks]
+            shares, likeliest = [], []
+            for logits in blocks:
+                shares.append(logits.softmax(-1)[:, ids].sum(-1))
+                likeliest.append(logits.argmax(-1))
             found[rows, state] = torch.cat(shares).cpu()
-    return found
+        said += sum(token in ids for token in torch.cat(likeliest).tolist())  # at the last state
+    return found, said
 
 
 def _steps(

@@ -92,6 +92,25 @@ class ResidualShift(Result):
         return table
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class ResidualShifts(Result):
+    """The shift at several sites, each coloured by a neuron that writes there (figures 4 and 6)."""
+
+    shifts: tuple[ResidualShift, ...]
+
+    def __rich__(self) -> Table:
+        columns = ("site", "‖δ‖", "of the states", "along δ", "cosine", "neuron", "before", "after")
+        table = Table(*columns, title="shift of the residual stream, prompt by prompt")
+        for s in self.shifts:
+            means = [
+                "–" if c is None else f"{c.value:.3f}"
+                for c in (s.base_coefficient, s.edited_coefficient)
+            ]
+            moved = f"{s.norm:.3g}", f"{s.relative:.1%}", f"{s.consistency:.0%}"
+            table.add_row(s.site, *moved, f"{s.cosine.value:.2f}", s.neuron or "–", *means)
+        return table
+
+
 @torch.no_grad()
 def residual_shift(
     base: LanguageModel,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bezoar.stats.intervals import Interval
 
+ROWS = 12
+"""Of a table; the result has them all."""
+
 
 def plain(estimate: Interval) -> str:
     """``0.0123 [0.0101, 0.0144]``, three significant figures each."""

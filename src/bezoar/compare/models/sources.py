@@ -102,6 +102,28 @@ class ShiftSources(Result):
         return table
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class SourcesByLayer(Result):
+    """The sources of the shift at several layers (figures 5 and 7 to 10)."""
+
+    sources: tuple[ShiftSources, ...]
+
+    def __rich__(self) -> Table:
+        columns = ("shift of", "‖δ‖", "mean cosine", "opposing", "negative", "along δ")
+        table = Table(*columns, title="value vectors of earlier layers against each shift")
+        for found in self.sources:
+            moved = [s for s in found.layers if s.mean_cosine is not None]
+            n = sum(s.moved for s in moved)
+            cosine = opposing = "–"
+            if n:
+                cosine = f"{sum(s.moved * (s.mean_cosine or 0) for s in moved) / n:+.3f}"
+                opposing = f"{sum(s.moved * (s.opposing or 0) for s in moved) / n:.0%}"
+            negative = f"{np.mean([s.negative for s in found.layers]):.0%}"
+            along = f"{sum(s.along for s in found.layers):+.2g}"
+            table.add_row(found.site, f"{found.norm:.3g}", cosine, opposing, negative, along)
+        return table
+
+
 @torch.no_grad()
 def shift_sources(
     base: LanguageModel,

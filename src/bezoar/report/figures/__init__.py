@@ -16,6 +16,7 @@ _PICTURES = {
     "ActivationDrop": "figure_2_activation_drop",
     "BudgetTrace": "budget_trace",
     "Contributions": "neuron_groups",
+    "Drifts": "weight_drifts",
     "Exploration": "text_lengths",
     "HeadContributions": "head_changes",
     "Interpolation": "interpolation_curve",
@@ -30,6 +31,7 @@ _PICTURES = {
     "TokenList": "promoted_tokens",
     "TrainingLog": "training_curve",
     "ValueRanking": "value_ranking",
+    "ValuesKept": "values_kept",
     "WeightDrift": "weight_change",
 }
 """Class name of a result -> module and function of its first picture."""
