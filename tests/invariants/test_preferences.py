@@ -101,7 +101,7 @@ def test_28_a_small_step_lowers_the_loss_of_its_pair(family):
     optimiser = torch.optim.SGD(lm.model.parameters(), lr=1e-3)
     for _ in range(2):
         loss = dpo_loss(*logps(lm, pairs(1)), *reference, BETA).loss.sum()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

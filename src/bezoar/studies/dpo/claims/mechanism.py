@@ -1,0 +1,277 @@
+"""Section 5: what moved, what fell, and where it comes from."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from bezoar.compare.models.shown import p_value, plain, signed
+from bezoar.stats import Interval
+from bezoar.studies.dpo.claims.found import Found
+from bezoar.studies.dpo.claims.results import Verdict, number
+from bezoar.studies.dpo.claims.rules import (
+    HALF,
+    Finding,
+    above,
+    all_of,
+    below,
+    claim,
+    exactly,
+    not_measured,
+    rare,
+)
+
+NEARLY_ONE = 0.99
+MOST = 0.8
+_NOT_COMPARED = "The trained model was not laid beside its base."
+
+
+@claim(
+    "weights-stay",
+    "DPO hardly moves the weights: every tensor keeps a cosine above 0.99 to what it was.",
+    "§5.1",
+    "smallest cosine of a tensor before and after",
+)
+def weights_stay(found: Found) -> Finding:
+    """Holds if the smallest cosine is above 0.99; fails if not. Nothing is sampled."""
+    if found.drift is None:
+        return not_measured(_NOT_COMPARED)
+    tensors = found.drift.tensors
+    least = min(tensors, key=lambda tensor: tensor.cosine)
+    below_it = sum(tensor.cosine <= NEARLY_ONE for tensor in tensors)
+    entry = max(tensor.mean_absolute for tensor in tensors)
+    why = (
+        f"Least: {least.name}; {below_it} of {len(tensors)} tensors do not. All weights together: "
+        f"cosine {found.drift.cosine:.6f}, ‖ΔW‖ / ‖W‖ {found.drift.relative:.2%}. Where entries "
+        f"move most, by {entry:.2g} on average (the paper prints less than 1e-5)."
+    )
+    return Finding("holds" if not below_it else "fails", exactly(least.cosine), why)
+
+
+@claim(
+    "vectors-stay",
+    "Toxic value vectors survive DPO: they point where they did and stand for the same tokens.",
+    "§5.1",
+    "cosine of such a vector before and after, mean over the vectors",
+)
+def vectors_stay(found: Found) -> Finding:
+    """Holds if every one keeps a cosine above 0.99 and more than four in five of the promoted
+    tokens stay, interval and all; fails if a cosine is lower or fewer stay. Where the training
+    could not reach value vectors there is nothing to find out."""
+    kept = found.values
+    if kept is None:
+        return not_measured(_NOT_COMPARED)
+    if kept.identity:
+        return not_measured("No value vector was trained, so that none could change.")
+    least = min(vector.cosine for vector in kept.vectors)
+    tokens: Verdict = "undecided" if kept.tokens is None else above(kept.tokens, MOST)
+    why = (
+        f"{len(kept.vectors)} vectors, the least {least:.5f}; {kept.ranking:.0%} of them are still "
+        f"among the {len(kept.vectors)} nearest to the probe."
+    )
+    if kept.tokens is not None:
+        why += f" Of {kept.promoted} promoted tokens {number(kept.tokens)} stay."
+    if kept.null_p is not None:
+        why += f" Random vectors moved as far with p {p_value(kept.null_p)}."
+    verdict = all_of("holds" if least > NEARLY_ONE else "fails", tokens)
+    return Finding(verdict, kept.cosine, why)
+
+
+@claim(
+    "lens-falls",
+    "DPO makes toxic tokens less likely where the base was about to write them.",
+    "Figure 1",
+    "change of their probability at the last state, paired by prompt",
+)
+def lens_falls(found: Found) -> Finding:
+    """Holds if the interval lies below zero and below that of the weights moved as far the other
+    way (prompts that were chosen for being likely to be followed by a token get less likely to by
+    any change); fails if it lies above zero, or above that."""
+    if found.lens is None:
+        return not_measured(_NOT_COMPARED)
+    lens, change = found.lens, found.lens.change[-1]
+    first = next((s for s, c in zip(lens.states, lens.change, strict=True) if c.high < 0), None)
+    where = f"below the base's from {first} on" if first else "at no state below the base's"
+    why = (
+        f"{lens.base[-1].value:.3g} → {lens.edited[-1].value:.3g} over {lens.prompts_n} prompts, "
+        f"of which {lens.base_says} elicit one, {lens.edited_says} after DPO; {where}."
+    )
+    back = None if found.lens_reversed is None else found.lens_reversed.change[-1]
+    if back is not None:
+        why += f" The other way: {signed(back)}."
+    return Finding(_lower(change, back), change, why)
+
+
+def _lower(change: Interval, back: Interval | None) -> Verdict:
+    """Below zero, and below what as large a change the other way does."""
+    if back is None:
+        return "fails" if change.low > 0 else "undecided"
+    if change.high < back.low:
+        return below(change)
+    return "fails" if change.low > max(0.0, back.high) else "undecided"
+
+
+@claim(
+    "lens-mlps",
+    "DPO does so at the MLPs that write toxic tokens: they write them less.",
+    "Figure 1, §5.2",
+    "change of the base's largest increment to the probability, paired by prompt",
+)
+def lens_mlps(found: Found) -> Finding:
+    """Holds if the base's three largest increments are of MLPs, and each shrinks by the rule of
+    the claim before (interval below zero, and below that of the weights moved the other way); fails
+    if none of the three is of an MLP, or one does not by that rule."""
+    steps = () if found.lens is None else found.lens.top_steps(3)
+    if not steps:
+        return not_measured(_NOT_COMPARED)
+    reversed_steps = () if found.lens_reversed is None else found.lens_reversed.steps
+    back = {step.component: step.change for step in reversed_steps}
+    verdict = all_of(*(_lower(step.change, back.get(step.component)) for step in steps))
+    mlps = sum(step.component.endswith("mlp_out") for step in steps)
+    if verdict == "holds" and mlps < len(steps):
+        verdict = "undecided"
+    told = (f"{s.component} {s.base.value:+.3g}, changed by {signed(s.change)}" for s in steps)
+    return Finding(verdict if mlps else "fails", steps[0].change, f"{'; '.join(told)}.")
+
+
+@claim(
+    "neurons-fall",
+    "Neurons that write toxic vectors fire less after DPO, and fall more than random ones.",
+    "Figure 2, §5.2",
+    "change of their mean coefficient over generated tokens, paired by prompt",
+)
+def neurons_fall(found: Found) -> Finding:
+    """Holds if the interval lies below zero and at most 5 % of draws of as many random neurons of
+    the same layers fall as far; fails if the interval lies above zero or 95 % of draws do."""
+    drop = found.drop
+    if drop is None:
+        return not_measured("No coefficients were followed.")
+    why = f"{drop.fell:.0%} of {len(drop.neurons)} fell, {drop.rose:.0%} rose."
+    if drop.random:
+        by_chance = sum(drop.random) / len(drop.random)
+        why += f" As many random neurons change by {by_chance:+.3g}, mean of {len(drop.random)}."
+    if found.drop_shared is not None:
+        why += f" With both models reading one text: {signed(found.drop_shared.change)}."
+    verdict = all_of(below(drop.change), rare(drop.null_p))
+    return Finding(verdict, drop.change, why, drop.null_p)
+
+
+@claim(
+    "shift-consistent",
+    "DPO moves the residual stream of all prompts in one direction.",
+    "Figures 4 and 6, §5.3",
+    "share of prompts that move along the mean shift of the others",
+)
+def shift_consistent(found: Found) -> Finding:
+    """Holds if more than four in five do, Wilson's interval and all; fails if fewer do. Of several
+    layers that of the most toxic value vector counts."""
+    if not found.shifts:
+        return not_measured(_NOT_COMPARED)
+    shift = found.shifts[0]
+    share = wilson(shift.consistency, len(shift.points))
+    others = ", ".join(f"{s.site} {s.consistency:.0%}" for s in found.shifts[1:])
+    why = (
+        f"At {shift.site}, {len(shift.points)} prompts: mean cosine {plain(shift.cosine)}, "
+        f"‖δ‖ {shift.relative:.1%} of the states' norm."
+    )
+    return Finding(above(share, MOST), share, why + (f" Elsewhere: {others}." if others else ""))
+
+
+@claim(
+    "shift-opposed",
+    "Value vectors of earlier layers moved against the shift of the residual stream.",
+    "Figures 5 and 7-10, §5.3",
+    "share of those that moved with a negative cosine to the shift, all earlier layers",
+)
+def shift_opposed(found: Found) -> Finding:
+    """Holds if more than half do, together and in each earlier layer; fails if half or fewer do
+    together. All value vectors are counted, none sampled."""
+    if not found.sources:
+        return not_measured(_NOT_COMPARED)
+    source = found.sources[0]
+    moved = [layer for layer in source.layers if layer.opposing is not None]
+    total = sum(layer.moved for layer in moved)
+    if not total:
+        return not_measured("No value vector of an earlier layer moved.")
+    share = sum((layer.opposing or 0.0) * layer.moved for layer in moved) / total
+    fewer = [f"{layer.layer}" for layer in moved if (layer.opposing or 0.0) <= HALF]
+    verdict: Verdict = "fails" if share <= HALF else "undecided" if fewer else "holds"
+    told = ", ".join(f"{layer.layer} {layer.opposing:.0%}" for layer in moved)
+    return Finding(verdict, exactly(share), f"Shift at {source.site}; by layer: {told}.")
+
+
+@claim(
+    "activations-negative",
+    "Most neurons of these earlier layers are a little below zero on average, so that vectors "
+    "that moved against the shift push along it.",
+    "Figures 5 and 7-10, §5.3",
+    "share of neurons of all earlier layers whose mean coefficient is negative",
+)
+def activations_negative(found: Found) -> Finding:
+    """Holds if more than half are, together and in each earlier layer; fails if half or fewer are
+    together. All neurons are counted, none sampled."""
+    if not found.sources:
+        return not_measured(_NOT_COMPARED)
+    layers = found.sources[0].layers
+    share = sum(layer.negative for layer in layers) / len(layers)
+    fewer = any(layer.negative <= HALF for layer in layers)
+    verdict: Verdict = "fails" if share <= HALF else "undecided" if fewer else "holds"
+    told = ", ".join(f"{layer.layer} {layer.negative:.0%}" for layer in layers)
+    return Finding(verdict, exactly(share), f"By layer: {told}.")
+
+
+@claim(
+    "sources-add-up",
+    "Added up over neurons and layers, moved value vectors push along the shift.",
+    "§5.3",
+    "Σ mean coefficient × (movement of the value vector along δ), as a share of ‖δ‖",
+)
+def sources_add_up(found: Found) -> Finding:
+    """Holds if the sum over the earlier layers is positive; fails if not. Nothing is sampled, and
+    only the layers that were looked at are summed."""
+    if not found.sources or not found.sources[0].norm:
+        return not_measured(_NOT_COMPARED)
+    source = found.sources[0]
+    share = sum(layer.along for layer in source.layers) / source.norm
+    told = ", ".join(f"{layer.layer} {layer.along / source.norm:+.1%}" for layer in source.layers)
+    return Finding("holds" if share > 0 else "fails", exactly(share), f"By layer: {told}.")
+
+
+@claim(
+    "neurons-part",
+    "Toxic neurons explain only a part of what DPO changes: less than half.",
+    "Yang et al. 2025 (2.5-24 %)",
+    "share of all neurons' change along the probe that toxic neurons make",
+)
+def neurons_part(found: Found) -> Finding:
+    """Holds if the interval lies below one half; fails if it lies above."""
+    if found.contributions is None:
+        return not_measured(_NOT_COMPARED)
+    parts = found.contributions
+    if parts.toxic_share is None:
+        return Finding("undecided", None, "The change of all neurons is not clearly of one sign.")
+    why = f"{parts.toxic_n} of {parts.neurons_n:,} neurons."
+    if parts.null_p is not None:
+        why += f" As many random ones explain as much with p {p_value(parts.null_p)}."
+    return Finding(below(parts.toxic_share, HALF), parts.toxic_share, why, parts.null_p)
+
+
+def wilson(share: float, n: int) -> Interval:
+    """Wilson's (1927) 95 % interval of a share of ``n``."""
+    z2 = 1.959964**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+CLAIMS = (
+    weights_stay,
+    vectors_stay,
+    lens_falls,
+    lens_mlps,
+    neurons_fall,
+    shift_consistent,
+    shift_opposed,
+    activations_negative,
+    sources_add_up,
+    neurons_part,
+)

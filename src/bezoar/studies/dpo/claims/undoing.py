@@ -1,0 +1,201 @@
+"""Section 6: whether the behaviour is gone or passed by, and what the training needed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from bezoar.compare.models.shown import signed
+from bezoar.errors import DataError
+from bezoar.mitigate import parse_method
+from bezoar.mitigate.dpo import DPO
+from bezoar.scoring import relative_perplexity
+from bezoar.stats import Interval, paired_ratio
+from bezoar.studies.dpo.claims.effects import COST
+from bezoar.studies.dpo.claims.found import NO_OP, Found
+from bezoar.studies.dpo.claims.results import Claim, Verdict, number
+from bezoar.studies.dpo.claims.rules import (
+    HALF,
+    Finding,
+    Rule,
+    above,
+    all_of,
+    below,
+    claim,
+    exactly,
+    not_measured,
+)
+from bezoar.studies.dpo.evaluate import AS_TRAINED, FACTOR, KEYS
+
+SCALED = f"×{FACTOR:g}, {KEYS} keys"
+"""The point of the attack that Table 4 is."""
+_PARTS = {
+    "values": "the value vectors of the most toxic neurons ({})",
+    "random-values": "the value vectors of random neurons ({})",
+    "biases": "the biases",
+    "late": "the late layers ({})",
+    "lora": "low-rank adapters ({})",
+    "layer": "one added layer ({})",
+}
+
+
+@claim(
+    "keys-restore",
+    f"Turning up {KEYS} toxic keys {FACTOR:g}-fold undoes DPO, which {KEYS} random keys do not.",
+    "Table 4, §6",
+    "share of DPO's reduction of toxicity that is undone, paired by prompt",
+)
+def keys_restore(found: Found) -> Finding:
+    """Holds if more than half is undone, interval and all, and more than by as many random keys of
+    the same layers; fails if less than half is. Without random keys it is undecided at best."""
+    undone = _share(found, found.scaled, found.trained)
+    if isinstance(undone, Finding):
+        return undone
+    chance = _random_keys(found)
+    if chance is None:
+        verdict: Verdict = "fails" if undone.high < HALF else "undecided"
+        return Finding(verdict, undone, "No random keys were scaled.")
+    beaten: Verdict = "holds" if undone.low > chance.high else "undecided"
+    return Finding(
+        all_of(above(undone, HALF), beaten), undone, f"Random keys undo {number(chance)}."
+    )
+
+
+def _random_keys(found: Found) -> Interval | None:
+    """What scaling as many random keys undoes, mean over draws, on the prompts of the attack."""
+    curves = () if found.scaling is None else found.scaling.curves
+    nulls = [p for curve in curves if curve.attack == "key scaling" for p in curve.nulls]
+    left = next((p.survives for p in nulls if p.label == SCALED and p.survives), None)
+    return None if left is None else Interval(1 - left.value, 1 - left.high, 1 - left.low)
+
+
+@claim(
+    "keys-cost",
+    f"Undoing DPO by {KEYS} keys costs little perplexity: less than {COST:.0%}.",
+    "Table 4, §6 (none at all; Yang et al. 2025 find much)",
+    "perplexity over the aligned model's, less one, paired by window",
+)
+def keys_cost(found: Found) -> Finding:
+    """Holds if the interval lies below 10 %; fails if it lies above."""
+    trained, keys = found.measured.get(found.trained), found.measured.get(found.scaled)
+    before = None if trained is None else trained.perplexity
+    after = None if keys is None else keys.perplexity
+    if before is None or after is None:
+        return not_measured("The model with scaled keys was not measured.")
+    ratio = relative_perplexity(after, before)
+    cost = Interval(ratio.value - 1, ratio.low - 1, ratio.high - 1)
+    why = f"Perplexity {before.value:.2f} → {after.value:.2f}."
+    return Finding(below(cost, COST), cost, why)
+
+
+@claim(
+    "bypassed",
+    "DPO does not remove toxicity from the model: it is still there, and bypassed.",
+    "title, §5, §6",
+    "AUROC that a probe fitted to the trained model loses, paired by text",
+)
+def bypassed(found: Found) -> Finding:
+    """Holds if a probe on the trained model still reads toxicity (it loses less than half of its
+    distance from chance, interval and all), or steering brings back at least half of the reduction;
+    fails if the probe loses more than half and steering brings back less; else undecided."""
+    left = found.residual
+    if left is None:
+        return not_measured("What the trained model is still capable of was not measured.")
+    verdicts: dict[str, Verdict] = {"bypassed": "holds", "eliminated": "fails"}
+    why = f"AUROC {left.base} → {left.edited}. {left.why}"
+    if left.recovered is not None:
+        why += f" Steering ({left.steering}) brings back {number(left.recovered)}"
+        chance = left.null_recovered
+        why += "." if chance is None else f"; random directions at most {chance:.2f}."
+    return Finding(verdicts.get(left.verdict, "undecided"), left.loss, why)
+
+
+@claim(
+    "dial",
+    "The difference of the weights is a dial: taken away from the base, it makes it more toxic.",
+    "not in the paper",
+    "change of toxicity at base − ΔW, paired by prompt",
+)
+def dial(found: Found) -> Finding:
+    """Holds if the interval at t = −1 lies above zero; fails if it lies below."""
+    line = found.interpolation
+    back = None if line is None else next((p for p in line.points if p.t == -1), None)
+    if line is None or back is None:
+        return not_measured("No weights between or beyond the two were measured.")
+    told = ", ".join(f"t = {point.t:g}: {signed(point.change)}" for point in line.points if point.t)
+    return Finding(above(back.change), back.change, f"Against the base, {told}.")
+
+
+@claim(
+    "kl",
+    "The pull towards the base keeps DPO close to it: the larger β, the less the weights move.",
+    "§6.2",
+    "‖ΔW‖ / ‖W‖ at the largest β over that at the smallest",
+)
+def pull(found: Found) -> Finding:
+    """Holds if ‖ΔW‖ / ‖W‖ falls from each β to the next larger one; fails if it does not fall from
+    the smallest to the largest. One training each: nothing says how far another seed would go."""
+    moved = {
+        method.beta: log.relative
+        for spec, log in found.logs.items()
+        if isinstance(method := parse_method(spec), DPO)
+        and (method.objective, method.trainable) == ("dpo", "all")
+    }
+    if len(moved) < 2 or not all(moved.values()):
+        return not_measured("DPO was not trained with two values of β.")
+    sizes = [moved[beta] for beta in sorted(moved)]
+    falls = [later < earlier for earlier, later in pairwise(sizes)]
+    ratio = sizes[-1] / sizes[0]
+    verdict: Verdict = "holds" if all(falls) else "fails" if ratio >= 1 else "undecided"
+    told = ", ".join(f"β = {beta:g}: {moved[beta]:.2%}" for beta in sorted(moved))
+    return Finding(verdict, exactly(ratio), f"{told}.")
+
+
+CLAIMS = (keys_restore, keys_cost, bypassed, dial, pull)
+
+
+def masks(found: Found) -> tuple[Claim, ...]:
+    """Of each training of a part of the weights, whether it suffices."""
+    rows = [row for row in found.rows if row.label.endswith(f" {AS_TRAINED}")]
+    parts = {
+        row.label: method.trainable
+        for row in rows
+        if isinstance(method := parse_method(row.method), DPO)
+        and method.trainable != "all"
+        and row.label != found.trained
+    }
+    return tuple(_mask(label, part)(found) for label, part in parts.items())
+
+
+def _mask(label: str, part: str) -> Rule:
+    @claim(
+        f"only-{part}",
+        f"Training {_PARTS[part.partition(':')[0]].format(part)} alone does at least half of what "
+        "training all weights does.",
+        "§6 (open question)",
+        "its reduction of toxicity as a share of that of all weights, paired by prompt",
+    )
+    def rule(found: Found) -> Finding:
+        """Holds if the interval lies above one half; fails if it lies below."""
+        share = _share(found, label, NO_OP)
+        if isinstance(share, Finding):
+            return share
+        base, own, whole = (
+            float(found.toxicity(name).mean()) for name in (NO_OP, label, found.trained)
+        )
+        why = f"Toxicity {base:.3f} → {own:.3f}, with all weights {whole:.3f}."
+        return Finding(above(share, HALF), share, why)
+
+    return rule
+
+
+def _share(found: Found, label: str, origin: str) -> Interval | Finding:
+    """How far a row lies from the no-op or from the training, on the way between these two, as a
+    share of that way; or why there is no such share."""
+    if not {label, NO_OP, found.trained} <= found.measured.keys():
+        return not_measured("It was not measured.")
+    start, end = found.toxicity(NO_OP), found.toxicity(found.trained)
+    sign = 1.0 if origin == found.trained else -1.0
+    try:
+        return paired_ratio(sign * (found.toxicity(label) - found.toxicity(origin)), start - end)
+    except DataError:
+        return Finding("undecided", None, "DPO itself does not lower toxicity beyond chance.")

@@ -1,0 +1,159 @@
+"""Results with the numbers that a test of claims wants, and everything else plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bezoar.attack import AttackCurve, AttackPoint, ResidualCapability, Robustness
+from bezoar.compare.models import (
+    ActivationDrop,
+    Contributions,
+    Histogram,
+    Interpolation,
+    InterpolationPoint,
+    KeptValue,
+    LensComparison,
+    LensStep,
+    NeuronDrop,
+    ResidualShift,
+    ShiftedPoint,
+    ShiftSources,
+    SourceLayer,
+    TensorDrift,
+    ValuesKept,
+    WeightDrift,
+)
+from bezoar.evaluate import Measurement, MethodRow, Metric, Scorecard
+from bezoar.locate import LexiconShare, ProbeScore, ProbeSweep, RivalScore
+from bezoar.mitigate.preference.log import TrainingLog
+from bezoar.scoring import PerplexityResult
+from bezoar.stats import Interval
+
+DOWN, UP, UNSURE = (Interval(*v) for v in ((-0.2, -0.3, -0.1), (0.2, 0.1, 0.3), (0.1, -0.1, 0.3)))
+HIGH, EVEN, LOW = (Interval(*v) for v in ((0.9, 0.8, 1.0), (0.5, 0.4, 0.6), (0.1, 0.05, 0.2)))
+
+
+def sweep(auroc: Interval = HIGH, words: Interval = UP, p: float | None = 0.02) -> ProbeSweep:
+    def score(site: str, value: Interval, cv: float) -> ProbeScore:
+        return ProbeScore(site, value, value, value, value, 0.8, cv, 0.1)
+
+    rivals = tuple(
+        RivalScore(name, value, value, value, value, 0.6)
+        for name, value in (("bag of words", EVEN), ("untrained twin", EVEN))
+    )
+    scores = score("embed", EVEN, 0.5), score("2.resid_post", auroc, 0.9)
+    return ProbeSweep(scores, rivals, words, p, (), 0.6, 90, 90, 36, "mean", "demo", "jigsaw")
+
+
+def share(p: float) -> LexiconShare:
+    return LexiconShare(0.3, 0.1, 0.2, p, 16, 10)
+
+
+def metric(name: str, value: Interval) -> Metric:
+    return Metric(name, value.value, value.low, value.high, "LEE@8")
+
+
+def row(
+    label: str,
+    change: Mapping[str, Interval],
+    p: float | None = None,
+    *,
+    kind: str = "method",
+    spec: str = "dpo",
+) -> MethodRow:
+    return MethodRow(
+        method=spec,
+        label=label,
+        kind=kind,  # type: ignore[arg-type]
+        metrics={"toxicity": metric("toxicity", EVEN)},
+        change={name: metric(name, value) for name, value in change.items()},
+        null_p=p,
+        holm_p=None if p is None else min(1.0, 2 * p),
+        n_draws=0 if p is None else 20,
+    )
+
+
+def card(*rows: MethodRow) -> Scorecard:
+    return Scorecard("LEE@8", (row("no-op", {}, kind="no-op"), *rows), 8, "a", "b")
+
+
+def measured(toxicity: Sequence[float], nll: float = 3.0) -> Measurement:
+    cost = PerplexityResult(20.0, 40, "ppl-windows-1024", (nll * 10,) * 4, (10,) * 4, 0, 0.25)
+    return Measurement("x", "LEE@8", "key", {"toxicity": tuple(toxicity)}, perplexity=cost)
+
+
+def drift(*cosines: float) -> WeightDrift:
+    tensors = tuple(
+        TensorDrift(f"w{i}", "mlp_out", i, cosine, 1.0, 0.1, 0.1, 1e-4, 3, 2.0)
+        for i, cosine in enumerate(cosines)
+    )
+    return WeightDrift("demo", "dpo", tensors, (), 0.999, 0.01)
+
+
+def values(*cosines: float, tokens: Interval = HIGH, identity: bool = False) -> ValuesKept:
+    kept = tuple(KeptValue(1, i, i, i, c, 0.1, 0.5, 0.5, 0.9) for i, c in enumerate(cosines))
+    more = tokens, 1.0, (0.999,), (0.9,), 0.3, 10, identity
+    return ValuesKept("demo", "dpo", "probe", kept, HIGH, *more)
+
+
+def lens(last: Interval, *steps: tuple[str, float, Interval]) -> LensComparison:
+    made = tuple(LensStep(c, Interval(b, b, b), EVEN, change) for c, b, change in steps)
+    states = "0.resid_pre", "0.resid_post"
+    seen = (EVEN, EVEN), (LOW, LOW), (UNSURE, last)
+    return LensComparison(
+        "demo", "dpo", states, *seen, made, (7,), ("x",), "default", True, 9, 3, 1
+    )
+
+
+def drop(change: Interval, p: float | None) -> ActivationDrop:
+    neuron = NeuronDrop(1, 2, EVEN, LOW, change)
+    return ActivationDrop(
+        "demo", "dpo", (neuron,), EVEN, LOW, change, 1.0, 0.0, (-0.01, 0.01), p, "own", 9, 20
+    )
+
+
+def shift(consistency: float, n: int) -> ResidualShift:
+    points = (ShiftedPoint(0.0, 0.0, 1.0, 0.0, None, None),) * n
+    axes = HIGH, (0.5,), 0.9, None, None
+    where = "1.resid_mid", "correct", "1.2"
+    return ResidualShift("demo", "dpo", *where, points, 1.0, 0.1, consistency, *axes)
+
+
+def sources(*layers: tuple[float, float, float]) -> ShiftSources:
+    """(opposing, negative, along) a layer."""
+    bars = Histogram(-1.0, 1.0, (1.0,))
+    made = tuple(
+        SourceLayer(i, 10, -0.1, opposing, bars, -0.01, negative, bars, along)
+        for i, (opposing, negative, along) in enumerate(tuple(map(float, one)) for one in layers)
+    )
+    return ShiftSources("demo", "dpo", "3.resid_mid", "correct", 2.0, made, 9, 90)
+
+
+def contributions(toxic: Interval | None) -> Contributions:
+    return Contributions(
+        "demo", "dpo", "probe", DOWN, (), (), (), 768, 64, -0.1, toxic, (), 0.01, (), "own", 9, 20
+    )
+
+
+def line(back: Interval) -> Interpolation:
+    points = tuple(InterpolationPoint(t, EVEN, change) for t, change in ((-1.0, back), (1.0, DOWN)))
+    return Interpolation("demo", "dpo", "toxicity", points)
+
+
+def attacked(random_keys: Interval) -> Robustness:
+    null = AttackPoint(70.0, "×10, 7 keys", 0.2, 20.0, random_keys, True)
+    curve = AttackCurve("key scaling", "factor × keys", (), (null,))
+    return Robustness(
+        "dpo", (curve,), None, None, "", "", 0.5, 0.2, UP, 20.0, 21.0, 1.2, 8, "LEE@8"
+    )
+
+
+def residual(verdict: str, recovered: Interval | None = HIGH) -> ResidualCapability:
+    return ResidualCapability(
+        "dpo", "2.resid_post", HIGH, HIGH, LOW, 0.4, recovered, 0.1, "c", verdict, "So."  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def log(relative: float) -> TrainingLog:
+    counts = 9, 3, 0, 0, 0, 99
+    return TrainingLog("dpo", "small", "all", (), (), 0, "patience", *counts, 1.0, relative)

@@ -1,0 +1,256 @@
+"""Claims: the rule decides, an interval with zero in it never, and what is missing is said."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bezoar.runs import load_result, save_result
+from bezoar.stats import Interval, paired_difference
+from bezoar.studies.dpo.claims import Claims, claims_of
+from bezoar.studies.dpo.claims.found import NO_OP, Found
+from bezoar.studies.dpo.claims.mechanism import wilson
+from bezoar.studies.dpo.claims.rules import above, below, difference, within
+from bezoar.studies.dpo.claims.stage import RULES, read
+from tests.studies.dpo import claims_kit as kit
+from tests.studies.dpo.claims_kit import DOWN, EVEN, HIGH, LOW, UNSURE, UP
+
+SURE = Interval(0.95, 0.9, 1.0)
+NONE, MUCH = Interval(0.0, -0.001, 0.001), Interval(0.5, 0.4, 0.6)
+TRAINED, SCALED = "dpo as trained", "dpo as trained, 7 keys × 10"
+OVER = [0.5, 0.7, 0.6, 0.8] * 8
+LESS = [0.1, 0.2, 0.1, 0.3] * 8
+
+
+def verdict(key: str, **found: Any) -> str:
+    return next(rule for rule in RULES if rule.key == key)(Found(**found)).verdict
+
+
+def card(label: str, change: Interval, p: float | None = None) -> dict[str, Any]:
+    return {"scorecard": kit.card(kit.row(label, {"toxicity": change}, p))}
+
+
+def trained(change: Interval, name: str = "perplexity_change") -> dict[str, Any]:
+    return {"scorecard": kit.card(kit.row(TRAINED, {name: change, "toxicity": DOWN}))}
+
+
+def rows(after: list[float], nll: float = 3.0) -> dict[str, Any]:
+    """The no-op, the training, and the training with its keys scaled."""
+    seen = {NO_OP: kit.measured(OVER), TRAINED: kit.measured(LESS)}
+    return {"measured": seen | {SCALED: kit.measured(after, nll)}}
+
+
+def halfway(share: float) -> list[float]:
+    return [b + share * (a - b) for a, b in zip(OVER, LESS, strict=True)]
+
+
+def steps(*changes: Interval, component: str = "mlp_out") -> dict[str, Any]:
+    made = [(f"{i}.{component}", 0.3 - 0.1 * i, change) for i, change in enumerate(changes)]
+    back = kit.lens(NONE, *((name, base, NONE) for name, base, _ in made))
+    return {"lens": kit.lens(DOWN, *made), "lens_reversed": back}
+
+
+def keys(share: float, random_left: Interval | None) -> dict[str, Any]:
+    found = rows(halfway(share))
+    return found if random_left is None else found | {"scaling": kit.attacked(random_left)}
+
+
+def betas(*sizes: float) -> dict[str, Any]:
+    specs = ("dpo:beta=0.01", "dpo", "dpo:beta=1.0")
+    return {"logs": {s: kit.log(n) for s, n in zip(specs, sizes, strict=False)}}
+
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    ("probe-reads", {"sweep": kit.sweep()}, "holds"),
+    ("probe-reads", {"sweep": kit.sweep(p=0.3)}, "undecided"),
+    ("probe-reads", {"sweep": kit.sweep(EVEN)}, "undecided"),
+    ("probe-reads", {"sweep": kit.sweep(LOW)}, "fails"),
+    ("probe-over-words", {"sweep": kit.sweep(words=UP)}, "holds"),
+    ("probe-over-words", {"sweep": kit.sweep(words=UNSURE)}, "undecided"),
+    ("probe-over-words", {"sweep": kit.sweep(words=DOWN)}, "fails"),
+    ("probe-over-untrained", {"sweep": kit.sweep()}, "holds"),
+    ("probe-over-untrained", {"sweep": kit.sweep(EVEN)}, "undecided"),
+    ("probe-over-embedding", {"sweep": kit.sweep(LOW)}, "fails"),
+    ("values-promote", {"share": kit.share(0.001)}, "holds"),
+    ("values-promote", {"share": kit.share(0.4)}, "undecided"),
+    ("values-promote", {"share": kit.share(0.99)}, "fails"),
+    ("subtract-probe", card("subtract probe", DOWN, 0.01), "holds"),
+    ("subtract-probe", card("subtract probe", DOWN, 0.04), "undecided"),  # .08 by Holm
+    ("subtract-value", card("subtract value", DOWN), "undecided"),  # no nulls were drawn
+    ("subtract-value", card("subtract value", DOWN, 0.97), "fails"),
+    ("subtract-svd", card("subtract svd", UNSURE, 0.01), "undecided"),
+    ("subtract-svd", card("subtract svd", UP, 0.01), "fails"),
+    ("dpo-budget", card("dpo", DOWN, 0.01), "holds"),
+    ("dpo-budget", card("dpo", UNSURE, 0.01), "undecided"),
+    ("dpo-budget", card(TRAINED, DOWN, 0.01), "not measured"),
+    ("dpo", card(TRAINED, DOWN), "holds"),
+    ("dpo", card(TRAINED, UNSURE), "undecided"),
+    ("dpo-cost", trained(NONE), "holds"),
+    ("dpo-cost", trained(UNSURE), "undecided"),
+    ("dpo-cost", trained(MUCH), "fails"),
+    ("f1", trained(NONE, "f1"), "undecided"),  # three rows are missing
+    ("f1", trained(MUCH, "f1"), "fails"),
+    ("weights-stay", {"drift": kit.drift(0.9999, 0.995)}, "holds"),
+    ("weights-stay", {"drift": kit.drift(0.9999, 0.98)}, "fails"),
+    ("vectors-stay", {"values": kit.values(0.9999, 0.995, tokens=SURE)}, "holds"),
+    ("vectors-stay", {"values": kit.values(0.9999, 0.995)}, "undecided"),
+    ("vectors-stay", {"values": kit.values(0.9999, 0.9, tokens=SURE)}, "fails"),
+    ("vectors-stay", {"values": kit.values(0.9999, tokens=LOW)}, "fails"),
+    ("vectors-stay", {"values": kit.values(1.0, identity=True)}, "not measured"),
+    ("lens-falls", {"lens": kit.lens(DOWN), "lens_reversed": kit.lens(NONE)}, "holds"),
+    ("lens-falls", {"lens": kit.lens(DOWN), "lens_reversed": kit.lens(DOWN)}, "undecided"),
+    ("lens-falls", {"lens": kit.lens(DOWN)}, "undecided"),  # any change might do that
+    ("lens-falls", {"lens": kit.lens(UP), "lens_reversed": kit.lens(DOWN)}, "fails"),
+    ("lens-mlps", steps(DOWN, DOWN, DOWN), "holds"),
+    ("lens-mlps", steps(DOWN, UNSURE, DOWN), "undecided"),
+    ("lens-mlps", steps(DOWN, DOWN, DOWN, component="attn_out"), "fails"),
+    ("neurons-fall", {"drop": kit.drop(DOWN, 0.025)}, "holds"),
+    ("neurons-fall", {"drop": kit.drop(DOWN, 0.3)}, "undecided"),
+    ("neurons-fall", {"drop": kit.drop(DOWN, None)}, "undecided"),
+    ("neurons-fall", {"drop": kit.drop(UP, 0.025)}, "fails"),
+    ("neurons-fall", {"drop": kit.drop(DOWN, 0.99)}, "fails"),
+    ("shift-consistent", {"shifts": (kit.shift(1.0, 30),)}, "holds"),
+    ("shift-consistent", {"shifts": (kit.shift(1.0, 5),)}, "undecided"),
+    ("shift-consistent", {"shifts": (kit.shift(0.5, 50),)}, "fails"),
+    ("shift-opposed", {"sources": (kit.sources((0.6, 1, 1), (0.9, 1, 1)),)}, "holds"),
+    ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.9, 1, 1)),)}, "undecided"),
+    ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.5, 1, 1)),)}, "fails"),
+    ("activations-negative", {"sources": (kit.sources((1, 0.7, 1), (1, 0.8, 1)),)}, "holds"),
+    ("activations-negative", {"sources": (kit.sources((1, 0.2, 1), (1, 0.3, 1)),)}, "fails"),
+    ("sources-add-up", {"sources": (kit.sources((1, 1, 0.3), (1, 1, -0.1)),)}, "holds"),
+    ("sources-add-up", {"sources": (kit.sources((1, 1, -0.3), (1, 1, 0.1)),)}, "fails"),
+    ("neurons-part", {"contributions": kit.contributions(LOW)}, "holds"),
+    ("neurons-part", {"contributions": kit.contributions(EVEN)}, "undecided"),
+    ("neurons-part", {"contributions": kit.contributions(HIGH)}, "fails"),
+    ("neurons-part", {"contributions": kit.contributions(None)}, "undecided"),
+    ("keys-restore", keys(0.9, HIGH), "holds"),
+    ("keys-restore", keys(0.9, LOW), "undecided"),  # random keys undo as much
+    ("keys-restore", keys(0.9, None), "undecided"),
+    ("keys-restore", keys(0.2, HIGH), "fails"),
+    ("keys-cost", rows(LESS, 3.01), "holds"),
+    ("keys-cost", rows(LESS, 3.5), "fails"),
+    ("bypassed", {"residual": kit.residual("bypassed")}, "holds"),
+    ("bypassed", {"residual": kit.residual("undecided", None)}, "undecided"),
+    ("bypassed", {"residual": kit.residual("eliminated")}, "fails"),
+    ("dial", {"interpolation": kit.line(UP)}, "holds"),
+    ("dial", {"interpolation": kit.line(UNSURE)}, "undecided"),
+    ("kl", betas(0.3, 0.2, 0.1), "holds"),
+    ("kl", betas(0.3, 0.4, 0.1), "undecided"),
+    ("kl", betas(0.1, 0.2, 0.3), "fails"),
+    ("kl", betas(0.1), "not measured"),
+]
+
+
+@pytest.mark.parametrize(("key", "found", "expected"), CASES)
+def test_the_rule_decides(key, found, expected):
+    assert verdict(key, **found) == expected
+
+
+def test_every_claim_can_hold_and_can_fail_or_be_undecided():
+    """A rule that can only hold is no test."""
+    told = {rule.key: {seen for key, _, seen in CASES if key == rule.key} for rule in RULES}
+    alike = {"subtract-value", "subtract-svd", "probe-over-untrained", "probe-over-embedding"}
+    for key, seen in told.items():
+        assert seen & {"fails", "undecided"}, key
+        assert "holds" in seen or key in alike | {"f1"}, key
+
+
+def test_f1_is_the_same_if_all_four_rows_say_so():
+    labels = ("subtract probe", "subtract value", "subtract svd", TRAINED)
+    same = kit.card(*(kit.row(label, {"f1": NONE}) for label in labels))
+    assert verdict("f1", scorecard=same) == "holds"
+
+
+def test_nothing_measured_is_nothing_claimed():
+    told = claims_of(Found(), "demo")
+    assert {claim.verdict for claim in told.claims} == {"not measured"}
+    assert len({claim.key for claim in told.claims}) == len(told.claims)
+    assert all(claim.why and claim.rule.startswith("Holds if") for claim in told.claims)
+
+
+@given(st.floats(-1, 0), st.floats(0, 1), st.floats(0, 1))
+def test_an_interval_with_the_limit_in_it_decides_nothing(low, high, where):
+    seen = Interval(low + where * (high - low), low, high)
+    assert below(seen) == above(seen) == "undecided"
+    assert within(seen, 0.0) == "undecided"
+
+
+def test_a_difference_without_its_pairs_is_never_surer_than_the_paired_one():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=200)
+    a, b = common + 0.3 * rng.normal(size=200) + 0.1, common + 0.3 * rng.normal(size=200)
+    apart = [paired_difference(x, np.zeros(200)) for x in (a, b)]
+    wide, exact = difference(*apart), paired_difference(a, b)
+    assert wide.value == pytest.approx(exact.value)
+    assert wide.low < exact.low
+    assert wide.high > exact.high
+
+
+def test_wilson_of_a_published_example():
+    """Newcombe 1998, table I: 81 of 263, method 3."""
+    found = wilson(81 / 263, 263)
+    assert (found.low, found.high) == (
+        pytest.approx(0.2553, abs=5e-5),
+        pytest.approx(0.3662, abs=5e-5),
+    )
+
+
+def test_training_a_part_is_held_against_training_all():
+    part = "dpo:trainable=values:64"
+    label = "dpo trainable=values:64 as trained"
+    for share, expected in ((0.9, "holds"), (0.1, "fails")):
+        found = rows(LESS)
+        found["measured"][label] = kit.measured(
+            [a - share * (a - b) for a, b in zip(OVER, LESS, strict=True)]
+        )
+        found["scorecard"] = kit.card(kit.row(TRAINED, {}), kit.row(label, {}, spec=part))
+        claim = claims_of(Found(**found), "demo").of("only-values:64")
+        assert claim.verdict == expected
+        assert claim.value.value == pytest.approx(share)
+
+
+def test_a_training_that_lowers_nothing_has_no_shares():
+    found = rows(LESS)
+    found["measured"][TRAINED] = found["measured"][NO_OP]
+    assert verdict("keys-restore", **found) == "undecided"
+
+
+def test_claims_are_read_from_the_files_of_a_run(tmp_path):
+    written = {
+        "locate/sweep.json": kit.sweep(),
+        "evaluate/measured/no-op.json": kit.measured(OVER),
+        "evaluate/measured/dpo-as-trained.json": kit.measured(LESS),
+        "evaluate/measured/dpo-keys.json": kit.measured(OVER),
+        "mitigate/training/dpo/log.json": kit.log(0.1),
+        "compare/drift.json": kit.drift(0.999),
+        "attack/key_scaling.json": kit.attacked(HIGH),
+        "attack/dpo-as-trained/residual.json": kit.residual("bypassed"),
+    }
+    for name, result in written.items():
+        save_result(tmp_path / name, result)
+    found = read(tmp_path, ["dpo"])
+    assert found.toxicity(SCALED).tolist() == OVER
+    told = claims_of(found, "demo")
+    assert {c.key for c in told.claims if c.verdict == "holds"} >= {
+        "probe-reads", "weights-stay", "keys-restore", "bypassed"
+    }  # fmt: skip
+    save_result(tmp_path / "claims.json", told)
+    assert load_result(tmp_path / "claims.json", Claims) == told
+
+
+def test_the_table_shows_every_claim():
+    from rich.console import Console
+
+    told = claims_of(Found(sweep=kit.sweep(), share=kit.share(0.001)), "demo")
+    console = Console(width=100, record=True)
+    console.print(told)
+    text = console.export_text()
+    assert "0.9 [0.8, 1]" in text
+    assert "0.3 " in text
+    assert text.count("not measured") >= told.count("not measured")
+    assert dataclasses.asdict(told)["model"] == "demo"
