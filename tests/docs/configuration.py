@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bezoar.runs import AuditConfig
+from bezoar.runs import AuditConfig, DPOStudyConfig
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -22,19 +22,47 @@ An unknown key is refused, with the nearest named.
 """
 
 
+_STUDY = """
+# In a study
+
+`bezoar study dpo` takes all of the above, with `study: dpo` and other defaults:
+"""
+
+
 def page() -> str:
     """The whole page."""
-    fields = AuditConfig.model_fields
-    sections = {
-        name: field.default
-        for name, field in fields.items()
-        if isinstance(field.default, BaseModel)
-    }
+    sections = _sections(AuditConfig)
     parts = [_HEAD, _table(AuditConfig, "", skip=set(sections))]
     for name, section in sections.items():
-        story = (type(section).__doc__ or "").strip()
-        parts += [f"\n## {name}\n\n{story}\n", _table(type(section), f"{name}.", skip=set())]
-    return "\n".join(parts)
+        parts += _section(name, section)
+    return "\n".join([*parts, *_study(sections)])
+
+
+def _sections(kind: type[BaseModel]) -> dict[str, BaseModel]:
+    fields = kind.model_fields.items()
+    return {name: field.default for name, field in fields if isinstance(field.default, BaseModel)}
+
+
+def _section(name: str, section: BaseModel) -> list[str]:
+    story = (type(section).__doc__ or "").strip()
+    return [f"\n## {name}\n\n{story}\n", _table(type(section), f"{name}.", skip=set())]
+
+
+def _study(known: dict[str, BaseModel]) -> Iterator[str]:
+    """What `bezoar study dpo` has beside an audit, and defaults that differ."""
+    sections = _sections(DPOStudyConfig)
+    yield _STUDY
+    rows = [
+        f"| `{name}.{key}` | `{_plain(value)}` |"
+        for name, section in sections.items()
+        if name in known
+        for key, value in section
+        if value != getattr(known[name], key)
+    ]
+    yield "\n".join(["| key | default |", "|---|---|", *rows, ""])
+    for name, section in sections.items():
+        if name not in known:
+            yield from _section(name, section)
 
 
 def _table(kind: type[BaseModel], prefix: str, skip: set[str]) -> str:
@@ -56,7 +84,7 @@ def _plain(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, tuple):
-        return f"[{', '.join(value)}]"
+        return f"[{', '.join(map(str, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

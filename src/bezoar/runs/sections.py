@@ -225,6 +225,12 @@ class AuditConfig(Section):
         return value
 
 
+class DPODataConfig(DataConfig):
+    """As in an audit, with more neutral text: what alignment costs is small."""
+
+    neutral_tokens: int = Field(20_000, ge=256, description="Tokens of neutral text per half.")
+
+
 class DPOMitigateConfig(MitigateConfig):
     """As in an audit, with the methods of the paper."""
 
@@ -235,11 +241,20 @@ class DPOMitigateConfig(MitigateConfig):
     )
 
 
+class DPOPairsConfig(PairsConfig):
+    """As in an audit, with some pairs of PPLM to compare."""
+
+    steered: int = Field(1_600, ge=0, description="Prompts continued with and against steering.")
+    pplm: int = Field(16, ge=0, description="Prompts also continued with PPLM, to compare.")
+
+
 class DPOStudyConfig(AuditConfig):
     """The study of Lee et al. 2024: an audit whose methods are the paper's, and what follows."""
 
     study: Study = Field("dpo", description="What kind of run this is.")
     out: str = Field("runs/dpo", description="The run folder.")
+    data: DPODataConfig = DPODataConfig()
+    pairs: DPOPairsConfig = DPOPairsConfig()
     mitigate: DPOMitigateConfig = DPOMitigateConfig()
     compare: CompareConfig = CompareConfig()
     attack: AttackConfig = AttackConfig()
@@ -248,6 +263,7 @@ class DPOStudyConfig(AuditConfig):
 QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
     "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
+    "pairs": {"steered": 200},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8, "continuations": 6},
 }
