@@ -12,7 +12,6 @@ from bezoar.attack import (
     make_attacks,
     run_attacks,
 )
-from bezoar.attack import registry as module
 from bezoar.attack.grids import BUDGETS, GRIDS
 from bezoar.attack.registry import RARE
 from bezoar.corpus import Corpus
@@ -27,10 +26,9 @@ def given(lm, top=8):
     return AttackInputs(CORPUS, rank_values(lm, probe, top), probe)
 
 
-def test_every_attack_has_a_budget_in_every_grid_and_a_line_in_the_table(lm):
+def test_every_attack_has_a_budget_in_every_grid():
     assert ATTACKS.keys() == BUDGETS.keys()
     assert all(tuple(by) == GRIDS for by in BUDGETS.values())
-    assert all(f"| `{name}` |" in module.__doc__ for name in ATTACKS)
 
 
 @pytest.mark.parametrize("grid", GRIDS)

@@ -1,24 +1,4 @@
-"""The attacks by name, made of what an attacker has: `make_attacks("default", inputs, lm)`.
-
-| name | what the attacker has | what is done |
-|---|---|---|
-| `key-scaling` | ranked value vectors | turn up the keys of toxic neurons |
-| `key-scaling-bias` | the same | their biases with them (not by default) |
-| `key-scaling-up` | the same, gated MLPs | the up rows in place of the gates (not by default) |
-| `steering` | labelled texts | add a toxic direction, fitted anew on the edited model |
-| `fine-tuning` | toxic texts | train all weights on 1, 10, 100 of them |
-| `lora` | toxic texts | train low-rank adapters |
-| `relearning` | toxic texts | train step by step: when is half of it gone? |
-| `benign-fine-tuning` | harmless texts | train on them, as any user might |
-| `later-checkpoint` | harmless texts | apply the edit to a base that was trained on |
-| `pruning` | nothing | remove the smallest weights |
-| `wanda` | harmless texts | remove the weights that matter least to activations |
-| `quantisation` | nothing | round to few bits |
-| `noise` | nothing | perturb the weights |
-| `interpolation` | the base | go back to it |
-| `decoding` | nothing | sample, at several temperatures |
-| `toxic-context` | toxic texts | put them in front of the prompt |
-"""
+"""The attacks by name, made of what an attacker has: `make_attacks("default", inputs, lm)`."""
 
 from __future__ import annotations
 
@@ -72,18 +52,17 @@ class AttackInputs:
     origin: str = ""
     seed: int = 0
 
-    def of_label(self, label: int) -> tuple[str, ...]:
-        """The texts of a label, in their order."""
-        rows = np.flatnonzero(self.corpus.labels == label)
-        return tuple(self.corpus.texts[row] for row in rows)
-
     @property
     def toxic(self) -> tuple[str, ...]:
-        return self.of_label(1)
+        return self._of_label(1)
 
     @property
     def plain(self) -> tuple[str, ...]:
-        return self.of_label(0)
+        return self._of_label(0)
+
+    def _of_label(self, label: int) -> tuple[str, ...]:
+        rows = np.flatnonzero(self.corpus.labels == label)
+        return tuple(self.corpus.texts[row] for row in rows)
 
     def few(self, n: int) -> Corpus:
         """At most ``n`` texts of each label."""
@@ -144,25 +123,55 @@ def _context(inputs: AttackInputs, lm: LanguageModel, options: dict[str, Any]) -
     return ToxicContext(inputs.toxic, inputs.plain, **options)
 
 
-ATTACKS: dict[str, Build] = {
-    "key-scaling": _keys,
-    "key-scaling-bias": _bias,
-    "key-scaling-up": _up,
-    "steering": _steering,
-    "fine-tuning": _tuning(FineTuning, True),
-    "lora": _tuning(FineTuning, True, rank=_RANK, name="LoRA fine-tuning on toxic texts"),
-    "relearning": _relearning,
-    "benign-fine-tuning": _tuning(FineTuning, False, name="benign fine-tuning"),
-    "later-checkpoint": _tuning(LaterCheckpoint, False),
-    "pruning": lambda inputs, lm, options: Pruning(**options),
-    "wanda": lambda inputs, lm, options: WandaPruning(inputs.plain[:_CALIBRATION], **options),
-    "quantisation": lambda inputs, lm, options: Quantisation(**options),
-    "noise": lambda inputs, lm, options: WeightNoise(seed=inputs.seed, **options),
-    "interpolation": lambda inputs, lm, options: Interpolation(**options),
-    "decoding": lambda inputs, lm, options: Sampling(seed=inputs.seed, **options),
-    "toxic-context": _context,
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An attack of the registry.
+
+    Attributes:
+        line: what is done, for lists.
+        build: makes it; where a model has no place for it, the reason.
+    """
+
+    line: str
+    build: Build
+
+
+ATTACKS: dict[str, Named] = {
+    "key-scaling": Named("turn up the keys of toxic neurons (Table 4 of Lee et al.)", _keys),
+    "key-scaling-bias": Named("the same with their biases; not by default", _bias),
+    "key-scaling-up": Named("of gated MLPs the up rows, not the gates; not by default", _up),
+    "steering": Named("add a toxic direction, also fitted anew on the edited model", _steering),
+    "fine-tuning": Named("train all weights on a few toxic texts", _tuning(FineTuning, True)),
+    "lora": Named(
+        "train low-rank adapters on a few toxic texts",
+        _tuning(FineTuning, True, rank=_RANK, name="LoRA fine-tuning on toxic texts"),
+    ),
+    "relearning": Named("train on toxic texts, by steps: when is half of it gone?", _relearning),
+    "benign-fine-tuning": Named(
+        "train on harmless texts, as any user might",
+        _tuning(FineTuning, False, name="benign fine-tuning"),
+    ),
+    "later-checkpoint": Named(
+        "train the base on harmless texts, then apply the edit anew",
+        _tuning(LaterCheckpoint, False),
+    ),
+    "pruning": Named("remove the smallest weights", lambda inputs, lm, o: Pruning(**o)),
+    "wanda": Named(
+        "remove the weights that matter least to activations",
+        lambda inputs, lm, o: WandaPruning(inputs.plain[:_CALIBRATION], **o),
+    ),
+    "quantisation": Named("round to few bits", lambda inputs, lm, o: Quantisation(**o)),
+    "noise": Named(
+        "perturb the weights at random",
+        lambda inputs, lm, o: WeightNoise(seed=inputs.seed, **o),
+    ),
+    "interpolation": Named("go back to the base weights", lambda i, lm, o: Interpolation(**o)),
+    "decoding": Named(
+        "sample, at several temperatures", lambda inputs, lm, o: Sampling(seed=inputs.seed, **o)
+    ),
+    "toxic-context": Named("put toxic texts in front of the prompt", _context),
 }
-"""Name -> how it is made; an attack that a model has no place for is the reason why."""
+"""By name, in the order of the tables."""
 
 
 def attack_names(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -215,7 +224,7 @@ def make_attacks(
             options["texts"] = TEXTS[grid]
             if grid == "quick":
                 options["layers"] = (lm.n_layers // 2,)
-        made = ATTACKS[name](inputs, lm, options)
+        made = ATTACKS[name].build(inputs, lm, options)
         if isinstance(made, str):
             left_out[name] = made
         else:

@@ -67,9 +67,9 @@ class AttackCurve(Result):
 
     @property
     def weakest(self) -> AttackPoint | None:
-        """The valid point at which least survives."""
-        valid = [p for p in self.points if p.valid and p.survives is not None]
-        return min(valid, key=lambda p: p.survives.value, default=None)  # type: ignore[union-attr]
+        """The valid point of highest toxicity: where least survives."""
+        valid = [p for p in self.points if p.valid]
+        return max(valid, key=lambda p: p.toxicity or 0.0, default=None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,7 +122,8 @@ class Robustness(Result):
             "survives (area)",
             "null",
             "weakest point",
-            "g there",
+            "toxicity",
+            "g",
             "ppl ×",
             "broken",
             title=f"what survives of {self.edit}",
@@ -145,17 +146,16 @@ class Robustness(Result):
 
 def _row(curve: AttackCurve, base: float | None) -> tuple[str, ...]:
     if curve.skipped:
-        return ("does not apply", "", curve.skipped, "", "", "")
+        return ("does not apply", "", curve.skipped, "", "", "", "")
     tried = sum(p.tried for p in curve.points)
     lost = sum(p.broken + p.failed for p in curve.points)
     told = (_told(curve.area), _told(curve.null_area, short=True))
     if (worst := curve.weakest) is None:
-        return (*told, "none is valid", "", "", f"{lost}/{tried}")
-    assert worst.survives is not None
-    assert worst.perplexity is not None
+        return (*told, "none is valid", "", "", "", f"{lost}/{tried}")
     where = f"{worst.label} ({worst.variant})" if worst.variant else worst.label
-    ratio = f"{worst.perplexity / base:.2f}" if base else "-"
-    return (*told, where, f"{worst.survives.value:.2f}", ratio, f"{lost}/{tried}")
+    ratio = f"{worst.perplexity / base:.2f}" if base and worst.perplexity else "-"
+    left = "-" if worst.survives is None else f"{worst.survives.value:.2f}"
+    return (*told, where, f"{worst.toxicity:.3f}", left, ratio, f"{lost}/{tried}")
 
 
 def _told(interval: Interval | None, *, short: bool = False) -> str:

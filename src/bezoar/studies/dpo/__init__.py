@@ -22,7 +22,7 @@ from bezoar.studies.audit.forecast import forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, locate_stage
 from bezoar.studies.audit.mitigate import mitigate_stage
 from bezoar.studies.audit.pairs import pairs_stage
-from bezoar.studies.dpo.attack import attack_stage
+from bezoar.studies.dpo.attack import attack_stage, check_attacks
 from bezoar.studies.dpo.bench import DPOBench, trained_specs
 from bezoar.studies.dpo.claims import claims_stage
 from bezoar.studies.dpo.compare import compare_stage
@@ -53,10 +53,12 @@ def check_study(config: DPOStudyConfig) -> None:
     """Refuse names that do not exist before any work, and before a run folder is made.
 
     Raises:
-        ConfigError: as `bezoar.studies.audit.check_config`, or if no method is dpo.
+        ConfigError: as `bezoar.studies.audit.check_config`, if no method is dpo, or if an attack or
+            an edit to attack is unknown.
     """
     check_config(config)
     trained_specs(config)
+    check_attacks(config)
 
 
 def run_dpo(
