@@ -53,11 +53,36 @@ def test_what_is_made_is_scored_filtered_judged_and_on_record(files, given, bezo
     assert record["rules"]["min_margin"] == 0
 
 
+def test_without_a_text_prompts_are_of_what_a_default_audit_leaves_over(files, bezoar, monkeypatch):
+    from bezoar.corpus import load_corpus, load_neutral, load_prompts
+    from bezoar.models import LanguageModel
+    from bezoar.runs import DataConfig
+    from bezoar.stats import near_duplicates, shared_runs
+    from bezoar.studies.audit.explore import split_neutral
+    from tests.pairs.kit import any_scorer
+
+    monkeypatch.setattr("bezoar.scoring.load_scorer", any_scorer)
+    out = files / "rest.parquet"
+    options = ("--count", 12, "--margin", 0, "--quiet", "--how", "pplm", "--iterations", 1)
+    status, _, err = bezoar("pairs", files / "model", "--out", out, *options)
+    assert (status, err) == (0, "")
+    pairs = Pairs.load(out)
+    assert pairs.provenance["settings"]["iterations"] == 1
+    default = DataConfig()
+    lm = LanguageModel.from_pretrained(str(files / "model"))
+    *halves, _ = split_neutral(lm, load_neutral("demo"), default.neutral_tokens)
+    seen = [*load_prompts("demo").texts, *load_corpus("demo", limit=default.limit).texts]
+    seen += [text for half in halves for text in half.texts]
+    assert not near_duplicates(list(pairs.prompts), seen, 0.7).a
+    assert not shared_runs(list(pairs.prompts), seen)
+
+
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         (("--out", "pairs.csv"), 2, "is no parquet file"),
         (("--out", "p.parquet", "--how", "pplm", "--alpha", 1), 2, "--alpha is of --how steered"),
+        (("--out", "p.parquet", "--iterations", 3), 2, "--iterations is of --how pplm"),
         (("--out", "p.parquet", "--scorer-b", "wrods"), 6, "There is no scorer 'wrods'"),
         (("--out", "p.parquet", "--prompts", "none.csv"), 3, "There is no file none.csv"),
     ],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bezoar.models import LanguageModel
     from bezoar.pairs import Pairs
     from bezoar.runs import Progress
+    from bezoar.runs.sections import DataConfig
 
 
 def command(
@@ -32,6 +33,9 @@ def command(
     ] = None,
     alpha: Annotated[
         float | None, typer.Option("--alpha", help="Shift, in mean residual norms [0.4].")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", min=0, help="Of PPLM at each token [50].")
     ] = None,
     margin: Annotated[
         float, typer.Option("--margin", min=0, max=1, help="Least difference of scores.")
@@ -52,7 +56,8 @@ def command(
 ) -> None:
     """Make preference pairs with the model: continuations of which one is less toxic.
 
-    Prompts are beginnings of sentences of the neutral text: give text that nothing is reported on.
+    Prompts are beginnings of sentences that a default audit reports on nowhere: of the texts and
+    the neutral text that it leaves over, or of the neutral text that is given.
     """
     from bezoar.errors import ConfigError
 
@@ -60,20 +65,24 @@ def command(
         raise ConfigError(f"--out {out} is no parquet file.", hint="Name it like pairs.parquet.")
     if alpha is not None and how == "pplm":
         raise ConfigError("--alpha is of --how steered.", hint="Leave one of them out.")
+    if iterations is not None and how == "steered":
+        raise ConfigError("--iterations is of --how pplm.", hint="Leave it out, or say how.")
     opt.use_threads(threads)
 
     from bezoar.cli.show import progress, show
     from bezoar.pairs import filter_pairs, judge_pairs, score_pairs
     from bezoar.runs.results import to_plain
+    from bezoar.runs.sections import DataConfig
     from bezoar.scoring import load_scorer
 
     scorers = [load_scorer(name) for name in (scorer_a, scorer_b)]  # a wrong name, before the work
-    asked = {"data": data, "neutral": neutral, "prompts": prompts, "data_root": data_root}
-    texts = _prompts(asked, count, seed or 0)
+    given = {"data": data, "neutral": neutral, "root": data_root}
+    asked = DataConfig(**{key: value for key, value in given.items() if value is not None})
     corpus = _corpus(asked, seed or 0)
     lm = load_model(model or "demo", device=device, assignments=assignments)
+    texts = _prompts(lm, asked, prompts, count, seed or 0)
     with progress(quiet, json) as bars:
-        made = _made(lm, how, texts, corpus, layer, alpha, seed or 0, bars)
+        made = _made(lm, how, texts, corpus, layer, alpha, iterations, seed or 0, bars)
     kept, report = filter_pairs(score_pairs(made, scorers[0]), min_margin=margin)
     kept.save(out)
     agreement = judge_pairs(kept, scorers[1]) if len(kept) > 1 else None
@@ -88,22 +97,30 @@ def command(
     show(f"{len(kept)} pairs of {len(texts)} prompts in {out}", as_json=False)
 
 
-def _prompts(asked: dict[str, Any], count: int, seed: int) -> tuple[str, ...]:
+def _prompts(
+    lm: LanguageModel, asked: DataConfig, prompts: str | None, count: int, seed: int
+) -> tuple[str, ...]:
     from bezoar.corpus import load_neutral, load_prompts
-    from bezoar.pairs import sentence_prompts
+    from bezoar.pairs import sentence_prompts, unseen_prompts
+    from bezoar.runs.sections import PairsConfig
+    from bezoar.studies.audit.rest import rest_of
 
-    root = asked["data_root"]
-    if asked["prompts"] is not None:
-        return load_prompts(asked["prompts"], data_root=root, limit=count, seed=seed).texts
-    text = load_neutral(asked["neutral"] or "demo", data_root=root)
-    return sentence_prompts(text.texts, count, seed=seed)
+    if prompts is not None:
+        return load_prompts(prompts, data_root=asked.root, limit=count, seed=seed).texts
+    words = PairsConfig().words
+    if "neutral" in asked.model_fields_set:
+        given = load_neutral(asked.neutral, data_root=asked.root).texts
+        return sentence_prompts(given, count, words=words, seed=seed)
+    rest, seen = rest_of(lm, asked, seed)
+    drawn = sentence_prompts(rest, 3 * count, words=words, seed=seed)
+    return unseen_prompts(drawn, seen)[0][:count]
 
 
-def _corpus(asked: dict[str, Any], seed: int) -> Any:
+def _corpus(asked: DataConfig, seed: int) -> Any:
     """The training part of the labelled texts, as an audit would cut it."""
     from bezoar.corpus import clean, load_corpus, split_corpus
 
-    read = load_corpus(asked["data"] or "demo", data_root=asked["data_root"], limit=4000, seed=seed)
+    read = load_corpus(asked.data, **asked.reading(), limit=asked.limit, seed=seed)
     return split_corpus(clean(read)[0]).train
 
 
@@ -114,12 +131,14 @@ def _made(
     corpus: Any,
     layer: int | None,
     alpha: float | None,
+    iterations: int | None,
     seed: int,
     progress: Progress,
 ) -> Pairs:
     import dataclasses
 
     from bezoar.pairs import (
+        PPLM,
         clean_pairs,
         fit_attribute,
         fit_steering,
@@ -130,7 +149,8 @@ def _made(
 
     if how == "pplm":
         probe = fit_attribute(lm, corpus, layer=layer, progress=progress)
-        written = pplm_pairs(lm, prompts, probe, seed=seed, progress=progress)
+        settings = PPLM() if iterations is None else PPLM(iterations=iterations)
+        written = pplm_pairs(lm, prompts, probe, settings, seed=seed, progress=progress)
         return clean_pairs(written, leaked="keep")[0]
     probe = fit_steering(lm, corpus, layer=layer, progress=progress)
     return steered_pairs(
