@@ -1,0 +1,105 @@
+"""The study of DPO on a tiny random model: every stage, resumed, and its mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bezoar.errors import ConfigError, RunConflict
+from bezoar.runs import AuditConfig, DPOStudyConfig, Run, load_result, parse_config
+from bezoar.studies.dpo import STAGES, DPOBench, check_study, run_dpo
+from bezoar.studies.dpo.bench import trained_specs
+from bezoar.studies.dpo.claims import Claims
+from tests.studies.tiny import TINY, save_tiny_model
+
+SMALLER: dict[str, Any] = {
+    "pairs": {"steered": 60, "pplm": 0, "margin": 0.0},
+    "mitigate": {"methods": ["subtract", "dpo"]},
+    "compare": {"prompts": 4, "lens_prompts": 4, "neurons": 2, "layers": 1, "draws": 2}
+    | {"t_values": [0, 1], "examples": 1},
+    "attack": {"grid": "quick", "attacks": ["key-scaling", "noise"], "prompts": 4}
+    | {"neutral_tokens": 600, "probe_texts": 20, "resamples": 100},
+}
+
+
+def study(out: Path, model: str, *more: dict[str, Any]) -> DPOStudyConfig:
+    return parse_config(
+        DPOStudyConfig, TINY, SMALLER, {"out": str(out), "model": {"name": model}}, *more
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, model):
+    out = tmp_path_factory.mktemp("study") / "run"
+    return out, run_dpo(study(out, model))
+
+
+def artefacts(out: Path) -> dict[str, bytes]:
+    """Every file that a stage wrote, but for when it did and what it left to others."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in ("log.jsonl", ".lock", "environment.json")
+    }
+
+
+def test_every_stage_is_done_and_the_claims_are_counted(done):
+    out, summary = done
+    for name in STAGES:
+        assert json.loads((out / name / "stage.json").read_text())["state"] == "done"
+    claims = load_result(out / "claims" / "claims.json", Claims)
+    assert len(claims.claims) > 10
+    assert Path(summary.report).is_file()
+
+
+def test_the_scorecard_has_dpo_as_trained_and_with_scaled_keys(done):
+    out, _ = done
+    rows = json.loads((out / "evaluate" / "scorecard.json").read_text())["rows"]
+    labels = {row["label"]: row for row in rows}
+    assert {"dpo", "dpo as trained", "dpo as trained, 7 keys × 10"} <= labels.keys()
+    assert labels["dpo as trained"]["n_draws"] == 0
+
+
+def test_what_was_killed_anywhere_goes_on_to_the_same_bytes(done, model, tmp_path, monkeypatch):
+    whole, _ = done
+    out = tmp_path / "run"
+    for name in STAGES:  # stopped while each stage in turn is left
+        begun = Run.stage
+
+        def stopping(self, stage, *args, begun=begun, name=name, **more):
+            if stage == name:
+                raise KeyboardInterrupt
+            return begun(self, stage, *args, **more)
+
+        monkeypatch.setattr(Run, "stage", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run_dpo(study(out, model))
+        monkeypatch.setattr(Run, "stage", begun)
+    run_dpo(study(out, model))
+    assert artefacts(out) == artefacts(whole)
+
+
+def test_a_study_without_dpo_is_refused_before_any_work(model, tmp_path):
+    config = study(tmp_path / "run", model, {"mitigate": {"methods": ["subtract"]}})
+    with pytest.raises(ConfigError, match="is dpo"):
+        check_study(config)
+
+
+def test_an_audit_does_not_go_on_in_a_study(done, model):
+    out, _ = done
+    with pytest.raises(RunConflict, match="another study"):
+        Run.open(out, parse_config(AuditConfig, {"model": {"name": model}}))
+
+
+def test_the_first_training_is_the_one_that_figures_are_about(model, tmp_path):
+    config = study(tmp_path, model, {"mitigate": {"methods": ["subtract", "dpo:beta=1", "dpo"]}})
+    assert trained_specs(config) == ("dpo:beta=1.0", "dpo")
+    assert DPOBench.dpo_spec is not None
