@@ -87,7 +87,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
 
 
 def without_plotly(html: str) -> str:
-    return html.replace(render_module._plotly(), "")
+    return html.replace(render_module.plotly_script(), "")
 
 
 def test_it_loads_nothing_and_is_small(run: Path, page: Page) -> None:

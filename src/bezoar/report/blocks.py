@@ -18,11 +18,16 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One table cell: the text, a smaller note under it, and a tone."""
+    """One table cell: the text, a smaller note under it, and a tone.
+
+    Attributes:
+        numbers: what the text says, for a file: a value, or a value with its bounds.
+    """
 
     text: str
     note: str = ""
     tone: Tone = ""
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Table:
         numeric: are all columns but the first numbers, set to the right?
         folded: shown only when opened.
         wordy: is the last column text that may wrap?
+        key: anchor on the page, and name of its file (``table_2``); "" for neither.
     """
 
     caption: str
@@ -41,6 +47,7 @@ class Table:
     numeric: bool = True
     folded: bool = False
     wordy: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,16 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plotly figure with what it shows in words, for the caption and for who cannot see it."""
+    """A plotly figure with what it shows in words, for the caption and for who cannot see it.
+
+    Attributes:
+        key: anchor on the page, and name of its files (``figure_1_logit_lens``); "" for neither.
+    """
 
     figure: Any
     caption: str
     description: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ class TokenRows:
     caption: str
     rows: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
     ends: tuple[str, str] = ("raises", "lowers")
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +97,22 @@ class Example:
     continuations: tuple[tuple[str, str, str], ...]
 
 
-Block = Text | Table | Facts | Picture | Code | TokenRows | Example
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Where things are: name, the anchor of what is on the page (or ""), and what it shows."""
+
+    items: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Blocks that are shown when opened."""
+
+    caption: str
+    blocks: tuple[Block, ...]
+
+
+Block = Text | Table | Facts | Picture | Code | TokenRows | Example | Index | Fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A run folder → ``report.html``."""
+"""A run folder → ``report.html``, whatever kind of run it is."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from pathlib import Path
 
 from bezoar.report.artefacts import load_artefacts
 from bezoar.report.numbers import plural
-from bezoar.report.render import render
+from bezoar.report.render import REPORT, render
 from bezoar.report.sections import SECTIONS
 from bezoar.report.verdict import verdict
 from bezoar.runs.results import atomic_write
 
-REPORT = "report.html"
-
 
 def write_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
-    """Write one self-contained HTML page of what a run found.
+    """Write one self-contained HTML page of what a run found; of a study, its figures as files too.
 
     Args:
         run_folder: the run; only its files are read.
@@ -30,6 +28,11 @@ def write_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
         StoreError: if the page would be larger than 8 MB.
     """
     run = load_artefacts(Path(run_folder))
+    if run.options.get("study") == "dpo":
+        # Only such a run needs the rooms of comparing and attacking models.
+        from bezoar.report.dpo import write_dpo_report
+
+        return write_dpo_report(run_folder, unmask=unmask)
     title = run.options.get("report", {}).get("title") or f"Toxicity audit of {run.model}"
     card = run.scorecard
     parts = [str(run.audit["created"])] if run.audit.get("created") else []

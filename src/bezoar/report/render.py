@@ -1,4 +1,4 @@
-"""Blocks → one HTML file that loads nothing, and in which no text can act.
+"""Blocks → HTML files that load nothing from afar, and in which no text can act.
 
 Every text passes ``finalize`` (masked, control characters made visible) and jinja's autoescape;
 figures pass as JSON with ``<``, ``>`` and ``&`` escaped; and the page's content security policy
@@ -22,9 +22,10 @@ from markupsafe import Markup, escape
 from bezoar.errors import StoreError
 from bezoar.masking import for_display
 from bezoar.report import theme
-from bezoar.report.blocks import Section, Verdict
+from bezoar.report.blocks import Picture, Section, Verdict
 
 LIMIT_BYTES = 8_000_000
+REPORT = "report.html"
 
 
 def render(
@@ -34,6 +35,7 @@ def render(
     verdict: Verdict,
     sections: Sequence[Section],
     unmask: bool = False,
+    brand: str = "bezoar audit",
 ) -> str:
     """The page as HTML.
 
@@ -43,13 +45,15 @@ def render(
         verdict: the top box.
         sections: in order.
         unmask: also carry the texts as they are, shown when the reader asks for it.
+        brand: what made it, above the heading.
 
     Raises:
         StoreError: if the page would be larger than 8 MB.
     """
-    scripts = [_plotly(), template_file("report.js")]
+    scripts = [plotly_script(), template_file("report.js")]
     page = _environment(unmask).get_template("report.html.j2")
     html = page.render(
+        brand=brand,
         title=title,
         subtitle=subtitle,
         verdict=verdict,
@@ -59,7 +63,7 @@ def render(
         css=Markup(template_file("report.css")),
         scripts=[Markup(script) for script in scripts],
         policy=Markup(_policy(scripts)),
-        themes={mode: theme.template(mode).to_plotly_json() for mode in ("light", "dark")},
+        themes=_themes(),
         drawings=partial(_drawings, unmask=unmask),
     )
     if (size := len(html.encode())) > LIMIT_BYTES:
@@ -78,6 +82,31 @@ def figure_json(figure: Any, *, unmask: bool = False) -> dict[str, Any]:
     return shown
 
 
+def figure_page(picture: Picture, *, version: str, unmask: bool = False) -> str:
+    """One picture as an HTML page that needs ``plotly.min.js`` and ``figure.js`` beside it.
+
+    Its policy allows scripts from files of its own folder and none in the page.
+    """
+    caption, description = (
+        Markup(escape(for_display(text, unmask=unmask)))
+        for text in (picture.caption, picture.description)
+    )
+    page = _environment(False).get_template("figure.html.j2")
+    return page.render(
+        caption=caption,
+        description=description,
+        figure=figure_json(picture.figure, unmask=unmask),
+        css=Markup(template_file("report.css")),
+        themes=_themes(),
+        version=version,
+    )
+
+
+@lru_cache(maxsize=1)
+def _themes() -> dict[str, Any]:
+    return {mode: theme.template(mode).to_plotly_json() for mode in ("light", "dark")}
+
+
 def _drawings(figure: Any, *, unmask: bool) -> list[dict[str, Any]]:
     masked = figure_json(figure)
     if unmask and (raw := figure_json(figure, unmask=True)) != masked:
@@ -88,13 +117,16 @@ def _drawings(figure: Any, *, unmask: bool) -> list[dict[str, Any]]:
 def _map_strings(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
-    if isinstance(value, list):
-        return [_map_strings(item, change) for item in value]
+    if isinstance(value, list):  # long ones are of numbers: no call for each of them
+        return [
+            item if isinstance(item, (int, float)) else _map_strings(item, change) for item in value
+        ]
     if isinstance(value, dict):
         return {key: _map_strings(item, change) for key, item in value.items()}
     return value
 
 
+@lru_cache(maxsize=2)
 def _environment(unmask: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(template_file),
@@ -124,7 +156,8 @@ def template_file(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _plotly() -> str:
+def plotly_script() -> str:
+    """The whole of plotly.js."""
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())

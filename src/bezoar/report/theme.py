@@ -8,6 +8,7 @@ colours below hold on both and stay apart for colour-blind readers.
 from __future__ import annotations
 
 import html
+from functools import lru_cache
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -34,6 +35,7 @@ _SEQUENTIAL = {
 }
 
 
+@lru_cache(maxsize=2)
 def template(mode: Mode = "light") -> go.layout.Template:
     """The plotly template of a colour scheme."""
     axis = {

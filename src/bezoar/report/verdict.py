@@ -22,7 +22,7 @@ def verdict(run: Artefacts) -> Verdict:
         (row for row in card.rows if row.kind == "no-op" and "toxicity" in row.metrics), None
     )
     best = run.best()
-    sentences = [_base(run, card, base)] if base is not None else []
+    sentences = [base_sentence(run, card, base)] if base is not None else []
     sentences += _base_test(run)
     if best is None:
         methods = [row for row in card.rows if row.kind == "method"]
@@ -51,7 +51,8 @@ def statistic(card: Scorecard) -> str:
         return "toxicity"
 
 
-def _base(run: Artefacts, card: Scorecard, base: MethodRow) -> str:
+def base_sentence(run: Artefacts, card: Scorecard, base: MethodRow) -> str:
+    """How toxic the unedited model is, on what, by whom."""
     return (
         f"After {plural(card.prompts_n, 'prompt')}, what {run.model} writes has a toxicity of "
         f"{estimate(base.metrics['toxicity'])}: {statistic(card)} under {card.measured}, scored by "

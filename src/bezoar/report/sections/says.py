@@ -19,9 +19,9 @@ def says(run: Artefacts) -> Section:
     else:
         blocks.append(Text("This run read no direction as tokens.", "muted"))
     if run.share is not None:
-        blocks.append(Text(_share(run.share)))
+        blocks.append(Text(share_text(run.share)))
     if run.values is not None:
-        blocks.append(_ranking(run.values))
+        blocks.append(ranking_table(run.values))
     intro = (
         "Every direction of the residual stream can be multiplied with the unembedding: that gives "
         "the tokens whose logits it raises and lowers. Value vectors are what single MLP neurons "
@@ -44,7 +44,8 @@ def _tokens(tokens: tuple[TokenList, ...], values: ValueRanking | None) -> Token
     return TokenRows("Tokens that each direction raises and lowers most, strongest first.", rows)
 
 
-def _share(share: LexiconShare) -> str:
+def share_text(share: LexiconShare) -> str:
+    """Whether value vectors promote the corpus's words more than random ones do."""
     verb = "more than" if share.p < 0.05 else "no more than"
     return (
         f"Of the {share.k} tokens that each of the {share.vectors} top value vectors raises most, "
@@ -54,7 +55,8 @@ def _share(share: LexiconShare) -> str:
     ).replace("= <", "<")
 
 
-def _ranking(values: ValueRanking) -> Table:
+def ranking_table(values: ValueRanking) -> Table:
+    """The first value vectors with their cosines."""
     rows = tuple(
         (str(e), str(e.layer), str(e.index), number(e.cosine), number(e.norm))
         for e in values.entries[:ROWS]

@@ -1,0 +1,174 @@
+"""What the folder of a study of DPO holds for its report: an audit, and the stages after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bezoar.attack import RankCorrelations, ResidualCapability, Robustness, SampleFree
+from bezoar.compare.models import (
+    ActivationDrop,
+    Contributions,
+    HeadContributions,
+    Interpolation,
+    LensComparison,
+    ResidualShift,
+    ShiftSources,
+    WeightDrift,
+)
+from bezoar.compare.models.drifts import Drifts
+from bezoar.compare.models.qualitative import Qualitative
+from bezoar.compare.models.values import ValuesKept
+from bezoar.evaluate import MethodRow
+from bezoar.locate.svd import NSweep
+from bezoar.mitigate.preference import TrainingLog
+from bezoar.pairs import Pairs, PairsAgreement, PairsReport
+from bezoar.report.artefacts import Artefacts, load_artefacts
+from bezoar.report.dpo.parts import Claim, read_many, settings_of
+from bezoar.runs.reading import RunFiles
+
+AS_TRAINED = "as trained"
+MAX_PAIRS = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Attacked:
+    """One edit under attack: its folder below ``attack`` and what was seen."""
+
+    name: str
+    robustness: Robustness | None
+    residual: ResidualCapability | None
+    sample_free: SampleFree | None
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study, as far as it got.
+
+    Attributes:
+        audit: what it has in common with an audit.
+        n_sweep: how the toxic subspace depends on the number of value vectors.
+        pairs, agreement: of the pairs that were trained on; ``some_pairs`` are these themselves,
+            ``pplm_pairs`` and ``pplm_agreement`` of those that PPLM made.
+        pplm_settings: how PPLM was run; empty if it was not.
+        trainings: the log of each training, by its folder's name.
+        claims: verdicts on the paper's claims.
+        drift, drifts, lens, drops, shifts, sources, contributions, heads, interpolation: the
+            trained model beside the base; ``drops`` by "own", "shared" and "random".
+        values, qualitative: value vectors before and after, and Table 3.
+        attacked, correlations: of the attacks.
+    """
+
+    audit: Artefacts
+    n_sweep: NSweep | None
+    pairs: PairsReport | None
+    agreement: PairsAgreement | None
+    some_pairs: Pairs | None
+    pplm_pairs: PairsReport | None
+    pplm_agreement: PairsAgreement | None
+    pplm_settings: dict[str, Any]
+    trainings: dict[str, TrainingLog]
+    claims: tuple[Claim, ...]
+    drift: WeightDrift | None
+    drifts: Drifts | None
+    lens: LensComparison | None
+    drops: dict[str, ActivationDrop]
+    shifts: tuple[ResidualShift, ...]
+    sources: tuple[ShiftSources, ...]
+    contributions: Contributions | None
+    heads: HeadContributions | None
+    interpolation: Interpolation | None
+    values: ValuesKept | None
+    qualitative: Qualitative | None
+    attacked: tuple[Attacked, ...]
+    correlations: RankCorrelations | None
+
+    def row(self, ending: str) -> MethodRow | None:
+        """The scorecard's first method row whose label ends so."""
+        return next((row for row in self.methods if row.label.endswith(ending)), None)
+
+    @property
+    def methods(self) -> tuple[MethodRow, ...]:
+        card = self.audit.scorecard
+        return () if card is None else tuple(r for r in card.rows if r.kind == "method")
+
+    @property
+    def trained(self) -> MethodRow | None:
+        """The main training as it ended."""
+        return self.row(AS_TRAINED)
+
+    @property
+    def unaligned(self) -> MethodRow | None:
+        """The main training with its toxic keys scaled (Table 4)."""
+        return next((r for r in self.methods if f"{AS_TRAINED}, " in r.label), None)
+
+
+def load_study(folder: Path) -> Study:
+    """Read a study's run folder.
+
+    Raises:
+        RunError: if it holds nothing to report.
+        CorruptArtefact: if a part is damaged; the file is named.
+        ConfigError: if the configuration is no YAML.
+    """
+    run = RunFiles(folder)
+    drops = {
+        name: run.result(f"compare/{file}.json", ActivationDrop)
+        for name, file in (("own", "drop"), ("shared", "drop_shared"), ("random", "drop_random"))
+    }
+    return Study(
+        audit=load_artefacts(folder),
+        n_sweep=run.result("locate/n_sweep.json", NSweep),
+        pairs=run.result("pairs/report.json", PairsReport),
+        agreement=run.result("pairs/agreement.json", PairsAgreement),
+        pplm_pairs=run.result("pairs/pplm_report.json", PairsReport),
+        pplm_agreement=run.result("pairs/pplm_agreement.json", PairsAgreement),
+        some_pairs=_pairs(run, "pairs/pairs.parquet"),
+        pplm_settings=settings_of(_pairs(run, "pairs/pplm.parquet")),
+        trainings=_trainings(run),
+        claims=read_many(run, "claims/claims.json", Claim),
+        drift=run.result("compare/drift.json", WeightDrift),
+        drifts=run.result("compare/drifts.json", Drifts),
+        lens=run.result("compare/lens.json", LensComparison),
+        drops={name: drop for name, drop in drops.items() if drop is not None},
+        shifts=read_many(run, "compare/shifts.json", ResidualShift),
+        sources=read_many(run, "compare/sources.json", ShiftSources),
+        contributions=run.result("compare/contributions.json", Contributions),
+        heads=run.result("compare/heads.json", HeadContributions),
+        interpolation=run.result("compare/interpolation.json", Interpolation),
+        values=run.result("compare/values.json", ValuesKept),
+        qualitative=run.result("compare/qualitative.json", Qualitative),
+        attacked=_attacked(run),
+        correlations=run.result("attack/rank_correlations.json", RankCorrelations),
+    )
+
+
+def _named(run: RunFiles, pattern: str) -> list[str]:
+    """The names of the folders that hold such a file."""
+    return sorted(path.parent.name for path in run.folder.glob(pattern))
+
+
+def _pairs(run: RunFiles, name: str) -> Pairs | None:
+    path = run.find(name, limit=MAX_PAIRS)
+    return None if path is None else Pairs.load(path)
+
+
+def _trainings(run: RunFiles) -> dict[str, TrainingLog]:
+    logs = {
+        name: run.result(f"mitigate/training/{name}/log.json", TrainingLog)
+        for name in _named(run, "mitigate/training/*/log.json")
+    }
+    return {name: log for name, log in logs.items() if log is not None}
+
+
+def _attacked(run: RunFiles) -> tuple[Attacked, ...]:
+    return tuple(
+        Attacked(
+            name,
+            run.result(f"attack/{name}/robustness.json", Robustness),
+            run.result(f"attack/{name}/residual.json", ResidualCapability),
+            run.result(f"attack/{name}/sample_free.json", SampleFree),
+        )
+        for name in _named(run, "attack/*/robustness.json")
+    )

@@ -1,0 +1,229 @@
+"""Section 6: the remedy undone. Table 4, every other attack, and whether it could be foretold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bezoar.attack import RankCorrelations, ResidualCapability, Robustness, SampleFree
+from bezoar.evaluate import MethodRow
+from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
+from bezoar.report.dpo.artefacts import Study
+from bezoar.report.dpo.exhibits import interval_cell, number_cell, table_caption
+from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.sections.interventions import OUTCOMES, outcome_row
+from bezoar.report.figures.residual_capability import residual_capability
+from bezoar.report.figures.robustness import robustness
+from bezoar.report.figures.survival_map import survival_map
+from bezoar.report.figures.survival_predictors import survival_predictors
+from bezoar.report.numbers import estimate, number, p_value, percent, plural
+
+_STATISTICS = {
+    "basin_width": "basin width",
+    "key_margin": "key margin",
+    "relative_norm": "‖ΔW‖ / ‖W‖",
+    "stable_rank": "stable rank",
+    "value_energy": "value energy",
+}
+
+
+def undone(study: Study) -> Section:
+    """Table 4 and what goes beyond it."""
+    intro = (
+        f"{NAME} scale seven key vectors by ten, and the trained model is as toxic as it was. Here "
+        "that is one attack of several, each with a budget, on every remedy. A model that an "
+        "attack broke (perplexity beyond the limit) counts for nothing."
+    )
+    blocks: list[Block] = [*_table_4(study)]
+    scored = [each.robustness for each in study.attacked if each.robustness is not None]
+    blocks += _robustness(study, scored)
+    left = [each.residual for each in study.attacked if each.residual is not None]
+    if left:
+        blocks += _residual(left)
+    blocks += _foretold(study)
+    return Section("undone", "Undoing it (§ 6)", intro, tuple(blocks))
+
+
+def _table_4(study: Study) -> list[Block]:
+    card, row = study.audit.scorecard, study.unaligned
+    if card is None or row is None:
+        return [Text("No keys were scaled in the trained model: there is no Table 4.", "muted")]
+    shown = [each for each in card.rows if each.kind == "no-op"]
+    shown += [each for each in (study.trained, row) if each is not None]
+    told = f"Under {card.measured}. “Change” is against the unedited model."
+    table = Table(
+        table_caption(4, told), OUTCOMES, tuple(outcome_row(r) for r in shown), key="table_4"
+    )
+    blocks: list[Block] = [table]
+    if study.trained is not None:
+        blocks.insert(0, Text(_restored(study.trained, row)))
+    return blocks
+
+
+def _restored(trained: MethodRow, scaled: MethodRow) -> str:
+    was, now = (r.change.get("toxicity") for r in (trained, scaled))
+    if was is None or now is None or was.value >= 0:
+        return "Training lowered no toxicity here, so that scaled keys have nothing to bring back."
+    share = 1 - now.value / was.value
+    return (
+        f"Training changed toxicity by {estimate(was, signed=True)}; with the keys scaled, "
+        f"{estimate(now, signed=True)} of that is left: they brought back "
+        f"{percent(share, digits=0)} of it. Key scaling as an attack, below, tries other factors "
+        "and numbers of keys, and random keys as its null."
+    )
+
+
+def _robustness(study: Study, found: Sequence[Robustness]) -> list[Block]:
+    if not found:
+        return [Text("This run attacked nothing.", "muted")]
+    blocks: list[Block] = []
+    scored = [each for each in found if each.score is not None]
+    if scored:
+        picture = Picture(
+            survival_map(found),
+            "What survives of each remedy: the area under the surviving share of its reduction, "
+            "over the budgets of each attack (1 = all of it whatever the budget). The last column "
+            f"is their mean. Points count up to {found[0].limit:g} × the base's perplexity.",
+            f"Heat map of {plural(len(scored), 'remedy', 'remedies')} by attacks.",
+            "robustness",
+        )
+        blocks += [picture]
+    blocks.append(_scores(found))
+    panels = [(each, _panels(each, i)) for i, each in enumerate(found)]
+    drawn = [picture for _, picture in panels if picture is not None]
+    if drawn:
+        blocks.append(drawn[0])
+    if drawn[1:]:
+        blocks.append(Fold("The same curves for every other remedy.", tuple(drawn[1:])))
+    return blocks
+
+
+def _scores(found: Sequence[Robustness]) -> Table:
+    rows = tuple(
+        (
+            each.edit,
+            interval_cell(each.reduction, signed=True),
+            interval_cell(each.score),
+            interval_cell(each.minimum),
+            each.weakest if each.score is not None else each.undefined,
+        )
+        for each in found
+    )
+    first = found[0]
+    caption = (
+        f"Robustness: mean and smallest surviving area over attacks; {first.protocol}, "
+        f"{plural(first.prompts_n, 'prompt')}."
+    )
+    columns = ("remedy", "reduction of toxicity", "score", "minimum", "weakest against")
+    return Table(caption, columns, rows, wordy=True, key="robustness_scores")
+
+
+def _panels(found: Robustness, i: int) -> Picture | None:
+    try:
+        drawn = robustness(found)
+    except TypeError:
+        return None
+    return Picture(
+        drawn,
+        f"{found.edit}: the surviving share against what the attacker spends, attack by attack. A "
+        "cross is a model that broke; dotted is the attack's null, as strong but aimless; the "
+        "line is the lowest counting dot up to a budget.",
+        f"{plural(len(found.curves), 'small panel')}. {found.verdict()}",
+        f"robustness_{i + 1}",
+    )
+
+
+def _residual(found: Sequence[ResidualCapability]) -> list[Block]:
+    tones: dict[str, Tone] = {"eliminated": "good", "bypassed": "bad"}
+    picture = Picture(
+        residual_capability(found),
+        "Eliminated or bypassed? Left: a probe fitted and tested on each model still reads the "
+        "behaviour, or not. Right: the share of the reduction that steering the edited model "
+        "brings back, within the limit of perplexity; the dash is what random directions do.",
+        "Two panels of dots with intervals, a line a remedy; the table has the same numbers.",
+        "residual_capability",
+    )
+    rows = tuple(
+        (
+            Cell(each.edit, each.verdict, tones.get(each.verdict, "")),
+            interval_cell(each.base),
+            interval_cell(each.edited),
+            interval_cell(each.loss, signed=True),
+            interval_cell(each.recovered),
+            number_cell(each.null_recovered),
+            each.why,
+        )
+        for each in found
+    )
+    columns = ("remedy", "probe, base", "probe, edited", "loss", "brought back", "at random", "why")
+    caption = f"Residual capability: AUROC at {found[0].site}, and what steering brings back."
+    return [picture, Table(caption, columns, rows, wordy=True)]
+
+
+def _foretold(study: Study) -> list[Block]:
+    """§ 6.1: statistics that need no toxic sample, and whether they predict survival."""
+    both = [
+        (each.robustness, each.sample_free)
+        for each in study.attacked
+        if each.robustness is not None and each.sample_free is not None
+    ]
+    free = [each.sample_free for each in study.attacked if each.sample_free is not None]
+    if not free:
+        return []
+    blocks: list[Block] = []
+    if any(scored.score is not None for scored, _ in both):
+        blocks.append(
+            Picture(
+                survival_predictors(both),
+                "The paper's open question (§ 6.1): can it be told without samples how easily a "
+                "remedy is undone? Each statistic, which needs no toxic text, against the score.",
+                "Small scatter plots, a dot a remedy.",
+                "sample_free",
+            )
+        )
+    if study.correlations is not None and study.correlations.rows:
+        blocks.append(_correlations(study.correlations))
+    return [*blocks, _statistics(free)]
+
+
+def _correlations(found: RankCorrelations) -> Table:
+    rows = tuple(
+        (
+            _STATISTICS.get(row.statistic, row.statistic),
+            interval_cell(row.rho, signed=True),
+            p_value(row.p),
+            p_value(row.p_holm),
+        )
+        for row in found.rows
+    )
+    caption = (
+        f"Rank correlation of each statistic with the score, over {plural(found.rows[0].n, 'edit')}"
+        ": few edits can only show a strong one."
+    )
+    columns = ("statistic", "Spearman's ρ", "p", "p (Holm)")
+    return Table(caption, columns, rows, key="sample_free_correlations")
+
+
+def _statistics(found: Sequence[SampleFree]) -> Table:
+    rows = tuple(
+        (
+            each.edit,
+            Cell(
+                ("> " if each.basin_open else "") + number(each.basin_width),
+                "",
+                "",
+                (each.basin_width,),
+            ),
+            number_cell(each.key_margin, signed=True),
+            number_cell(each.relative_norm),
+            number_cell(each.stable_rank),
+            number_cell(each.value_energy),
+        )
+        for each in found
+    )
+    caption = (
+        "Statistics without samples. Basin width: relative weight noise at which half of the "
+        "effect is left. Key margin: how far toxic neurons are pushed down on neutral text, in "
+        "standard deviations. Value energy: of the toxic value vectors along the probe, after "
+        "over before."
+    )
+    return Table(caption, ("remedy", *_STATISTICS.values()), rows, key="sample_free_statistics")

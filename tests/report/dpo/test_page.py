@@ -1,0 +1,187 @@
+"""The page of a study: every number of the paper is found, and hostile texts stay texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bezoar.errors import CorruptArtefact
+from bezoar.report import write_report
+from bezoar.report.dpo import write_dpo_report
+from bezoar.report.dpo.paper import FIGURES, TABLES
+from bezoar.report.render import plotly_script
+from bezoar.runs.results import save_json, save_result
+from tests.report import specimens as audit
+from tests.report.dpo import specimens
+from tests.report.dpo.specimens import write_study
+from tests.report.test_page import HOSTILE, SLUR, Page
+
+LINK = re.compile(r'<a href="#([^"]*)">((?:Figure|Table) \d+)</a>')
+HOSTILE_TEXTS = dict.fromkeys(("token", "text", "prompt", "model", "source"), HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_study(tmp_path_factory.mktemp("study"))
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def html(run: Path) -> str:
+    return (run / "report.html").read_text("utf-8").replace(plotly_script(), "")
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html.replace("\u00a0", " "))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_study(tmp_path_factory.mktemp("hostile"), **HOSTILE_TEXTS)
+    write_report(folder)
+    return folder
+
+
+def test_only_a_study_gets_the_page_of_a_study(page: Page, tmp_path: Path) -> None:
+    audited = write_report(audit.write_run(tmp_path)).read_text("utf-8")
+    assert "bezoar study dpo" in page.text
+    assert "bezoar study dpo" not in Page(audited).text
+    assert not (tmp_path / "figures").exists()
+
+
+def test_each_number_of_the_paper_is_linked_to_what_bears_it(html: str, page: Page) -> None:
+    links = {name: key for key, name in LINK.findall(html)}
+    ids = {a["id"] for _, a in page.elements if "id" in a}
+    missing = {"Figure 3", "Figure 9", "Figure 10"}  # a drawing, and sources of two more layers
+    every = {f"Figure {n}" for n in FIGURES} | {f"Table {n}" for n in TABLES}
+    assert set(links) == every - missing
+    for name, key in links.items():
+        assert key in ids
+        assert re.match(rf"{name.lower().replace(' ', '_')}(_|$)", key)
+        assert f"{name} of Lee et al. 2024" in page.text
+    assert page.text.count("(not in this run)") == 2
+    assert "a drawing, without data" in page.text
+
+
+def test_ids_are_unique_and_every_link_has_a_target(page: Page) -> None:
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for tag, a in page.elements if tag == "a"} <= set(ids)
+
+
+def test_it_loads_nothing_and_is_small(run: Path, page: Page) -> None:
+    assert (run / "report.html").stat().st_size < 8_000_000
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "data", "poster", "action", "xlink:href"):
+            assert not attributes.get(name) or attributes[name].startswith("#")
+
+
+def test_the_verdict_says_what_training_did_and_what_undid_it(page: Page) -> None:
+    assert "DPO, as training left it, lowers it to 0.160 (−0.182 [−0.206, −0.158]" in page.text
+    assert "more than training on shuffled pairs does" in page.text
+    assert "(7 keys × 10) toxicity is 0.290: 71 % of the reduction is undone" in page.text
+    assert "The behaviour is bypassed, not eliminated" in page.text
+    told = "Of 4 claims of Lee et al. 2024 and around it, 1 holds, 1 fails, 1 is undecided, 1 was"
+    assert told in page.text
+
+
+def test_claims_stand_in_order_with_verdict_and_interval(page: Page) -> None:
+    statements = [claim["statement"] for claim in specimens.claims()["claims"]]
+    places = [page.text.index(statement) for statement in statements]
+    assert places == sorted(places)
+    assert "[−0.210, −0.150]" in page.text
+    assert "0.980" in page.text
+    assert "[0.980, 0.980]" not in page.text  # computed, not sampled: it has no interval
+
+
+def test_settings_that_differ_from_the_printed_ones_are_shown(page: Page) -> None:
+    words = page.text.split()
+    assert words.count("same") > 15
+    at = page.text.index("Settings of PPLM. As printed")
+    after = page.text[at:].split()
+    assert after[after.index("iterations") + 1 :][:2] == ["50", "10"]
+    assert after[after.index("size") + 1 :][:2] == ["0.4", "same"]
+
+
+def test_a_training_on_values_alone_is_beside_its_own_drift(page: Page) -> None:
+    at = page.text.rindex("What training needs")
+    table = page.text[at:]
+    row = table[table.index("dpo values:64") :].split("dpo beta")[0]
+    assert "0.8 %" in row  # the second of the drifts
+    assert "−0.072" in row  # the row of the scorecard
+
+
+def test_hostile_texts_are_only_texts(hostile: Path, page: Page) -> None:
+    html = (hostile / "report.html").read_text("utf-8").replace(plotly_script(), "")
+    seen = Page(html)
+    assert [tag for tag, _ in seen.elements if tag == "script"] == [
+        tag for tag, _ in page.elements if tag == "script"
+    ]
+    assert not any(tag == "img" for tag, _ in seen.elements)
+    assert not any(name.startswith("on") for _, attributes in seen.elements for name in attributes)
+    assert "<script>alert(1)</script>" in seen.text  # shown, not run
+    assert not set("\x1b\x00\u202e\u2028") & set(html)
+    assert SLUR not in html.lower()
+    for figure in seen.data()[1:]:
+        text = json.dumps(figure, ensure_ascii=False)
+        assert not re.search(r"<(?!br>|/?b>|/?extra>)", text)
+
+
+def test_unmasked_texts_wait_to_be_asked_for(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, text=f"a {SLUR}")
+    html = write_report(folder, unmask=True).read_text("utf-8")
+    assert f'<span class="masked">a {SLUR[0]}****{SLUR[-1]}</span>' in html
+    assert f'<span class="raw">a {SLUR}</span>' in html
+
+
+def test_a_part_that_is_missing_is_a_sentence(run: Path, tmp_path: Path) -> None:
+    save_json(tmp_path / "audit.json", json.loads((run / "audit.json").read_text()))
+    (tmp_path / "config.yaml").write_text("study: dpo\n")
+    html = write_report(tmp_path).read_text("utf-8")
+    text = Page(html).text
+    assert {name for _, name in LINK.findall(html)} == {"Table 5", "Table 6"}  # the printed ones
+    for n in (1, 2, 3, 4):
+        assert f"there is no Table {n}" in text
+    for sentence in ("there is no Figure 1", "no Figures 4 and 6", "judged no claims"):
+        assert sentence in text
+    assert "attacked nothing" in text
+
+
+def test_a_study_whose_training_did_nothing_says_so(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    card = specimens.scorecard()
+    idle = audit.method_row("dpo as trained", "method", 0.35, 41.3)
+    rows = tuple(idle if row.label == idle.label else row for row in card.rows)
+    save_result(
+        folder / "evaluate" / "scorecard.json",
+        type(card)(card.protocol, rows, 200, card.selection_scorer, card.report_scorer),
+    )
+    page = Page(write_report(folder).read_text("utf-8"))
+    assert "does not clearly lower it: it is 0.350" in page.text
+    assert "of the reduction is undone" not in page.text
+    assert "scaled keys have nothing to bring back" in page.text
+    assert any(a.get("class") == "verdict bad" for _, a in page.elements)
+
+
+@pytest.mark.parametrize("name", ["compare/shifts.json", "claims/claims.json"])
+@pytest.mark.parametrize("text", ["{", '{"a": [1]}', '{"a": [], "b": []}', "3"])
+def test_a_damaged_part_is_named(tmp_path: Path, name: str, text: str) -> None:
+    folder = write_study(tmp_path)
+    (folder / name).write_text(text)
+    with pytest.raises(CorruptArtefact, match=name):
+        write_dpo_report(folder)
+
+
+def test_equal_runs_give_equal_bytes(run: Path) -> None:
+    before = {p: p.read_bytes() for p in _written(run)}
+    write_report(run)
+    assert {p: p.read_bytes() for p in _written(run)} == before
+
+
+def _written(run: Path) -> list[Path]:
+    return [run / "report.html", *(run / "figures").iterdir(), *(run / "tables").iterdir()]
