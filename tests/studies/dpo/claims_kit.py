@@ -119,14 +119,14 @@ def shift(consistency: float, n: int) -> ResidualShift:
     return ResidualShift("demo", "dpo", *where, points, 1.0, 0.1, consistency, *axes)
 
 
-def sources(*layers: tuple[float, float, float]) -> ShiftSources:
+def sources(*layers: tuple[float, float, float], site: str = "3.resid_mid") -> ShiftSources:
     """(opposing, negative, along) a layer."""
     bars = Histogram(-1.0, 1.0, (1.0,))
     made = tuple(
         SourceLayer(i, 10, -0.1, opposing, bars, -0.01, negative, bars, along)
         for i, (opposing, negative, along) in enumerate(tuple(map(float, one)) for one in layers)
     )
-    return ShiftSources("demo", "dpo", "3.resid_mid", "correct", 2.0, made, 9, 90)
+    return ShiftSources("demo", "dpo", site, "correct", 2.0, made, 9, 90)
 
 
 def contributions(toxic: Interval | None) -> Contributions:

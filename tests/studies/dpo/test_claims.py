@@ -22,6 +22,8 @@ from tests.studies.dpo.claims_kit import DOWN, EVEN, HIGH, LOW, UNSURE, UP
 
 SURE = Interval(0.95, 0.9, 1.0)
 NONE, MUCH = Interval(0.0, -0.001, 0.001), Interval(0.5, 0.4, 0.6)
+MOST = kit.sources((0.7, 0.8, 0.5), (0.8, 0.7, 0.4), site="3.resid_mid")
+FEW = kit.sources((0.4, 0.3, -0.1), site="2.resid_mid")
 TRAINED, SCALED = "dpo as trained", "dpo as trained, 7 keys × 10"
 OVER = [0.5, 0.7, 0.6, 0.8] * 8
 LESS = [0.1, 0.2, 0.1, 0.3] * 8
@@ -117,11 +119,13 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("shift-consistent", {"shifts": (kit.shift(1.0, 30),)}, "holds"),
     ("shift-consistent", {"shifts": (kit.shift(1.0, 5),)}, "undecided"),
     ("shift-consistent", {"shifts": (kit.shift(0.5, 50),)}, "fails"),
-    ("shift-opposed", {"sources": (kit.sources((0.6, 1, 1), (0.9, 1, 1)),)}, "holds"),
-    ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.9, 1, 1)),)}, "undecided"),
+    ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.9, 1, 1)),)}, "holds"),
+    ("shift-opposed", {"sources": (MOST, FEW)}, "undecided"),  # not at every layer
     ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.5, 1, 1)),)}, "fails"),
-    ("activations-negative", {"sources": (kit.sources((1, 0.7, 1), (1, 0.8, 1)),)}, "holds"),
-    ("activations-negative", {"sources": (kit.sources((1, 0.2, 1), (1, 0.3, 1)),)}, "fails"),
+    ("activations-negative", {"sources": (MOST,)}, "holds"),
+    ("activations-negative", {"sources": (MOST, FEW)}, "undecided"),
+    ("activations-negative", {"sources": (FEW,)}, "fails"),
+    ("sources-add-up", {"sources": (MOST, FEW)}, "undecided"),
     ("sources-add-up", {"sources": (kit.sources((1, 1, 0.3), (1, 1, -0.1)),)}, "holds"),
     ("sources-add-up", {"sources": (kit.sources((1, 1, -0.3), (1, 1, 0.1)),)}, "fails"),
     ("neurons-part", {"contributions": kit.contributions(LOW)}, "holds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 
 from bezoar.compare.models.shown import p_value, plain, signed
@@ -40,7 +41,7 @@ def weights_stay(found: Found) -> Finding:
     below_it = sum(tensor.cosine <= NEARLY_ONE for tensor in tensors)
     entry = max(tensor.mean_absolute for tensor in tensors)
     why = (
-        f"Least: {least.name}; {below_it} of {len(tensors)} tensors do not. All weights together: "
+        f"Least: {least.name}; {below_it} of {len(tensors)} tensors fall below. All together: "
         f"cosine {found.drift.cosine:.6f}, ‖ΔW‖ / ‖W‖ {found.drift.relative:.2%}. Where entries "
         f"move most, by {entry:.2g} on average (the paper prints less than 1e-5)."
     )
@@ -183,20 +184,14 @@ def shift_consistent(found: Found) -> Finding:
     "share of those that moved with a negative cosine to the shift, all earlier layers",
 )
 def shift_opposed(found: Found) -> Finding:
-    """Holds if more than half do, together and in each earlier layer; fails if half or fewer do
-    together. All value vectors are counted, none sampled."""
-    if not found.sources:
-        return not_measured(_NOT_COMPARED)
-    source = found.sources[0]
-    moved = [layer for layer in source.layers if layer.opposing is not None]
-    total = sum(layer.moved for layer in moved)
-    if not total:
-        return not_measured("No value vector of an earlier layer moved.")
-    share = sum((layer.opposing or 0.0) * layer.moved for layer in moved) / total
-    fewer = [f"{layer.layer}" for layer in moved if (layer.opposing or 0.0) <= HALF]
-    verdict: Verdict = "fails" if share <= HALF else "undecided" if fewer else "holds"
-    told = ", ".join(f"{layer.layer} {layer.opposing:.0%}" for layer in moved)
-    return Finding(verdict, exactly(share), f"Shift at {source.site}; by layer: {told}.")
+    """Holds if more than half do, at every layer whose shift was looked at; fails if half or fewer
+    do at all layers together. All value vectors are counted, none sampled."""
+    counts: dict[str, tuple[float, int]] = {}
+    for source in found.sources:
+        moved = [layer for layer in source.layers if layer.opposing is not None]
+        against = sum((layer.opposing or 0.0) * layer.moved for layer in moved)
+        counts[source.site] = against, sum(layer.moved for layer in moved)
+    return _most(counts)
 
 
 @claim(
@@ -207,33 +202,46 @@ def shift_opposed(found: Found) -> Finding:
     "share of neurons of all earlier layers whose mean coefficient is negative",
 )
 def activations_negative(found: Found) -> Finding:
-    """Holds if more than half are, together and in each earlier layer; fails if half or fewer are
-    together. All neurons are counted, none sampled."""
-    if not found.sources:
-        return not_measured(_NOT_COMPARED)
-    layers = found.sources[0].layers
-    share = sum(layer.negative for layer in layers) / len(layers)
-    fewer = any(layer.negative <= HALF for layer in layers)
-    verdict: Verdict = "fails" if share <= HALF else "undecided" if fewer else "holds"
-    told = ", ".join(f"{layer.layer} {layer.negative:.0%}" for layer in layers)
-    return Finding(verdict, exactly(share), f"By layer: {told}.")
+    """Holds if more than half are, below every layer whose shift was looked at; fails if half or
+    fewer are in all these layers together. All neurons are counted, none sampled."""
+    counts = {
+        source.site: (sum(layer.negative for layer in source.layers), len(source.layers))
+        for source in found.sources
+    }
+    return _most(counts)
+
+
+def _most(counts: Mapping[str, tuple[float, int]]) -> Finding:
+    """Whether more than half of what there is, by site: (how many, of how many)."""
+    shares = {site: some / of for site, (some, of) in counts.items() if of}
+    if not shares:
+        return not_measured("No value vector of an earlier layer moved, or none was looked at.")
+    share = sum(some for some, _ in counts.values()) / sum(of for _, of in counts.values())
+    verdict: Verdict = "holds" if min(shares.values()) > HALF else "undecided"
+    told = ", ".join(f"{site} {own:.0%}" for site, own in shares.items())
+    return Finding(verdict if share > HALF else "fails", exactly(share), f"By shift: {told}.")
 
 
 @claim(
     "sources-add-up",
     "Added up over neurons and layers, moved value vectors push along the shift.",
     "§5.3",
-    "Σ mean coefficient × (movement of the value vector along δ), as a share of ‖δ‖",
+    "Σ mean coefficient × (movement of the value vector along δ) / ‖δ‖, mean over the shifts",
 )
 def sources_add_up(found: Found) -> Finding:
-    """Holds if the sum over the earlier layers is positive; fails if not. Nothing is sampled, and
-    only the layers that were looked at are summed."""
-    if not found.sources or not found.sources[0].norm:
+    """Holds if the sum over the earlier layers is positive for every shift that was looked at;
+    fails if it is not on average. Nothing is sampled."""
+    shares = {
+        source.site: sum(layer.along for layer in source.layers) / source.norm
+        for source in found.sources
+        if source.norm
+    }
+    if not shares:
         return not_measured(_NOT_COMPARED)
-    source = found.sources[0]
-    share = sum(layer.along for layer in source.layers) / source.norm
-    told = ", ".join(f"{layer.layer} {layer.along / source.norm:+.1%}" for layer in source.layers)
-    return Finding("holds" if share > 0 else "fails", exactly(share), f"By layer: {told}.")
+    share = sum(shares.values()) / len(shares)
+    verdict: Verdict = "holds" if min(shares.values()) > 0 else "undecided"
+    told = ", ".join(f"{site} {own:+.1%}" for site, own in shares.items())
+    return Finding(verdict if share > 0 else "fails", exactly(share), f"By shift: {told}.")
 
 
 @claim(
