@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bezoar.attack import ATTACKS
 from bezoar.cli import catalogue
 from bezoar.corpus.adapters import ADAPTERS, KINDS
 from bezoar.evaluate import PROTOCOLS, Protocol
@@ -24,6 +25,7 @@ def from_registries() -> dict[str, dict[str, str]]:
             for name, method in methods().items()
             if method.__module__.startswith("bezoar.")
         },
+        "attacks": {name: attack.line for name, attack in ATTACKS.items()},
         "scorers": dict(SCORERS),
         "protocols": {name: protocol_line(protocol) for name, protocol in PROTOCOLS.items()},
         "tasks": task_lines(),

@@ -67,7 +67,7 @@ def test_version(bezoar):
     assert bezoar("--version") == (0, f"bezoar {__version__}\n", "")
 
 
-@pytest.mark.parametrize("what", ["methods", "scorers", "protocols", "tasks", "sites"])
+@pytest.mark.parametrize("what", ["methods", "attacks", "scorers", "protocols", "tasks", "sites"])
 def test_lists_are_instant_and_import_nothing_heavy(what):
     done, cpu = run_python(CODE.format(line=["list", what]))
     assert done.stdout

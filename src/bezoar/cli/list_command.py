@@ -13,7 +13,9 @@ from bezoar.cli.load import SetModel, load_model
 def command(
     what: Annotated[
         str,
-        typer.Argument(help="methods, scorers, protocols, tasks, data or sites.", metavar="WHAT"),
+        typer.Argument(
+            help="methods, attacks, scorers, protocols, tasks, data or sites.", metavar="WHAT"
+        ),
     ],
     model: Annotated[
         str | None, typer.Option("--model", metavar="MODEL", help="Sites of this model.")
@@ -22,7 +24,7 @@ def command(
     json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """List methods, scorers, protocols, tasks, data or sites."""
+    """List methods, attacks, scorers, protocols, tasks, data or sites."""
     from bezoar.cli.catalogue import catalogue
     from bezoar.cli.show import show
     from bezoar.errors import ConfigError, did_you_mean
