@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "apply": "Fold an edit into a model and save an ordinary checkpoint.",
     "try": "Continue a prompt with and without an edit.",
     "compare": "Compare two runs metric by metric, paired by prompt.",
+    "diff": "Compare a model with its tuned or edited self: weights, neurons, states, heads.",
     "attack": "Attack a remedy: how much of it survives, and is the behaviour gone or only hidden?",
     "list": "List methods, attacks, scorers, protocols, tasks, data or sites.",
     "doctor": "Look for what is known to break a run, or what is damaged or stale in one.",

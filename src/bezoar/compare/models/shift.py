@@ -99,15 +99,14 @@ class ResidualShifts(Result):
     shifts: tuple[ResidualShift, ...]
 
     def __rich__(self) -> Table:
-        columns = ("site", "‖δ‖", "of the states", "along δ", "cosine", "neuron", "before", "after")
+        columns = ("site", "‖δ‖", "relative", "along δ", "cosine", "neuron", "coefficient")
         table = Table(*columns, title="shift of the residual stream, prompt by prompt")
         for s in self.shifts:
-            means = [
-                "–" if c is None else f"{c.value:.3f}"
-                for c in (s.base_coefficient, s.edited_coefficient)
-            ]
+            told = "–"
+            if s.base_coefficient is not None and s.edited_coefficient is not None:
+                told = f"{s.base_coefficient.value:.3f} → {s.edited_coefficient.value:.3f}"
             moved = f"{s.norm:.3g}", f"{s.relative:.1%}", f"{s.consistency:.0%}"
-            table.add_row(s.site, *moved, f"{s.cosine.value:.2f}", s.neuron or "–", *means)
+            table.add_row(s.site, *moved, f"{s.cosine.value:.2f}", s.neuron or "–", told)
         return table
 
 

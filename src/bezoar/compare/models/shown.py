@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bezoar.stats.intervals import Interval
 
-ROWS = 12
+ROWS = 8
 """Of a table; the result has them all."""
 
 

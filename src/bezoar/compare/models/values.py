@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bezoar.compare.models.activations import random_sets
-from bezoar.compare.models.shown import ROWS, p_value, plain
+from bezoar.compare.models.shown import ROWS, p_value
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import DataError
@@ -95,17 +95,17 @@ class ValuesKept(Result):
             f"{n} value vectors nearest to {self.direction}, before and after: "
             f"{self.ranking:.0%} are among the nearest {n} of {self.edited_name}"
         )
-        table = Table("vector", "cosine", "moved", "to the direction", "tokens kept", title=title)
+        table = Table("vector", "cosine", "moved", "to direction", "tokens kept", title=title)
         for v in self.vectors[:ROWS]:
             toxic = f"{v.toxic:.3f} → {v.edited_toxic:.3f}"
             told = f"{v.cosine:.5f}", f"{v.relative:.2%}", toxic, _share(v.tokens)
             table.add_row(str(v), *told)
-        tokens = "–" if self.tokens is None else plain(self.tokens)
+        tokens = _share(None if self.tokens is None else self.tokens.value)
         table.add_row(f"mean of {n}", f"{self.cosine.value:.5f}", "", "", tokens)
         if self.null_p is not None:
-            means = f"{np.mean(self.random_cosine):.5f} (p {p_value(self.null_p)})"
+            mean, p = f"{np.mean(self.random_cosine):.5f}", f"p {p_value(self.null_p)}"
             kept = _share(float(np.mean(self.random_tokens)) if self.random_tokens else None)
-            table.add_row(f"{n} random, {len(self.random_cosine)} ×", means, "", "", kept)
+            table.add_row(f"{n} random, {len(self.random_cosine)} ×", mean, p, "", kept)
         return table
 
 
