@@ -127,7 +127,7 @@ def compare_runs(
             )
     prompts = _per_prompt(a), _per_prompt(b)
     texts = a.result(PER_TEXT, PerText) or PerText(), b.result(PER_TEXT, PerText) or PerText()
-    variants_a, variants_b = _variants(card_a), _variants(card_b)
+    variants_a, variants_b = card_a.variants(), card_b.variants()
     rows = [
         difference
         for name, row in variants_a.items()
@@ -155,11 +155,6 @@ def _scorecard(run: RunFiles) -> Scorecard:
 def _per_prompt(run: RunFiles) -> PerPrompt:
     path = run.find(PER_PROMPT, limit=_MAX_TABLE)
     return PerPrompt([], {}) if path is None else PerPrompt.load(path)
-
-
-def _variants(card: Scorecard) -> dict[str, MethodRow]:
-    """What is comparable: nulls are random draws, and belong to their own run."""
-    return {row.method: row for row in card.rows if row.kind != "null"}
 
 
 def _differences(

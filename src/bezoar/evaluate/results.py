@@ -166,6 +166,15 @@ class Scorecard(Result):
         names = ", ".join(row.method for row in self.rows if row.kind == kind)
         raise ConfigError(f"The scorecard has no {kind} row {method!r}.", hint=f"It has {names}.")
 
+    def variants(self) -> dict[str, MethodRow]:
+        """What can be compared by name: every row but nulls, by its method; by its label where a
+        row before it has that method (an edit at a budget, and as it was trained)."""
+        found: dict[str, MethodRow] = {}
+        for row in self.rows:
+            if row.kind != "null":
+                found[row.label if row.method in found else row.method] = row
+        return found
+
     def __rich__(self) -> Table:
         """Eighty columns: intervals of the toxicity; all others are in the report."""
         costs = [name for name in ("perplexity", "kl", "f1") if self._has(name)]

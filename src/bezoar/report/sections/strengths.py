@@ -16,7 +16,7 @@ FAILED = "methods that missed the budget"
 
 def strengths(run: Artefacts, card: Scorecard) -> list[Block]:
     """What failed and why, then the searches as small pictures and as a table."""
-    labels = {row.method: row.label for row in card.rows if row.kind == "method"}
+    labels = {name: row.label for name, row in card.variants().items() if row.kind == "method"}
     named = tuple(replace(t, method=labels.get(t.method, t.method)) for t in run.traces)
     failed = run.audit.get(FAILED)
     blocks: list[Block] = []

@@ -86,7 +86,9 @@ def evaluate_stage(
             seed=config.seed,
         )
         save_result(stage.folder / "scorecard.json", card)
-        rows = {"base": base, "no-op": no_op} | {m.method: m.measurement for m in methods}
+        rows = {"base": base, "no-op": no_op}
+        for m in methods:  # named as `Scorecard.variants` does
+            rows[m.label if m.method in rows else m.method] = m.measurement
         values = {name: measurement.per_prompt for name, measurement in rows.items()}
         PerPrompt(bench.prompts("report"), values).save(stage.folder / "per_prompt.parquet")
         by_text = PerText.of(rows, bench.neutral("report").hash, tasks)
