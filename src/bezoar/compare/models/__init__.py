@@ -5,7 +5,8 @@ Every function takes ``base`` and ``edited``, the latter an `Edit` of the base o
 the outputs part, `activation_drop` whether toxic neurons fire less, `residual_shift` and
 `shift_sources` how many small steps add up, `contributions` and `head_contributions` who made the
 change, as sums that are exact, `values_kept` that toxic value vectors remain, `interpolation` what
-lies between and beyond the two, and `qualitative` what either writes. `compare_all` does it all.
+lies between and beyond the two, and `qualitative` what either writes. `compare_all` does it all,
+and `verdict` says a sentence of each part.
 """
 
 from bezoar.compare.models.activations import ActivationDrop, NeuronDrop, activation_drop
@@ -62,6 +63,7 @@ from bezoar.compare.models.sources import (
     shift_sources,
 )
 from bezoar.compare.models.values import KeptValue, ValuesKept, values_kept
+from bezoar.compare.models.verdicts import verdict
 
 __all__ = [
     "PARTS",
@@ -119,6 +121,7 @@ __all__ = [
     "sides_of",
     "telling_prompts",
     "values_kept",
+    "verdict",
     "weight_differences",
     "weight_drift",
 ]
