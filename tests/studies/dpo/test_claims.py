@@ -24,6 +24,7 @@ SURE = Interval(0.95, 0.9, 1.0)
 NONE, MUCH = Interval(0.0, -0.001, 0.001), Interval(0.5, 0.4, 0.6)
 MOST = kit.sources((0.7, 0.8, 0.5), (0.8, 0.7, 0.4), site="3.resid_mid")
 FEW = kit.sources((0.4, 0.3, -0.1), site="2.resid_mid")
+SFT = "dpo:objective=sft"
 TRAINED, SCALED = "dpo as trained", "dpo as trained, 7 keys × 10"
 OVER = [0.5, 0.7, 0.6, 0.8] * 8
 LESS = [0.1, 0.2, 0.1, 0.3] * 8
@@ -147,6 +148,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("kl", betas(0.3, 0.4, 0.1), "undecided"),
     ("kl", betas(0.1, 0.2, 0.3), "fails"),
     ("kl", betas(0.1), "not measured"),
+    ("kl-sft", {"logs": {"dpo": kit.log(0.1), SFT: kit.log(0.2)}}, "holds"),
+    ("kl-sft", {"logs": {"dpo": kit.log(0.2), SFT: kit.log(0.1)}}, "fails"),
+    ("kl-sft", {"logs": {"dpo": kit.log(0.2)}}, "not measured"),
 ]
 
 
@@ -216,6 +220,18 @@ def test_training_a_part_is_held_against_training_all():
         claim = claims_of(Found(**found), "demo").of("only-values:64")
         assert claim.verdict == expected
         assert claim.value.value == pytest.approx(share)
+
+
+def test_toxic_value_vectors_stand_beside_random_ones():
+    label, other = (f"dpo trainable={s}values:64 as trained" for s in ("", "random-"))
+    specs = {label: "dpo:trainable=values:64", other: "dpo:trainable=random-values:64"}
+    found = rows(LESS)
+    found["measured"] |= {label: kit.measured(LESS), other: kit.measured(halfway(0.5))}
+    found["scorecard"] = kit.card(*(kit.row(name, {}, spec=spec) for name, spec in specs.items()))
+    told = claims_of(Found(**found), "demo")
+    assert told.of("only-values:64").verdict == "holds"
+    assert "Random value vectors do 0.5" in told.of("only-values:64").why
+    assert "Random" not in told.of("only-random-values:64").why
 
 
 def test_a_training_that_lowers_nothing_has_no_shares():

@@ -134,12 +134,7 @@ def dial(found: Found) -> Finding:
 def pull(found: Found) -> Finding:
     """Holds if ‖ΔW‖ / ‖W‖ falls from each β to the next larger one; fails if it does not fall from
     the smallest to the largest. One training each: nothing says how far another seed would go."""
-    moved = {
-        method.beta: log.relative
-        for spec, log in found.logs.items()
-        if isinstance(method := parse_method(spec), DPO)
-        and (method.objective, method.trainable) == ("dpo", "all")
-    }
+    moved = _moved(found, "dpo")
     if len(moved) < 2 or not all(moved.values()):
         return not_measured("DPO was not trained with two values of β.")
     sizes = [moved[beta] for beta in sorted(moved)]
@@ -150,7 +145,34 @@ def pull(found: Found) -> Finding:
     return Finding(verdict, exactly(ratio), f"{told}.")
 
 
-CLAIMS = (keys_restore, keys_cost, bypassed, dial, pull)
+@claim(
+    "kl-sft",
+    "Fine-tuning on the harmless sides alone, without that pull, moves the weights further.",
+    "§6.2",
+    "‖ΔW‖ / ‖W‖ of DPO (its main training) over that of fine-tuning",
+)
+def fine_tuning(found: Found) -> Finding:
+    """Holds if the ratio is below one; fails if not. One training each, of the same pairs."""
+    tuned = _moved(found, "sft")
+    main = next((log.relative for log in found.logs.values()), 0.0)
+    if not tuned or not all(tuned.values()):
+        return not_measured("The chosen sides were not fine-tuned on.")
+    without = next(iter(tuned.values()))
+    verdict: Verdict = "holds" if main < without else "fails"
+    return Finding(verdict, exactly(main / without), f"{main:.2%} against {without:.2%}.")
+
+
+def _moved(found: Found, objective: str) -> dict[float, float]:
+    """‖ΔW‖ / ‖W‖ by β of the trainings of all weights with this objective."""
+    return {
+        method.beta: log.relative
+        for spec, log in found.logs.items()
+        if isinstance(method := parse_method(spec), DPO)
+        and (method.objective, method.trainable) == (objective, "all")
+    }
+
+
+CLAIMS = (keys_restore, keys_cost, bypassed, dial, pull, fine_tuning)
 
 
 def masks(found: Found) -> tuple[Claim, ...]:
@@ -163,10 +185,11 @@ def masks(found: Found) -> tuple[Claim, ...]:
         and method.trainable != "all"
         and row.label != found.trained
     }
-    return tuple(_mask(label, part)(found) for label, part in parts.items())
+    random = next((label for label, part in parts.items() if part.startswith("random-")), None)
+    return tuple(_mask(label, part, random)(found) for label, part in parts.items())
 
 
-def _mask(label: str, part: str) -> Rule:
+def _mask(label: str, part: str, random: str | None) -> Rule:
     @claim(
         f"only-{part}",
         f"Training {_PARTS[part.partition(':')[0]].format(part)} alone does at least half of what "
@@ -183,6 +206,10 @@ def _mask(label: str, part: str) -> Rule:
             float(found.toxicity(name).mean()) for name in (NO_OP, label, found.trained)
         )
         why = f"Toxicity {base:.3f} → {own:.3f}, with all weights {whole:.3f}."
+        if part.startswith("values") and random is not None:
+            chance = _share(found, random, NO_OP)
+            if isinstance(chance, Interval):
+                why += f" Random value vectors do {number(chance)}."
         return Finding(above(share, HALF), share, why)
 
     return rule
