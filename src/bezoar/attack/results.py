@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from bezoar.errors import ConfigError, did_you_mean
 from bezoar.runs.results import Result
 from bezoar.stats.intervals import Interval
 
@@ -113,8 +114,16 @@ class Robustness(Result):
     protocol: str
 
     def curve(self, attack: str) -> AttackCurve:
-        """The curve of one attack, by name."""
-        return next(curve for curve in self.curves if curve.attack == attack)
+        """The curve of one attack, by name.
+
+        Raises:
+            ConfigError: if there is none; of an edit that lowers nothing there is no curve at all.
+        """
+        by_name = {curve.attack: curve for curve in self.curves}
+        if attack not in by_name:
+            hint = self.undefined or did_you_mean(attack, by_name)
+            raise ConfigError(f"There is no curve of {attack!r}.", hint=hint)
+        return by_name[attack]
 
     def __rich__(self) -> Table:
         table = Table(
