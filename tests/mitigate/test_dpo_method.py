@@ -93,11 +93,11 @@ def test_it_says_what_it_needs(gpt2, quick):
 
 
 def test_the_recipe_goes_by_the_size_of_the_model(gpt2, monkeypatch):
-    assert DPO().recipe_for(gpt2).lr == 1e-4
+    assert DPO().recipe_for(gpt2).lr == 1e-5
     monkeypatch.setattr(dpo, "SMALL", 1000)
     lee = DPO(mode="code", seed=3).recipe_for(gpt2)
     assert (lee.lr, lee.optimiser, lee.patience_used, lee.seed) == (1e-6, "rmsprop", 30, 3)
-    assert DPO("small").recipe_for(gpt2).lr == 1e-4
+    assert DPO("small").recipe_for(gpt2).lr == 1e-5
 
 
 def test_a_null_exchanges_half_of_the_pairs_and_is_trained_to_the_end(gpt2, quick):

@@ -110,7 +110,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "lee2024": Recipe(),
         # 1e-6 moves a model of a few million parameters little in one pass.
-        "small": Recipe(lr=1e-4, optimiser="adamw", batch_pairs=16, warmup=20, eval_every=320),
+        "small": Recipe(lr=1e-5, optimiser="adamw", batch_pairs=16, warmup=20, eval_every=320),
     }
 )
 """Recipes by name: Table 5, and one for models of a few million parameters."""
