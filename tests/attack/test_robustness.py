@@ -181,7 +181,7 @@ def test_what_lowers_nothing_is_attacked_only_if_that_is_asked_for(gpt2):
     attack = Scripted("a", [(1, "x"), (1, "null")])
     found = run_attacks(gpt2, NoOp(), [attack], measure)
     assert (len(calls), found.curves) == (2, ())
-    with pytest.raises(ConfigError, match="no curve of 'a'.*does not lower toxicity"):
+    with pytest.raises(ConfigError, match=r"no curve of 'a'.*does not lower toxicity"):
         found.curve("a")
     anyway = run_attacks(gpt2, NoOp(), [attack], measure, anyway=True)
     point = anyway.curve("a").points[0]
