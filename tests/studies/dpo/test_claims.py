@@ -109,7 +109,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("lens-falls", {"lens": kit.lens(DOWN), "lens_reversed": kit.lens(DOWN)}, "undecided"),
     ("lens-falls", {"lens": kit.lens(DOWN)}, "undecided"),  # any change might do that
     ("lens-falls", {"lens": kit.lens(UP), "lens_reversed": kit.lens(DOWN)}, "fails"),
+    ("lens-falls", {"lens": kit.lens(UP), "lens_reversed": kit.lens(UP)}, "fails"),
     ("lens-mlps", steps(DOWN, DOWN, DOWN), "holds"),
+    ("lens-mlps", steps(DOWN, component="resid_delta"), "not measured"),
     ("lens-mlps", steps(DOWN, UNSURE, DOWN), "undecided"),
     ("lens-mlps", steps(DOWN, DOWN, DOWN, component="attn_out"), "fails"),
     ("neurons-fall", {"drop": kit.drop(DOWN, 0.025)}, "holds"),

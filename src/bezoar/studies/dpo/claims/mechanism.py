@@ -105,10 +105,11 @@ def lens_falls(found: Found) -> Finding:
 def _lower(change: Interval, back: Interval | None) -> Verdict:
     """Below zero, and below what as large a change the other way does."""
     if back is None:
-        return "fails" if change.low > 0 else "undecided"
-    if change.high < back.low:
-        return below(change)
-    return "fails" if change.low > max(0.0, back.high) else "undecided"
+        return all_of(below(change), "undecided")
+    apart: Verdict = (
+        "holds" if change.high < back.low else "fails" if change.low > back.high else "undecided"
+    )
+    return all_of(below(change), apart)
 
 
 @claim(
@@ -124,6 +125,8 @@ def lens_mlps(found: Found) -> Finding:
     steps = () if found.lens is None else found.lens.top_steps(3)
     if not steps:
         return not_measured(_NOT_COMPARED)
+    if any(step.component.endswith("resid_delta") for step in steps):
+        return not_measured("Attention and MLP run in parallel: no state lies between them.")
     reversed_steps = () if found.lens_reversed is None else found.lens_reversed.steps
     back = {step.component: step.change for step in reversed_steps}
     verdict = all_of(*(_lower(step.change, back.get(step.component)) for step in steps))
