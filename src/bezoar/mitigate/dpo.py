@@ -17,13 +17,13 @@ from bezoar.locate import ValueRanking
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.mitigate.preference.batches import Mode
 from bezoar.mitigate.preference.kept import trained_once
-from bezoar.mitigate.preference.log import Trained
+from bezoar.mitigate.preference.log import Trained, TrainingLog
 from bezoar.mitigate.preference.masks import Trainable
 from bezoar.mitigate.preference.recipe import Objective, Recipe, get_recipe
 from bezoar.mitigate.preference.trainer import train
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
-from bezoar.runs.results import to_plain
+from bezoar.runs.results import load_result, to_plain
 
 SMALL = 100_000_000
 """Parameters below which ``recipe="auto"`` is "small"."""
@@ -113,8 +113,8 @@ class DPO(Method):
 
         With ``inputs.work`` it is kept there, goes on there if it was interrupted, and is read
         from there if it had ended. Pairs that are a null ("shuffled-pairs") are trained on to the
-        end: nothing is to be learnt from them, so that the best state would be the untouched
-        model, which could not win.
+        end, or as long as the training that lies above them was: nothing is to be learnt from
+        them, so that the best state would be the untouched model, which could not win.
 
         Raises:
             ConfigError: if an input is missing.
@@ -124,7 +124,8 @@ class DPO(Method):
         pairs: Pairs = inputs.need("pairs", self.name)
         recipe = self.recipe_for(lm)
         if "null" in pairs.provenance:
-            recipe = dataclasses.replace(recipe, keep="last")
+            steps = _steps_of(inputs.work.parent) if inputs.work else None
+            recipe = dataclasses.replace(recipe, keep="last", steps=steps)
         kind = Trainable.parse(self.trainable).kind
         values: ValueRanking | None = inputs.need("values", self.name) if kind == "values" else None
         stop = inputs.held_out
@@ -168,6 +169,12 @@ def _hash(pairs: Pairs | None) -> str:
         return ""
     sides = (pairs.prompts, pairs.chosen, pairs.rejected)
     return hashlib.sha256(repr(sides).encode(errors="surrogatepass")).hexdigest()
+
+
+def _steps_of(folder: Path) -> int | None:
+    """How many steps the training in a folder took; None if there is none."""
+    path = folder / "log.json"
+    return len(load_result(path, TrainingLog).steps) if path.exists() else None
 
 
 def scaled(

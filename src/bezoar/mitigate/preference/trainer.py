@@ -140,13 +140,13 @@ class _Trainer:
         total = self._steps_in_all()
         with progress.task("Training", total * self.recipe.step_pairs, "pairs") as advance:
             advance(self.step * self.recipe.step_pairs)
-            while self.step < total and not self._out_of_patience():
+            while self.step < total and not self._ended():
                 self._train_step()
                 advance(self.recipe.step_pairs)
                 if self.step % self.recipe.eval_steps == 0 or self.step == total:
                     self._validate()
                     self._save(keep)
-        return self._result("patience" if self._out_of_patience() else "end of the pairs")
+        return self._result(self._ended() or "end of the pairs")
 
     # One step
 
@@ -204,7 +204,8 @@ class _Trainer:
         return max(1, len(self.data) // self.recipe.step_pairs)
 
     def _steps_in_all(self) -> int:
-        return self._steps_in_pass() * self.recipe.epochs
+        steps = self._steps_in_pass() * self.recipe.epochs
+        return min(steps, self.recipe.steps or steps)
 
     # Validation, and what it decides
 
@@ -240,11 +241,14 @@ class _Trainer:
         kl = sampled_kl(logps, self.kept_reference.tokens_of(batch))
         return float(loss), accuracy_of(told), *rewards, float(kl)
 
-    def _out_of_patience(self) -> bool:
+    def _ended(self) -> str:
+        """Why training stops before its last step, or ""."""
         if self.recipe.keep == "last":
-            return False
+            return ""
+        if self.recipe.objective == "dpo" and self.validations[-1].loss <= self.recipe.enough:
+            return "enough"
         since = sum(point.step > self.best_step for point in self.validations)
-        return since >= self.recipe.patience_used
+        return "patience" if since >= self.recipe.patience_used else ""
 
     # Checkpoints
 

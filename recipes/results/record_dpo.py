@@ -1,0 +1,132 @@
+"""Record a study of DPO: its configuration, claims and summary, and its tables into the page.
+
+    python recipes/results/record_dpo.py RUN docs/results/NAME
+
+Texts are left out. In ``docs/results/NAME.md`` what stands between ``<!-- NAME -->`` and
+``<!-- end -->`` is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from record import comparison, other_metrics
+
+from bezoar.runs import load_result
+from bezoar.studies.dpo.claims import Claims
+from bezoar.studies.dpo.claims.results import number
+
+Row = dict[str, Any]
+
+
+def claims(run: Path) -> Iterator[str]:
+    """One line a claim."""
+    yield "| claim | source | verdict | value | p | the numbers |"
+    yield "|---|---|---|---|---|---|"
+    for claim in load_result(run / "claims" / "claims.json", Claims).claims:
+        p = "–" if claim.null_p is None else f"{claim.null_p:.3g}"
+        value = f"{claim.measure}: {number(claim.value)}" if claim.value else "–"
+        cells = (claim.statement, claim.source, f"**{claim.verdict}**", value, p, claim.why)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def pairs(run: Path) -> Iterator[str]:
+    """How many pairs of either kind were made and kept, and what scorer B says of those."""
+    yield "| pairs | made | kept | negative above, by B | chosen, rejected by B |"
+    yield "|---|---|---|---|---|"
+    for name, prefix in (("steered", ""), ("PPLM", "pplm_")):
+        path = run / "pairs" / f"{prefix}report.json"
+        if not path.exists():
+            continue
+        report = json.loads(path.read_text())
+        judged = json.loads((run / "pairs" / f"{prefix}agreement.json").read_text())
+        above = {k: 100 * v for k, v in judged["above"].items()}
+        yield (
+            f"| {name} | {report['rows_in']:,} | {report['rows_out']:,} | {above['value']:.1f} % "
+            f"[{above['low']:.1f}, {above['high']:.1f}] | {judged['chosen']:.2f}, "
+            f"{judged['rejected']:.2f} |"
+        )
+
+
+def trainings(run: Path) -> Iterator[str]:
+    """Every training as it ended."""
+    yield "| training | pairs | steps | kept | stopped | validation loss | accuracy | ‖ΔW‖ / ‖W‖ |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for path in sorted((run / "mitigate" / "training").glob("*/log.json")):
+        log = json.loads(path.read_text())
+        best = next(v for v in log["validation"] if v["step"] == log["best_step"])
+        yield (
+            f"| {path.parent.name} | {log['pairs']:,} | {len(log['steps']):,} | "
+            f"{log['best_step']:,} | {log['stop_reason']} | {best['loss']:.3f} | "
+            f"{best['accuracy']:.2f} | {log['relative']:.2%} |"
+        )
+
+
+def attacked(run: Path) -> Iterator[str]:
+    """What is left of every edit, attack by attack, and whether it removed or bypassed."""
+    found = [
+        json.loads(path.read_text()) for path in sorted((run / "attack").glob("*/robustness.json"))
+    ]
+    scored = [one for one in found if one["score"] is not None]
+    names = list(dict.fromkeys(c["attack"] for one in scored for c in one["curves"]))
+    yield "| | " + " | ".join(one["edit"] for one in scored) + " |"
+    yield "|---" * (len(scored) + 1) + "|"
+    for name in names:
+        curves = [next(c for c in one["curves"] if c["attack"] == name) for one in scored]
+        yield f"| {name} | " + " | ".join(_area(curve["area"]) for curve in curves) + " |"
+    yield "| **score** | " + " | ".join(_area(one["score"]) for one in scored) + " |"
+    yield "| **minimum** | " + " | ".join(_area(one["minimum"]) for one in scored) + " |"
+    residual = {
+        (told := json.loads(path.read_text()))["edit"]: told["verdict"]
+        for path in sorted((run / "attack").glob("*/residual.json"))
+    }
+    yield "| removed? | " + " | ".join(residual.get(one["edit"], "–") for one in scored) + " |"
+
+
+def _area(area: Row | None) -> str:
+    return "–" if area is None else f"{area['value']:.2f} [{area['low']:.2f}, {area['high']:.2f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    config = yaml.safe_load((args.run / "config.yaml").read_text())
+    config["data"]["root"] = None
+    config.pop("out", None)
+    (args.out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    shutil.copyfile(args.run / "environment.json", args.out / "environment.json")
+    shutil.copyfile(args.run / "claims" / "claims.json", args.out / "claims.json")
+    card = json.loads((args.run / "evaluate" / "scorecard.json").read_text())
+    tables = {
+        "claims": claims(args.run),
+        "pairs": pairs(args.run),
+        "trainings": trainings(args.run),
+        "comparison": comparison(card),
+        "other": other_metrics(card),
+        "attacked": attacked(args.run),
+    }
+    page = args.out.with_suffix(".md")
+    text = page.read_text()
+    for name, lines in tables.items():
+        table = "\n".join(lines)
+        text = re.sub(
+            rf"(<!-- {name} -->).*?(<!-- end -->)",
+            lambda found, table=table: f"{found[1]}\n\n{table}\n\n{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
