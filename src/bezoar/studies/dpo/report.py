@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bezoar.evaluate import Scorecard
 from bezoar.report import write_report
-from bezoar.runs import Result, save_json
+from bezoar.runs import Result, load_result, save_json
 from bezoar.studies.audit.finish import about
 from bezoar.studies.dpo.bench import DPOBench
+from bezoar.studies.dpo.claims import Claims
+from bezoar.studies.dpo.claims.results import VERDICTS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,8 +45,8 @@ def report_stage(bench: DPOBench) -> None:
     run = bench.run.path
     told = about(bench) | {"command": "bezoar study dpo --config config.yaml --out RUN"}
     save_json(run / "audit.json", told)
-    with bench.run.stage("report", key=[bench.lm.fingerprint], after=["evaluate"]):
-        pass
+    with bench.run.stage("report", key=[bench.lm.fingerprint], after=["claims"]):
+        pass  # the page belongs to the run's folder, and is never taken for done
     write_report(run, unmask=bench.config.report.unmask)
 
 
@@ -50,7 +54,42 @@ def summarise(bench: DPOBench) -> DPOSummary:
     """The lines that end a study."""
     run = bench.run.path
     page = run / "report.html"
-    lines = [f"model   {bench.lm.name}", f"stages  {', '.join(bench.run.finished())}"]
-    if page.exists():
-        lines.append(f"report  {page}")
-    return DPOSummary(bench.lm.name, str(run), str(page) if page.exists() else "", tuple(lines))
+    return DPOSummary(
+        model=bench.lm.name,
+        run=str(run),
+        report=str(page) if page.exists() else "",
+        lines=tuple(_lines(bench)),
+    )
+
+
+def _lines(bench: DPOBench) -> Iterator[str]:
+    run = bench.run.path
+    yield f"model       {bench.lm.name}, {bench.lm.n_layers} layers, {bench.lm.fingerprint[:12]}"
+    if "evaluate" in bench.run.finished():
+        yield from _measured(load_result(run / "evaluate" / "scorecard.json", Scorecard))
+    if "claims" in bench.run.finished():
+        claims = load_result(run / "claims" / "claims.json", Claims)
+        counted = ", ".join(f"{n} {v}" for v in VERDICTS if (n := claims.count(v)))
+        yield f"claims      {counted}"
+        for claim in claims.claims:
+            if claim.verdict == "fails":
+                yield f"  fails     {claim.statement}"
+    if (run / "report.html").exists():
+        yield f"report      {run / 'report.html'}"
+        yield f"figures     {run / 'figures'}, tables in {run / 'tables'}"
+    else:
+        yield f"stages      {', '.join(bench.run.finished())}"
+
+
+def _measured(card: Scorecard) -> Iterator[str]:
+    yield f"prompts     {card.prompts_n} of {card.prompts}, by {card.report_scorer}"
+    yield f"toxicity    {card.row('no-op', 'no-op').metrics['toxicity']}"
+    for row in card.rows:
+        if row.kind != "method":
+            continue
+        told = f"{row.metrics['toxicity'].value:.3f}"
+        if (cost := row.change.get("perplexity_change")) is not None:
+            told += f" for {cost.value:+.1%} perplexity"
+        if row.holm_p is not None:
+            told += f", p {row.holm_p:.2g} (Holm, {row.n_draws} null edits)"
+        yield f"  {told}: {row.label}"
