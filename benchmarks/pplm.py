@@ -31,7 +31,7 @@ def main() -> None:
     from bezoar.locate import Direction
     from bezoar.pairs import PPLM, pplm
 
-    lm = _model(args.layers, args.width, args.vocabulary)
+    lm = random_model(args.layers, args.width, args.vocabulary)
     rng = np.random.default_rng(0)
     letters = list("abcdefghijklmnopqrstuvwxyz ")
     prompts = ["".join(rng.choice(letters, n)) for n in rng.integers(24, 33, args.prompts)]
@@ -58,7 +58,7 @@ def figure(times: Timings, prompts: int, *, same: bool) -> Figure:
     return times.figure(claim, 5, of="together", to="one by one", note=note)
 
 
-def _model(layers: int, width: int, vocabulary: int) -> Any:
+def random_model(layers: int, width: int, vocabulary: int) -> Any:
     """A random GPT-2; no text may end early, or the arms would not do the same work."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
