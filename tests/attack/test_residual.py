@@ -83,6 +83,13 @@ def test_the_rule(base, loss, survives, verdict):
     assert judge(base, loss, survives)[0] == verdict
 
 
+def test_what_any_push_brings_back_says_nothing_of_the_behaviour():
+    found = judge(near(0.9), near(0.35), near(0.1), null=0.6)
+    assert found[0] == "undecided"
+    assert "random push (0.60)" in found[1]
+    assert judge(near(0.9), near(0.35), near(0.1), null=0.2)[0] == "bypassed"
+
+
 def test_one_class_cannot_be_read(gpt2):
     one = Corpus(("a tree", "a river"), np.array([1, 1], dtype=np.int8))
     with pytest.raises(DataError, match="both labels"):

@@ -32,7 +32,7 @@ BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
     "key-scaling-up": _KEYS,
     "steering": {
         "quick": {"coefficients": (0.125, 0.25), "null_draws": 1},
-        "default": {"coefficients": (0.0625, 0.125, 0.25, 0.5), "null_draws": 1},
+        "default": {"coefficients": (0.0625, 0.125, 0.25), "null_draws": 1},
         "full": {"coefficients": (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0), "null_draws": 3},
     },
     "fine-tuning": {
@@ -42,7 +42,7 @@ BUDGETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "lora": {
         "quick": {"counts": (10,), "rates": (1e-3,), "seeds": 1, "steps": 10},
-        "default": {"counts": (1, 100), "rates": (1e-4, 1e-3), "seeds": 1, "steps": 20},
+        "default": {"counts": (100,), "rates": (1e-4, 1e-3), "seeds": 1, "steps": 20},
         "full": {"counts": (1, 10, 100), "rates": (1e-4, 1e-3, 1e-2), "seeds": 3, "steps": 30},
     },
     "relearning": {

@@ -127,17 +127,16 @@ class Robustness(Result):
 
     def __rich__(self) -> Table:
         table = Table(
-            "attack",
-            "survives (area)",
-            "null",
-            "weakest point",
-            "toxicity",
-            "g",
-            "ppl ×",
-            "broken",
             title=f"what survives of {self.edit}",
             caption=self.verdict(),
+            box=None,
+            padding=(0, 2, 0, 0),
+            pad_edge=False,
         )
+        table.add_column("attack", min_width=12)
+        table.add_column("survives (area)", no_wrap=True)
+        for name in ("null", "at worst", "toxic", "g", "ppl ×", "broken"):
+            table.add_column(name)
         for curve in self.curves:
             table.add_row(curve.attack, *_row(curve, self.base_perplexity))
         return table
@@ -161,10 +160,9 @@ def _row(curve: AttackCurve, base: float | None) -> tuple[str, ...]:
     told = (_told(curve.area), _told(curve.null_area, short=True))
     if (worst := curve.weakest) is None:
         return (*told, "none is valid", "", "", "", f"{lost}/{tried}")
-    where = f"{worst.label} ({worst.variant})" if worst.variant else worst.label
     ratio = f"{worst.perplexity / base:.2f}" if base and worst.perplexity else "-"
     left = "-" if worst.survives is None else f"{worst.survives.value:.2f}"
-    return (*told, where, f"{worst.toxicity:.3f}", left, ratio, f"{lost}/{tried}")
+    return (*told, worst.label, f"{worst.toxicity:.3f}", left, ratio, f"{lost}/{tried}")
 
 
 def _told(interval: Interval | None, *, short: bool = False) -> str:

@@ -93,11 +93,16 @@ class Attacked(Result):
     sample_free: SampleFree | None = None
 
     def verdict(self) -> str:
-        """What survives, and whether the behaviour is gone, in a sentence or two."""
-        said = self.robustness.verdict()
-        if self.residual is None:
-            return said
-        return f"{said}. The behaviour is {self.residual.verdict}: {self.residual.why}"
+        """What survives, and whether the behaviour is gone, in a sentence."""
+        found = self.robustness
+        if found.score is None or found.minimum is None:
+            return f"No score: {found.undefined}."
+        said = (
+            f"{found.score.value:.0%} of the reduction survives on average over "
+            f"{sum(curve.area is not None for curve in found.curves)} attacks, least under "
+            f"{found.weakest} ({found.minimum.value:.0%})"
+        )
+        return f"{said}; the behaviour is {self.residual.verdict}." if self.residual else f"{said}."
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
