@@ -281,5 +281,6 @@ def _clear(path: Path) -> None:
             if inside:
                 (path / name).unlink(missing_ok=True)
         clear_stage(folder)
-    for name in (*PAGES, "log.jsonl", ENVIRONMENT, CONFIG):  # CONFIG last: it makes the folder ours
+    drop_pages(path)
+    for name in ("log.jsonl", ENVIRONMENT, CONFIG):  # CONFIG last: it makes the folder ours
         (path / name).unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 from bezoar.errors import ConfigError
@@ -10,6 +12,8 @@ from bezoar.runs.conflicts import binding_hash
 from bezoar.runs.stages import MARKER, Marker, clear_stage, read_marker
 
 PAGES = ("report.html", "summary.json", "audit.json")  # written anew by every report
+EXHIBITS = ("figures", "tables")  # folders of the same; what is ours in them, they list
+LISTED = "files.json"
 
 
 def markers(path: Path) -> dict[str, Marker]:
@@ -59,3 +63,19 @@ def drop_pages(path: Path) -> None:
     """Remove the report and its summaries; the next report writes them anew."""
     for page in PAGES:
         (path / page).unlink(missing_ok=True)
+    for folder in EXHIBITS:
+        drop_listed(path / folder)
+
+
+def drop_listed(folder: Path) -> None:
+    """Remove the files that a folder lists as a report's, and it, if nothing else is in it."""
+    try:
+        names = [] if folder.is_symlink() else json.loads((folder / LISTED).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return
+    for name in (*(names if isinstance(names, list) else ()), LISTED):
+        if isinstance(name, str) and Path(name).name == name:
+            with suppress(OSError):
+                (folder / name).unlink()
+    with suppress(OSError):
+        folder.rmdir()

@@ -98,6 +98,7 @@ def write_compare(folder: Path, **texts: str) -> None:
     save_result(folder / "values.json", values())
     save_result(folder / "qualitative.json", table_3(**texts))
     save_result(folder / "lens.json", lens(**texts))
+    save_result(folder / "lens_reversed.json", lens(**texts))
     for name, by in (("drop", 0.3), ("drop_shared", 0.25), ("drop_random", 0.02)):
         save_result(folder / f"{name}.json", drop(by))
     shifts = [shift(f"{layer}.resid_mid", f"{layer}.417") for layer in (3, 4, 5)]
@@ -122,6 +123,8 @@ def write_attack(folder: Path, **texts: str) -> None:
         RankCorrelation("value_energy", None, None, None, 5),
     )
     save_result(folder / "rank_correlations.json", RankCorrelations(rows))
+    save_result(folder / "key_scaling.json", key_scaling())
+    save_json(folder / "setup.json", {"texts": "held-out texts", "left_out": {"up": "no gate"}})
 
 
 def scorecard(**texts: str) -> Any:
@@ -297,6 +300,17 @@ def robustness(edit: str, area: float) -> Robustness:
         )
         curves.append(AttackCurve(name, "budget", points, (), about(area - 0.05 * i)))
     return replace(whole, edit=edit, curves=tuple(curves), score=about(area), undefined="")
+
+
+def key_scaling() -> Robustness:
+    """Table 4 at three budgets; the dearest broke the model."""
+    points = tuple(
+        AttackPoint(7.0 * f, f"×{f}, 7 keys", 0.1 * i, 20.0 + 9 * i, None, i < 2)
+        for i, f in enumerate((1, 10, 100))
+    )
+    seen = tuple(replace(p, toxicity_interval=about(p.toxicity or 0.0)) for p in points)
+    curves = (AttackCurve("key scaling", "factor × number of keys", seen, seen[:2]),)
+    return replace(specimens.robustness(), curves=curves)
 
 
 def residual(edit: str, i: int) -> ResidualCapability:

@@ -10,9 +10,12 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 
+from bezoar.errors import CorruptArtefact
 from bezoar.report import write_report
 from bezoar.report.blocks import Cell, Section, Table
 from bezoar.report.dpo.export import export
+from bezoar.runs.results import save_json
+from bezoar.runs.stale import drop_pages
 from tests.report.dpo import specimens
 from tests.report.dpo.specimens import write_study
 from tests.report.dpo.test_page import HOSTILE_TEXTS
@@ -43,7 +46,7 @@ def test_there_is_a_file_for_each_table_and_figure(run: Path) -> None:
 
 
 def test_a_figure_is_what_plotly_reads_back(run: Path) -> None:
-    for path in (run / "figures").glob("*.json"):
+    for path in (run / "figures").glob("*_*.json"):
         figure = go.Figure(json.loads(path.read_text()))
         assert figure.data
         assert figure.layout.template.layout.font.family
@@ -82,7 +85,7 @@ def test_hostile_texts_are_only_texts(tmp_path: Path) -> None:
     folder = write_study(tmp_path, **HOSTILE_TEXTS)
     write_report(folder)
     for path in [*(folder / "figures").iterdir(), *(folder / "tables").iterdir()]:
-        if path.name == "plotly.min.js":
+        if path.name in ("plotly.min.js", "files.json"):
             continue
         text = path.read_text("utf-8")
         assert SLUR not in text.lower(), path
@@ -119,3 +122,23 @@ def test_what_an_earlier_page_left_is_removed(tmp_path: Path) -> None:
     write_report(folder)
     assert not list((folder / "figures").glob("figure_1_*"))
     assert list((folder / "figures").glob("figure_2_*"))
+
+
+def test_a_run_that_changes_drops_them_with_the_page_and_nothing_else(tmp_path: Path) -> None:
+    table = Table("t", ("a",), (("1",),), key="table_9")
+    export(tmp_path, [Section("s", "S", "", (table,))])
+    for name in ("figures/mine.html", "tables/mine.csv", "report.html", "evaluate/a.json"):
+        save_json(tmp_path / name, {})
+    drop_pages(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {"figures/mine.html", "tables/mine.csv", "evaluate/a.json"}
+
+
+def test_a_folder_that_leads_out_of_the_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / "tables").symlink_to(tmp_path / "elsewhere")
+    table = Table("t", ("a",), (("1",),), key="table_9")
+    with pytest.raises(CorruptArtefact, match="links are not followed"):
+        export(tmp_path / "run", [Section("s", "S", "", (table,))])
+    assert not list((tmp_path / "elsewhere").iterdir())

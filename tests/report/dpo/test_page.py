@@ -152,6 +152,24 @@ def test_a_part_that_is_missing_is_a_sentence(run: Path, tmp_path: Path) -> None
     assert "attacked nothing" in text
 
 
+def test_why_a_part_was_skipped_is_told(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    (folder / "compare" / "drop.json").unlink()
+    for name in ("drop_shared", "drop_random"):
+        (folder / "compare" / f"{name}.json").unlink()
+    save_json(folder / "compare" / "skipped.json", {"reasons": {"drop": "It has no neurons."}})
+    text = Page(write_report(folder).read_text("utf-8")).text
+    assert "there is no Figure 2. It has no neurons." in text
+
+
+def test_a_broken_model_is_no_success_of_scaled_keys(page: Page) -> None:
+    table = page.text[page.text.index("Every point of the curve") :]
+    rows = table[: table.index("The attacker's texts: held-out texts.")]
+    assert [word in rows for word in ("×1, 7 keys", "×100, 7 keys", "random keys")] == [True] * 3
+    assert rows.count("no, broken") == 1
+    assert "no place in this model: up (no gate)" in page.text
+
+
 def test_a_study_whose_training_did_nothing_says_so(tmp_path: Path) -> None:
     folder = write_study(tmp_path)
     card = specimens.scorecard()

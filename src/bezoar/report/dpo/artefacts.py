@@ -13,22 +13,25 @@ from bezoar.compare.models import (
     HeadContributions,
     Interpolation,
     LensComparison,
-    ResidualShift,
-    ShiftSources,
+    Skipped,
     WeightDrift,
 )
 from bezoar.compare.models.drifts import Drifts
 from bezoar.compare.models.qualitative import Qualitative
+from bezoar.compare.models.shift import ResidualShifts
+from bezoar.compare.models.sources import SourcesByLayer
 from bezoar.compare.models.values import ValuesKept
 from bezoar.evaluate import MethodRow
 from bezoar.locate.svd import NSweep
 from bezoar.mitigate.preference import TrainingLog
 from bezoar.pairs import Pairs, PairsAgreement, PairsReport
 from bezoar.report.artefacts import Artefacts, load_artefacts
-from bezoar.report.dpo.parts import Claim, read_many, settings_of
+from bezoar.report.dpo.parts import Claim, Claims, settings_of
 from bezoar.runs.reading import RunFiles
 
 AS_TRAINED = "as trained"
+MAIN = "dpo-as-trained"
+"""The folder of the main training below ``attack``."""
 MAX_PAIRS = 512 * 2**20
 
 
@@ -55,9 +58,12 @@ class Study:
         trainings: the log of each training, by its folder's name.
         claims: verdicts on the paper's claims.
         drift, drifts, lens, drops, shifts, sources, contributions, heads, interpolation: the
-            trained model beside the base; ``drops`` by "own", "shared" and "random".
+            trained model beside the base; ``drops`` by "own", "shared" and "random";
+            ``lens_reversed`` with the weights moved as far the other way.
         values, qualitative: value vectors before and after, and Table 3.
-        attacked, correlations: of the attacks.
+        skipped: parts of the comparison that could not be had, and why.
+        attacked, correlations: of the attacks; ``key_scaling`` is Table 4 with other factors and
+            numbers of keys, ``setup`` what was tried, on which texts.
     """
 
     audit: Artefacts
@@ -74,14 +80,18 @@ class Study:
     drifts: Drifts | None
     lens: LensComparison | None
     drops: dict[str, ActivationDrop]
-    shifts: tuple[ResidualShift, ...]
-    sources: tuple[ShiftSources, ...]
+    lens_reversed: LensComparison | None
+    shifts: ResidualShifts | None
+    sources: SourcesByLayer | None
     contributions: Contributions | None
     heads: HeadContributions | None
     interpolation: Interpolation | None
     values: ValuesKept | None
     qualitative: Qualitative | None
+    skipped: dict[str, str]
     attacked: tuple[Attacked, ...]
+    key_scaling: Robustness | None
+    setup: dict[str, Any]
     correlations: RankCorrelations | None
 
     def row(self, ending: str) -> MethodRow | None:
@@ -113,6 +123,7 @@ def load_study(folder: Path) -> Study:
         ConfigError: if the configuration is no YAML.
     """
     run = RunFiles(folder)
+    claims = run.result("claims/claims.json", Claims)
     drops = {
         name: run.result(f"compare/{file}.json", ActivationDrop)
         for name, file in (("own", "drop"), ("shared", "drop_shared"), ("random", "drop_random"))
@@ -127,21 +138,30 @@ def load_study(folder: Path) -> Study:
         some_pairs=_pairs(run, "pairs/pairs.parquet"),
         pplm_settings=settings_of(_pairs(run, "pairs/pplm.parquet")),
         trainings=_trainings(run),
-        claims=read_many(run, "claims/claims.json", Claim),
+        claims=() if claims is None else claims.claims,
         drift=run.result("compare/drift.json", WeightDrift),
         drifts=run.result("compare/drifts.json", Drifts),
         lens=run.result("compare/lens.json", LensComparison),
         drops={name: drop for name, drop in drops.items() if drop is not None},
-        shifts=read_many(run, "compare/shifts.json", ResidualShift),
-        sources=read_many(run, "compare/sources.json", ShiftSources),
+        lens_reversed=run.result("compare/lens_reversed.json", LensComparison),
+        shifts=run.result("compare/shifts.json", ResidualShifts),
+        sources=run.result("compare/sources.json", SourcesByLayer),
         contributions=run.result("compare/contributions.json", Contributions),
         heads=run.result("compare/heads.json", HeadContributions),
         interpolation=run.result("compare/interpolation.json", Interpolation),
         values=run.result("compare/values.json", ValuesKept),
         qualitative=run.result("compare/qualitative.json", Qualitative),
+        skipped=_skipped(run),
         attacked=_attacked(run),
+        key_scaling=run.result("attack/key_scaling.json", Robustness),
+        setup=run.json("attack/setup.json", dict) or {},
         correlations=run.result("attack/rank_correlations.json", RankCorrelations),
     )
+
+
+def _skipped(run: RunFiles) -> dict[str, str]:
+    found = run.result("compare/skipped.json", Skipped)
+    return {} if found is None else found.reasons
 
 
 def _named(run: RunFiles, pattern: str) -> list[str]:
@@ -163,6 +183,8 @@ def _trainings(run: RunFiles) -> dict[str, TrainingLog]:
 
 
 def _attacked(run: RunFiles) -> tuple[Attacked, ...]:
+    """The main training first."""
+    names = sorted(_named(run, "attack/*/robustness.json"), key=lambda name: name != MAIN)
     return tuple(
         Attacked(
             name,
@@ -170,5 +192,5 @@ def _attacked(run: RunFiles) -> tuple[Attacked, ...]:
             run.result(f"attack/{name}/residual.json", ResidualCapability),
             run.result(f"attack/{name}/sample_free.json", SampleFree),
         )
-        for name in _named(run, "attack/*/robustness.json")
+        for name in names
     )

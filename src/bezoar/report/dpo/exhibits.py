@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from bezoar.evaluate import Metric
-from bezoar.report.blocks import Block, Cell, Fold, Index, Picture, Section, Table, TokenRows, Tone
+from bezoar.report.blocks import (
+    Block,
+    Cell,
+    Fold,
+    Index,
+    Picture,
+    Section,
+    Table,
+    Text,
+    TokenRows,
+    Tone,
+)
+from bezoar.report.dpo.artefacts import Study
 from bezoar.report.dpo.paper import FIGURES, NAME, TABLES
 from bezoar.report.numbers import bounds, number, percent
 from bezoar.stats import Interval
@@ -62,6 +74,12 @@ def share_cell(value: float | None, *, signed: bool = False) -> Cell:
     if value is None:
         return Cell("–", "", "muted")
     return Cell(percent(value, signed=signed), "", "", (value,))
+
+
+def missing(study: Study, part: str, words: str) -> Text:
+    """That a part of the comparison is not there, and why, if the run knows."""
+    why = study.skipped.get(part, "")
+    return Text(f"{words} {why}".strip(), "muted")
 
 
 def keyed(sections: Sequence[Section]) -> list[Keyed]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,9 @@ from bezoar.report import theme
 from bezoar.report.blocks import Cell, Picture, Section, Table, TokenRows
 from bezoar.report.dpo.exhibits import keyed
 from bezoar.report.render import figure_json, figure_page, plotly_script, template_file
-from bezoar.runs.results import atomic_write
+from bezoar.runs.plain import inside
+from bezoar.runs.results import atomic_write, save_json
+from bezoar.runs.stale import LISTED, drop_listed
 
 FIGURES, TABLES = "figures", "tables"
 PLOTLY, SCRIPT = "plotly.min.js", "figure.js"
@@ -28,30 +29,41 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(folder: Path, sections: Sequence[Section], *, unmask: bool = False) -> None:
-    """Write every block that has a key as a file; what an earlier page left is removed.
+    """Write every block that has a key as a file; what an earlier page wrote is removed.
 
     Args:
         folder: of the run; ``figures`` and ``tables`` are made in it.
         sections: of the page.
         unmask: write texts as they are.
+
+    Raises:
+        CorruptArtefact: if one of these folders is a link out of the run.
     """
-    for name in (FIGURES, TABLES):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    blocks = keyed(sections)
-    pictures = [block for block in blocks if isinstance(block, Picture)]
-    if pictures:
-        atomic_write(folder / FIGURES / PLOTLY, plotly_script().encode())
-        atomic_write(folder / FIGURES / SCRIPT, template_file("figure.js").encode())
-    for picture in pictures:
-        drawn = figure_json(picture.figure, unmask=unmask)
-        drawn["layout"]["template"] = theme.template().to_plotly_json()
-        text = json.dumps(drawn, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False)
-        atomic_write(folder / FIGURES / f"{picture.key}.json", text.encode() + b"\n")
-        html = figure_page(picture, version=version("bezoar"), unmask=unmask)
-        atomic_write(folder / FIGURES / f"{picture.key}.html", html.encode())
-    for block in blocks:
-        if not isinstance(block, Picture):
-            atomic_write(folder / TABLES / f"{block.key}.csv", _csv(block, unmask).encode())
+    drawn: dict[str, bytes] = {}
+    written: dict[str, bytes] = {}
+    for block in keyed(sections):
+        if isinstance(block, Picture):
+            drawn |= _files(block, unmask)
+        else:
+            written[f"{block.key}.csv"] = _csv(block, unmask).encode()
+    if drawn:
+        drawn |= {PLOTLY: plotly_script().encode(), SCRIPT: template_file(SCRIPT).encode()}
+    for name, files in ((FIGURES, drawn), (TABLES, written)):
+        target = inside(folder, name)
+        drop_listed(target)
+        for file, data in files.items():
+            atomic_write(target / file, data)
+        if files:
+            save_json(target / LISTED, sorted(files))
+
+
+def _files(picture: Picture, unmask: bool) -> dict[str, bytes]:
+    """A picture as plotly reads it, and as a page."""
+    figure = figure_json(picture.figure, unmask=unmask)
+    figure["layout"]["template"] = theme.template().to_plotly_json()
+    text = json.dumps(figure, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    html = figure_page(picture, version=version("bezoar"), unmask=unmask)
+    return {f"{picture.key}.json": text.encode() + b"\n", f"{picture.key}.html": html.encode()}
 
 
 def _csv(block: Table | TokenRows, unmask: bool) -> str:

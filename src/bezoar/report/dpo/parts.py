@@ -9,11 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from bezoar.errors import CorruptArtefact
 from bezoar.pairs import Pairs
-from bezoar.runs.reading import RunFiles
 from bezoar.stats import Interval
 
 
@@ -32,31 +28,11 @@ class Claim:
     rule: str = ""
 
 
-def read_many(run: RunFiles, name: str, kind: Any) -> tuple[Any, ...]:
-    """The results in a file: a list of them, or a result whose only list they are.
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """All of them, in the order of the paper."""
 
-    Args:
-        run: the run's files.
-        name: such as ``compare/shifts.json``.
-        kind: the class of one.
-
-    Returns:
-        The results; empty if there is no such file.
-
-    Raises:
-        CorruptArtefact: if the file holds something else.
-    """
-    found = run.json(name, object)
-    if isinstance(found, dict):
-        lists = [value for value in found.values() if isinstance(value, list)]
-        found = lists[0] if len(lists) == 1 else found
-    try:
-        return tuple(TypeAdapter(tuple[kind, ...]).validate_python(found or []))
-    except ValidationError as error:
-        raise CorruptArtefact(
-            f"{run.folder / name} is no list of {kind.__name__}: {str(error).splitlines()[0]}.",
-            hint="Run its stage again.",
-        ) from error
+    claims: tuple[Claim, ...]
 
 
 def settings_of(pairs: Pairs | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.attack import ResidualCapability, Robustness
 from bezoar.evaluate import MethodRow
 from bezoar.report.blocks import Tile, Tone, Verdict
-from bezoar.report.dpo.artefacts import Study
+from bezoar.report.dpo.artefacts import MAIN, Study
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.figures.comparison import beats_its_nulls
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
@@ -82,15 +82,12 @@ def _undone(study: Study, trained: MethodRow) -> list[str]:
 
 def main_robustness(study: Study) -> Robustness | None:
     """Of the main training, if it was attacked."""
-    found = [each for each in study.attacked if each.robustness is not None]
-    named = [each for each in found if each.name.endswith("as-trained")]
-    return next((each.robustness for each in named), None)
+    return next((each.robustness for each in study.attacked if each.name == MAIN), None)
 
 
 def main_residual(study: Study) -> ResidualCapability | None:
     """Of the main training, if it was looked at."""
-    found = [each for each in study.attacked if each.name.endswith("as-trained")]
-    return next((each.residual for each in found if each.residual is not None), None)
+    return next((each.residual for each in study.attacked if each.name == MAIN), None)
 
 
 def _left(study: Study) -> list[str]:
@@ -106,7 +103,9 @@ def _left(study: Study) -> list[str]:
             f"{words[residual.verdict]}: a probe reads it from the trained model with AUROC "
             f"{number(residual.edited.value)} (base: {number(residual.base.value)})."
         )
-    if robust is not None and robust.score is not None:
+    if robust is not None and robust.score is None:
+        told.append(f"Its robustness has no score: {robust.undefined}.")
+    elif robust is not None and robust.score is not None:
         told.append(
             f"Over all attacks {percent(robust.score.value, digits=0)} of the reduction survives "
             f"on average, least against {robust.weakest}."

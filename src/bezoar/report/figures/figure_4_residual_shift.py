@@ -38,8 +38,8 @@ def figure_4_residual_shift(found: ResidualShift) -> Any:
     return theme.figure(
         [
             joints,
-            _states(found.base_name, base, "circle", theme.BLUE, followed),
-            _states(found.edited_name, edited, "triangle-up", theme.ORANGE, followed),
+            *_states(found.base_name, base, "circle", theme.BLUE, followed),
+            *_states(found.edited_name, edited, "triangle-up", theme.ORANGE, followed),
         ],
         height=400,
         xaxis={"title": {"text": f"{found.site}: {along}"}, "showgrid": False},
@@ -54,15 +54,18 @@ def _states(
     symbol: str,
     colour: str,
     followed: bool,
-) -> Any:
+) -> list[Any]:
     marker: dict[str, Any] = {"size": 9, "symbol": symbol, "color": colour}
+    # In a legend, markers with colours of their own would all be black.
+    key = go.Scatter(name=theme.label(name), x=[None], y=[None], mode="markers", marker=marker)
     hover = "prompt %{customdata[0]}<extra></extra>"
     if followed:
         marker |= {"color": [row[2] for row in rows], "coloraxis": "coloraxis"}
         marker |= {"line": {"width": 1.5, "color": colour}}
         hover = "prompt %{customdata[0]}: coefficient %{marker.color:.3f}<extra></extra>"
-    return go.Scatter(
+    states = go.Scatter(
         name=theme.label(name),
+        showlegend=not followed,
         x=[row[0] for row in rows],
         y=[row[1] for row in rows],
         mode="markers",
@@ -70,3 +73,4 @@ def _states(
         customdata=[[i + 1] for i in range(len(rows))],
         hovertemplate=hover,
     )
+    return [key, states] if followed else [states]

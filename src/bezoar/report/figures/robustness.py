@@ -12,7 +12,7 @@ from bezoar.report import theme
 from bezoar.report.figures.panels import places
 
 COLUMNS = 3
-PANEL, GAP = 150, 96  # pixels: a panel's height, and between panels
+PANEL, GAP = 150, 112  # pixels: a panel's height, and between panels
 SHORT = 7  # letters of a label that fits under a tick
 
 

@@ -11,12 +11,12 @@ from bezoar.attack import Robustness
 from bezoar.report import theme
 from bezoar.report.numbers import estimate
 
-_WORDY = 12  # attacks up to which the numbers stand in the cells
+_WORDY = 8  # remedies up to which the numbers stand in the cells
 ALL = "all attacks"
 
 
 def survival_map(found: Sequence[Robustness]) -> Any:
-    """A row a remedy, a column an attack: the area under its surviving share; last, their mean.
+    """A row an attack, a column a remedy: the area under its surviving share; first, their mean.
 
     An empty cell is an attack that does not apply, or left nothing to measure.
 
@@ -27,33 +27,35 @@ def survival_map(found: Sequence[Robustness]) -> Any:
     attacks = list(dict.fromkeys(c.attack for each in shown for c in each.curves if c.area))
     if not attacks:
         raise TypeError("No remedy has a score, so there is no map to draw.")
-    columns = [*attacks, ALL]
+    rows = [ALL, *attacks]
     areas = [{c.attack: c.area for c in each.curves} | {ALL: each.score} for each in shown]
-    cells = [[row.get(column) for column in columns] for row in areas]
+    cells = [[column.get(row) for column in areas] for row in rows]
+    wordy = len(shown) <= _WORDY
     heat = go.Heatmap(
         z=[[None if cell is None else cell.value for cell in row] for row in cells],
-        x=[theme.wrapped(column, 12) for column in columns],
-        y=list(range(len(shown))),
+        x=list(range(len(shown))),
+        y=list(range(len(rows))),
         coloraxis="coloraxis",
         customdata=[[estimate(cell) for cell in row] for row in cells],
-        hovertemplate="%{x}: %{customdata}<extra></extra>",
+        hovertemplate="%{customdata}<extra></extra>",
         xgap=2,
         ygap=2,
     )
-    if len(columns) <= _WORDY:
+    if wordy:
         heat.update(texttemplate="%{z:.2f}")
-    names = [each.edit for each in shown]
+    names = [theme.wrapped(each.edit, 16) for each in shown]
     return theme.figure(
         [heat],
-        height=150 + 38 * len(shown),
+        height=110 + 30 * len(rows),
         meta={
-            "narrow": {"yaxis.ticktext": [theme.wrapped(name, 14) for name in names]},
-            "min_width": 190 + 66 * len(columns),
+            "narrow": {"yaxis.ticktext": [theme.wrapped(row, 16) for row in rows]},
+            "min_width": 170 + (78 if wordy else 52) * len(shown),
         },
-        coloraxis={"cmin": 0, "cmax": 1, "showscale": len(columns) > _WORDY}
+        margin={"l": 8, "r": 16, "t": 8, "b": 8},
+        coloraxis={"cmin": 0, "cmax": 1, "showscale": not wordy}
         | {"colorbar": {"title": {"text": "survives", "side": "top"}, "tickformat": ".0%"}},
-        xaxis={"side": "top", "showgrid": False, "type": "category", "tickangle": 0},
-        yaxis={"autorange": "reversed", "showgrid": False}
-        | {"tickvals": list(range(len(shown)))}
-        | {"ticktext": [theme.wrapped(name, 26) for name in names]},
+        xaxis={"side": "top", "showgrid": False, "tickangle": 0}
+        | {"tickvals": list(range(len(shown))), "ticktext": names},
+        yaxis={"autorange": "reversed", "showgrid": False, "tickvals": list(range(len(rows)))}
+        | {"ticktext": [theme.label(row) for row in rows]},
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bezoar.compare.models import ActivationDrop, LensComparison, WeightDrift
 from bezoar.compare.models.values import ValuesKept
+from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import figure, interval_cell, number_cell, share_cell
+from bezoar.report.dpo.exhibits import figure, interval_cell, missing, number_cell, share_cell
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.figures.figure_1_lens_comparison import figure_1_lens_comparison
 from bezoar.report.figures.figure_2_activation_drop import figure_2_activation_drop
@@ -27,20 +28,36 @@ def changed(study: Study) -> Section:
     )
     blocks: list[Block] = []
     if study.lens is not None:
-        blocks += [_lens(study.lens), _lens_table(study.lens)]
+        blocks += [Text(_lens_told(study)), _lens(study.lens), _lens_table(study.lens)]
     else:
-        blocks.append(Text("This run made no lens of both models: there is no Figure 1.", "muted"))
+        blocks.append(
+            missing(study, "lens", "This run made no lens of both models: there is no Figure 1.")
+        )
     if study.drops:
         blocks += _drops(study.drops)
     else:
-        blocks.append(Text("No activations were compared: there is no Figure 2.", "muted"))
+        blocks.append(missing(study, "drop", "No activations were compared: there is no Figure 2."))
     if study.drift is not None:
         blocks += _drift(study.drift)
     else:
-        blocks.append(Text("This run did not compare the weights.", "muted"))
+        blocks.append(missing(study, "drift", "This run did not compare the weights."))
     if study.values is not None:
         blocks += _values(study.values)
     return Section("changed", "What training changed (§ 5.1)", intro, tuple(blocks))
+
+
+def _lens_told(study: Study) -> str:
+    """What the lens says, beside its control."""
+    assert study.lens is not None
+    told = said(study.lens)
+    if study.lens_reversed is None:
+        return told
+    other = estimate(study.lens_reversed.change[-1], signed=True)
+    return (
+        f"{told} These prompts were chosen because the base makes the tokens likely, and any "
+        f"change lowers what was chosen for being high: with the weights moved as far the other "
+        f"way, the probability changes by {other}."
+    )
 
 
 def _lens(lens: LensComparison) -> Picture:
@@ -51,9 +68,9 @@ def _lens(lens: LensComparison) -> Picture:
         "logit_lens",
         figure_1_lens_comparison(lens),
         f"Mean probability of {quoted(lens.tokens)} at the last position of "
-        f"{plural(lens.prompts_n, 'prompt')}, with 95 % intervals: before training it is the "
-        f"likeliest token after {lens.base_says} of them, after training after "
-        f"{lens.edited_says} (the paper takes 295 that elicit it). Each state has {scale}, and the "
+        f"{plural(lens.prompts_n, 'prompt')}, with 95 % intervals. {lens.base_says} of these "
+        f"elicit one of the tokens, {lens.edited_says} once trained (the paper has 295 that "
+        f"elicit its one token). Each state has {scale}, and the "
         "norm's bias counts, so that the last point is the model's own probability (the paper "
         "freezes one scale and leaves the bias out). Grey: the components that raise it most in "
         "the base (in the paper, the MLPs of layers 18 to 20).",
@@ -75,21 +92,21 @@ def _lens_table(lens: LensComparison) -> Table:
     )
     caption = (
         "What single components add to that probability: those that raise it most in the base, and "
-        "those whose step fell most. A step of the lens depends on all later layers' way of "
-        "reading; the sums that are exact are further down."
+        "those whose step fell most. The lens reads states that later layers still change: this "
+        "describes, and the sums further down are exact."
     )
     return Table(caption, ("component", lens.base_name, lens.edited_name, "change"), rows)
 
 
 def _drops(drops: dict[str, ActivationDrop]) -> list[Block]:
-    blocks: list[Block] = []
     main = drops.get("own") or next(iter(drops.values()))
     whose = {
         "own": "each model follows its own tokens",
         "shared": "both models follow the trained model's tokens, as in the paper's code",
         "base": "both models follow the base's tokens",
     }
-    blocks.append(
+    blocks: list[Block] = [
+        Text(said(main)),
         figure(
             2,
             "activation_drop",
@@ -99,8 +116,8 @@ def _drops(drops: dict[str, ActivationDrop]) -> list[Block]:
             f"{whose.get(main.continuations, main.continuations)}. The first neurons by cosine of "
             f"their value vector to the probe, and the mean of all {len(main.neurons)}.",
             f"Paired bars: the mean changes by {estimate(main.change, signed=True)}.",
-        )
-    )
+        ),
+    ]
     rows = tuple(_drop_row(name, found) for name, found in drops.items())
     caption = (
         "The same as numbers, and its null: as many random neurons of the same layers. A fall of "
@@ -179,11 +196,12 @@ def _drift(drift: WeightDrift) -> list[Block]:
             number_cell(t.stable_rank, digits=1),
             share_cell(t.difference**2 / energy),
         )
-        for t in moved[:TENSORS]
+        for t in sorted(moved, key=lambda t: -t.difference)[:TENSORS]
     )
     caption = (
-        f"The {len(rows)} tensors that moved most, of {plural(len(moved), 'tensor')} that moved at "
-        "all. Stable rank: energy of the difference over that of its largest singular value."
+        f"The {plural(len(rows), 'tensor')} with most of the change, of {count(len(moved))} that "
+        "moved at all. Stable rank: energy of the difference over that of its largest singular "
+        "value."
     )
     columns = (
         "tensor",
@@ -199,17 +217,11 @@ def _drift(drift: WeightDrift) -> list[Block]:
 
 def _values(found: ValuesKept) -> list[Block]:
     n = len(found.vectors)
-    told = (
-        f"Toxic vectors remain, or not: {percent(found.ranking, digits=0)} of the {n} value "
-        f"vectors nearest to {found.direction} are among the nearest {n} of the trained model."
-    )
-    if found.identity:
-        told += " No value vector was free to move, so that this could not have been otherwise."
     picture = Picture(
         values_kept(found),
-        "The most toxic value vectors: cosine to the probe before and after training. On the "
-        "dotted line they are as toxic as they were.",
-        f"Scatter of {plural(n, 'value vector')} along a diagonal.",
+        "The most toxic value vectors by rank: their cosine to the probe before training (rings) "
+        "and after it (crosses).",
+        f"{plural(n, 'value vector')} by rank, before and after.",
         "values_kept",
     )
     random = (_mean(found.random_cosine), _mean(found.random_tokens))
@@ -224,7 +236,7 @@ def _values(found: ValuesKept) -> list[Block]:
         "p: how often random vectors moved as far."
     )
     columns = ("value vectors", "cosine to itself", "tokens kept", "p")
-    return [Text(told), picture, Table(caption, columns, rows, key="values_kept_numbers")]
+    return [Text(said(found)), picture, Table(caption, columns, rows, key="values_kept_numbers")]
 
 
 def _mean(values: tuple[float, ...]) -> float | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bezoar.compare.models import ResidualShift, ShiftSources
+from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import figure, interval_cell, number_cell, share_cell
+from bezoar.report.dpo.exhibits import figure, interval_cell, missing, number_cell, share_cell
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.figures.figure_4_residual_shift import SHOWN, figure_4_residual_shift
 from bezoar.report.figures.figure_5_shift_sources import figure_5_shift_sources
@@ -28,14 +29,18 @@ def shift(study: Study) -> Section:
         "many small changes of value vectors whose neurons are mostly below zero."
     )
     blocks: list[Block] = [Text(_FIGURE_3)]
-    if study.shifts:
-        blocks += _shifts(study.shifts)
+    if study.shifts is not None and study.shifts.shifts:
+        blocks += [Text(said(study.shifts)), *_shifts(study.shifts.shifts)]
     else:
-        blocks.append(Text("No states were compared: there are no Figures 4 and 6.", "muted"))
-    if study.sources:
-        blocks += _sources(study.sources)
+        blocks.append(
+            missing(study, "shifts", "No states were compared: there are no Figures 4 and 6.")
+        )
+    if study.sources is not None and study.sources.sources:
+        blocks += [Text(said(study.sources)), *_sources(study.sources.sources)]
     else:
-        blocks.append(Text("No sources were looked for: there are no Figures 5 to 10.", "muted"))
+        blocks.append(
+            missing(study, "sources", "No sources were looked for: there are no Figures 5 to 10.")
+        )
     return Section("shift", "The shift, and where it comes from (§ 5.2)", intro, tuple(blocks))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bezoar.compare.models import Contributions, HeadContributions, Interpolation
+from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
 from bezoar.report.dpo.exhibits import interval_cell, number_cell
@@ -112,7 +113,7 @@ def _heads(found: HeadContributions) -> list[Block]:
         return [picture, Text("No head changed beyond what chance would show.", "muted")]
     columns = ("head", found.base_name, found.edited_name, "change", "p (adjusted)")
     caption = f"The {plural(len(rows), 'head')} that changed most, of {len(changed)} that changed."
-    return [picture, Table(caption, columns, rows, folded=True)]
+    return [Text(said(found)), picture, Table(caption, columns, rows, folded=True)]
 
 
 def _interpolation(found: Interpolation) -> list[Block]:
@@ -129,4 +130,4 @@ def _interpolation(found: Interpolation) -> list[Block]:
         for p in found.points
     )
     columns = ("t", found.measure, "against the base")
-    return [picture, Table("The same in numbers.", columns, rows, folded=True)]
+    return [Text(said(found)), picture, Table("The same in numbers.", columns, rows, folded=True)]

@@ -30,6 +30,8 @@ _WORDS = {
     "clip": "largest norm of a gradient",
     "warmup": "steps of linear warm-up",
     "epochs": "passes over the pairs",
+    "steps": "steps, at most",
+    "enough": "loss that is low enough to stop",
     "eval_every": "training pairs between validations",
     "eval_pairs": "validation pairs",
     "eval_batch": "pairs in a batch of validation",
@@ -54,7 +56,9 @@ _PPLM_WORDS = {
     "kl_scale": "KL scale",
     "mode": "where paper and code differ",
 }
-_NOT_PRINTED = {"length", "mode", "seed", "keep", "objective", "epochs"}
+_NOT_PRINTED = frozenset(
+    ("length", "mode", "seed", "keep", "objective", "epochs", "steps", "enough")
+)
 
 
 def training(study: Study) -> Section:
@@ -215,6 +219,8 @@ def _settings(
     for name, word in words.items():
         paper = "–" if name in _NOT_PRINTED else _shown(printed.get(name))
         here = "–" if used is None else _shown(used.get(name, printed.get(name)))
+        if here == paper == "–":
+            continue
         same = here == paper
         rows.append((word, paper, Cell("same" if same else here, "", "muted" if same else "")))
     return Table(caption, ("setting", NAME, "here"), tuple(rows), key=key)
@@ -232,6 +238,8 @@ def _resolved(recipe: str) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from bezoar.attack import RankCorrelations, ResidualCapability, Robustness, SampleFree
+from bezoar.attack import (
+    AttackPoint,
+    RankCorrelations,
+    ResidualCapability,
+    Robustness,
+    SampleFree,
+)
 from bezoar.evaluate import MethodRow
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.dpo.artefacts import Study
 from bezoar.report.dpo.exhibits import interval_cell, number_cell, table_caption
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.dpo.sections.interventions import OUTCOMES, outcome_row
+from bezoar.report.figures.key_scaling import key_scaling
 from bezoar.report.figures.residual_capability import residual_capability
 from bezoar.report.figures.robustness import robustness
 from bezoar.report.figures.survival_map import survival_map
@@ -33,9 +41,12 @@ def undone(study: Study) -> Section:
         "that is one attack of several, each with a budget, on every remedy. A model that an "
         "attack broke (perplexity beyond the limit) counts for nothing."
     )
-    blocks: list[Block] = [*_table_4(study)]
-    scored = [each.robustness for each in study.attacked if each.robustness is not None]
-    blocks += _robustness(study, scored)
+    blocks = _table_4(study)
+    if study.key_scaling is not None:
+        blocks += _keys(study.key_scaling)
+    blocks += _setup(study.setup)
+    found = [each.robustness for each in study.attacked if each.robustness is not None]
+    blocks += _robustness(found)
     left = [each.residual for each in study.attacked if each.residual is not None]
     if left:
         blocks += _residual(left)
@@ -59,6 +70,43 @@ def _table_4(study: Study) -> list[Block]:
     return blocks
 
 
+def _keys(found: Robustness) -> list[Block]:
+    """Table 4 for other factors and numbers of keys, with biases, and for random keys."""
+    curves = [curve for curve in found.curves if curve.points]
+    if not curves:
+        return []
+    picture = Picture(
+        key_scaling(found),
+        "Table 4 as a curve: toxicity and perplexity of the trained model as its toxic keys are "
+        "turned up, with biases scaled along or not, beside as many random keys of the same layers "
+        "(dotted). A cross is a model beyond the limit of perplexity. Bars are 95 % intervals over "
+        f"{plural(found.prompts_n, 'prompt')}.",
+        "Two line charts; the table has the same numbers.",
+        "table_4_curve",
+    )
+    rows = tuple(
+        (Cell(point.label, name), *_point(point, found.base_perplexity))
+        for name, points in [
+            *((curve.attack, curve.points) for curve in curves),
+            *((f"{curve.attack}, random keys", curve.nulls) for curve in curves if curve.nulls),
+        ]
+        for point in points
+    )
+    columns = ("keys", "toxicity", "perplexity", "× the base's", "counts")
+    caption = f"Every point of the curve; {found.protocol}."
+    return [picture, Table(caption, columns, rows, folded=True, key="table_4_points")]
+
+
+def _point(point: AttackPoint, base: float | None) -> tuple[Cell | str, ...]:
+    ratio = None if not base or point.perplexity is None else point.perplexity / base
+    return (
+        interval_cell(point.toxicity_interval),
+        number_cell(point.perplexity),
+        number_cell(ratio),
+        Cell("yes") if point.valid else Cell("no, broken", "", "bad"),
+    )
+
+
 def _restored(trained: MethodRow, scaled: MethodRow) -> str:
     was, now = (r.change.get("toxicity") for r in (trained, scaled))
     if was is None or now is None or was.value >= 0:
@@ -67,12 +115,23 @@ def _restored(trained: MethodRow, scaled: MethodRow) -> str:
     return (
         f"Training changed toxicity by {estimate(was, signed=True)}; with the keys scaled, "
         f"{estimate(now, signed=True)} of that is left: they brought back "
-        f"{percent(share, digits=0)} of it. Key scaling as an attack, below, tries other factors "
-        "and numbers of keys, and random keys as its null."
+        f"{percent(share, digits=0)} of it."
     )
 
 
-def _robustness(study: Study, found: Sequence[Robustness]) -> list[Block]:
+def _setup(setup: dict[str, Any]) -> list[Block]:
+    """What remedies were attacked with, as far as the run says."""
+    told = []
+    if texts := setup.get("texts"):
+        told.append(f"The attacker's texts: {texts}.")
+    left_out = setup.get("left_out")
+    if isinstance(left_out, dict) and left_out:
+        reasons = "; ".join(f"{name} ({why})" for name, why in left_out.items())
+        told.append(f"Attacks that have no place in this model: {reasons}.")
+    return [Text(" ".join(told), "muted")] if told else []
+
+
+def _robustness(found: Sequence[Robustness]) -> list[Block]:
     if not found:
         return [Text("This run attacked nothing.", "muted")]
     blocks: list[Block] = []
@@ -81,8 +140,8 @@ def _robustness(study: Study, found: Sequence[Robustness]) -> list[Block]:
         picture = Picture(
             survival_map(found),
             "What survives of each remedy: the area under the surviving share of its reduction, "
-            "over the budgets of each attack (1 = all of it whatever the budget). The last column "
-            f"is their mean. Points count up to {found[0].limit:g} × the base's perplexity.",
+            "over the budgets of each attack (1 = all of it whatever the budget). The first row is "
+            f"their mean. Points count up to {found[0].limit:g} × the base's perplexity.",
             f"Heat map of {plural(len(scored), 'remedy', 'remedies')} by attacks.",
             "robustness",
         )

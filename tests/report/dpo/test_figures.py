@@ -1,0 +1,133 @@
+"""Pictures that only a study has: each shows what was measured, broken models and gaps included."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bezoar.report import theme
+from bezoar.report.figures.key_scaling import key_scaling
+from bezoar.report.figures.outcomes import outcomes
+from bezoar.report.figures.residual_capability import residual_capability
+from bezoar.report.figures.survival_map import ALL, survival_map
+from bezoar.report.figures.survival_predictors import survival_predictors
+from bezoar.report.figures.training_variants import Variant, training_variants
+from tests.report import specimens as audit
+from tests.report.dpo import specimens
+
+NAMES = ("dpo as trained", "subtract <b>probe</b>", "word ban")
+
+
+def robust() -> list[Any]:
+    return [specimens.robustness(name, 0.9 - 0.2 * i) for i, name in enumerate(NAMES)]
+
+
+def variants() -> list[Variant]:
+    rows = [row for row in specimens.scorecard().rows if row.label.endswith("as trained")]
+    return [
+        Variant(row.label, 0.004 * (i + 1), row.change["toxicity"], None)
+        for i, row in enumerate(rows)
+    ]
+
+
+def predictors() -> list[Any]:
+    free = specimens.SampleFree("x", 0.1, False, 0.4, None, None, 0.99)
+    return [(found, replace(free, basin_width=0.1 * i)) for i, found in enumerate(robust())]
+
+
+def shown() -> Any:
+    rows = [row for row in specimens.scorecard().rows if row.kind in ("no-op", "method")]
+    return outcomes(rows, [theme.BLUE] * len(rows))
+
+
+DRAWN: dict[str, Callable[[], Any]] = {
+    "key_scaling": lambda: key_scaling(specimens.key_scaling()),
+    "outcomes": shown,
+    "residual": lambda: residual_capability([specimens.residual("a", i) for i in range(5)]),
+    "survival_map": lambda: survival_map(robust()),
+    "survival_predictors": lambda: survival_predictors(predictors()),
+    "training_variants": lambda: training_variants(variants()),
+}
+
+
+@pytest.fixture(scope="module", params=DRAWN)
+def drawn(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return json.loads(DRAWN[request.param]().to_json())
+
+
+def numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, list):
+        for item in value:
+            yield from numbers(item)
+    elif isinstance(value, (int, float)):
+        yield value
+
+
+def test_every_trace_has_finite_data(drawn: dict[str, Any]) -> None:
+    for trace in drawn["data"]:
+        found = [n for key in ("x", "y", "z") for n in numbers(trace.get(key, []))]
+        assert found
+        assert all(math.isfinite(n) for n in found)
+
+
+def test_no_colour_of_text_or_ground_and_no_markup(drawn: dict[str, Any]) -> None:
+    layout = {k: v for k, v in drawn["layout"].items() if k != "template"}
+    assert set(re.findall(r"#[0-9a-f]{6}", json.dumps(layout))) <= set(theme.SERIES)
+    text = json.dumps({"data": drawn["data"], "layout": layout})
+    assert not re.search(r"<(?!br>|/?extra>)", text)
+
+
+def test_the_map_has_a_row_an_attack_and_the_mean_first() -> None:
+    heat = survival_map(robust()).data[0]
+    areas = [each.score.value for each in robust()]
+    assert list(heat.z[0]) == pytest.approx(areas)
+    assert survival_map(robust()).layout.yaxis.ticktext[0] == ALL
+    without = replace(robust()[0], score=None, undefined="nothing to survive")
+    assert len(survival_map([without, *robust()[1:]]).data[0].z[0]) == 2
+    with pytest.raises(TypeError, match="no map"):
+        survival_map([without])
+
+
+def test_an_attack_that_does_not_apply_leaves_its_cell_empty() -> None:
+    one, *others = robust()
+    gone = replace(one, curves=tuple(c for c in one.curves if c.attack != "pruning"))
+    figure = survival_map([gone, *others])
+    row = list(figure.layout.yaxis.ticktext).index("pruning")
+    assert figure.data[0].z[row][0] is None
+    assert figure.data[0].z[row][1] is not None
+
+
+def test_an_outcome_has_the_interval_of_its_change_at_the_level_of_the_no_op() -> None:
+    card = specimens.scorecard()
+    rows = [row for row in card.rows if row.kind in ("no-op", "method")]
+    dots = outcomes(rows, [theme.BLUE] * len(rows)).data[0]
+    level = rows[0].metrics["toxicity"].value
+    for i, row in enumerate(rows[1:], start=1):
+        low = dots.x[i] - dots.error_x.arrayminus[i]
+        assert low == pytest.approx(level + row.change["toxicity"].low)
+    with pytest.raises(TypeError, match="no variant"):
+        outcomes([], [])
+
+
+def test_broken_models_are_crosses_where_keys_are_scaled() -> None:
+    left = key_scaling(specimens.key_scaling()).data[0]
+    assert list(left.marker.symbol) == ["circle", "circle", "x-thin-open"]
+    assert list(left.x) == [7, 70, 700]
+    with pytest.raises(TypeError, match="No keys"):
+        key_scaling(replace(specimens.key_scaling(), curves=()))
+
+
+def test_names_of_trainings_do_not_lie_on_each_other() -> None:
+    many = [Variant(f"v{i}", 0.01, audit.metric("toxicity", -0.1, 0.01)) for i in range(9)]
+    heights = sorted(note.ay for note in training_variants(many).layout.annotations)
+    low, high = training_variants(many).layout.yaxis.range
+    assert all(b - a > 0.02 * (high - low) for a, b in itertools.pairwise(heights))
+    assert low <= heights[0]
+    assert heights[-1] <= high
