@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bezoar.compare.models import scaled_edit, sides_of, weight_differences, weight_drift
+from bezoar.compare.models.shown import ROWS
 from bezoar.edits import Dense, NoOp, WeightEdit
 from bezoar.errors import EditError, ModelError, NotFoldable
 from bezoar.runs.results import load_result, save_result
@@ -96,7 +97,7 @@ def test_a_result_is_saved_and_shown(pair, tmp_path):
     found = weight_drift(*pair)
     save_result(tmp_path / "drift.json", found)
     assert load_result(tmp_path / "drift.json", type(found)) == found
-    assert found.__rich__().row_count == min(20, len(found.tensors))
+    assert found.__rich__().row_count == min(ROWS, len(found.tensors))
 
 
 def test_models_that_cannot_be_compared_are_refused(gpt2):

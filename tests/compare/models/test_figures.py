@@ -82,7 +82,8 @@ def test_bars_are_pairs_with_their_intervals(both):
 
 def test_dotted_lines_join_the_two_states_of_a_prompt_only(both):
     found = residual_shift(*both, PROMPTS, 1, 4)
-    joints, base, edited = found.figure().data
+    joints, *drawn = found.figure().data
+    base, edited = (trace for trace in drawn if trace.customdata is not None)
     for i, point in enumerate(found.points):
         assert joints.x[3 * i : 3 * i + 3] == (point.base_x, point.edited_x, None)
         assert (base.y[i], edited.y[i]) == (point.base_y, point.edited_y)

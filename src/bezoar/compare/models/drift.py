@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from bezoar.compare.models.parameters import parameter_pairs
-from bezoar.compare.models.shown import ROWS
+from bezoar.compare.models.shown import ROWS, near_one
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.models import LanguageModel
@@ -108,7 +108,7 @@ class WeightDrift(Result):
         moved = self.moved
         title = (
             f"weights of {self.edited} against {self.base}: {len(moved)} of {len(self.tensors)} "
-            f"tensors moved; all together cosine {self.cosine:.6f}, "
+            f"tensors moved; all together cosine {near_one(self.cosine)}, "
             f"relative difference {self.relative:.2g}"
         )
         table = Table("tensor", "cosine", "relative", "rank", "energy", title=title)
@@ -117,7 +117,7 @@ class WeightDrift(Result):
             relative = "∞" if t.relative is None else f"{t.relative:.2g}"
             rank = "–" if t.rank is None else f"{t.rank} ({t.stable_rank:.1f})"
             share = f"{t.difference**2 / total:.1%}"
-            table.add_row(t.name, f"{t.cosine:.6f}", relative, rank, share)
+            table.add_row(t.name, near_one(t.cosine), relative, rank, share)
         return table
 
 

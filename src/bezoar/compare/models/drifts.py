@@ -9,6 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from bezoar.compare.models.drift import COMPONENTS, EnergyShare, WeightDrift
+from bezoar.compare.models.shown import near_one
 from bezoar.runs.results import Result
 
 OUTSIDE = "outside"
@@ -60,7 +61,7 @@ class Drifts(Result):
             rank = "–" if row.stable_rank is None else f"{row.stable_rank:.1f}"
             largest = sorted(row.components.items(), key=lambda item: -item[1])[:2]
             where = ", ".join(f"{name} {share:.0%}" for name, share in largest) or "–"
-            table.add_row(row.name, f"{row.cosine:.6f}", f"{row.relative:.2g}", rank, where)
+            table.add_row(row.name, near_one(row.cosine), f"{row.relative:.2g}", rank, where)
         return table
 
 

@@ -207,7 +207,7 @@ class Parts:
             self.edited,
             self.inputs.prompts,
             self.inputs.direction,
-            toxic=min(self.sizes.vectors, ranking.considered),
+            toxic=min(self.sizes.vectors, len(ranking)),
             draws=self.sizes.draws,
             new_tokens=self.sizes.new_tokens,
             max_prompt_tokens=self.sizes.prompt_tokens,

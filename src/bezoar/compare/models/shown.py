@@ -22,3 +22,8 @@ def signed(change: Interval) -> str:
 def p_value(p: float) -> str:
     """``0.025``, ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def near_one(cosine: float) -> str:
+    """``0.9973``; nearer to one ``1 - 7.1e-08``, as six digits would not tell it from one."""
+    return f"1 - {1 - cosine:.1e}" if 0.999 < cosine < 1 else f"{cosine:.4f}".replace("1.0000", "1")

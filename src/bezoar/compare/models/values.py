@@ -12,7 +12,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bezoar.compare.models.activations import random_sets
-from bezoar.compare.models.shown import ROWS, p_value
+from bezoar.compare.models.shown import ROWS, near_one, p_value
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import DataError
@@ -98,12 +98,12 @@ class ValuesKept(Result):
         table = Table("vector", "cosine", "moved", "to direction", "tokens kept", title=title)
         for v in self.vectors[:ROWS]:
             toxic = f"{v.toxic:.3f} → {v.edited_toxic:.3f}"
-            told = f"{v.cosine:.5f}", f"{v.relative:.2%}", toxic, _share(v.tokens)
+            told = near_one(v.cosine), f"{v.relative:.2%}", toxic, _share(v.tokens)
             table.add_row(str(v), *told)
         tokens = _share(None if self.tokens is None else self.tokens.value)
-        table.add_row(f"mean of {n}", f"{self.cosine.value:.5f}", "", "", tokens)
+        table.add_row(f"mean of {n}", near_one(self.cosine.value), "", "", tokens)
         if self.null_p is not None:
-            mean, p = f"{np.mean(self.random_cosine):.5f}", f"p {p_value(self.null_p)}"
+            mean, p = near_one(float(np.mean(self.random_cosine))), f"p {p_value(self.null_p)}"
             kept = _share(float(np.mean(self.random_tokens)) if self.random_tokens else None)
             table.add_row(f"{n} random, {len(self.random_cosine)} ×", mean, p, "", kept)
         return table

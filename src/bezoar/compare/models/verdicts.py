@@ -12,7 +12,7 @@ from bezoar.compare.models.heads import HeadContributions
 from bezoar.compare.models.interpolation import Interpolation
 from bezoar.compare.models.lens import LensComparison
 from bezoar.compare.models.shift import ResidualShifts
-from bezoar.compare.models.shown import p_value, signed
+from bezoar.compare.models.shown import near_one, p_value, signed
 from bezoar.compare.models.sources import SourcesByLayer
 from bezoar.compare.models.values import ValuesKept
 from bezoar.stats.intervals import Interval
@@ -35,10 +35,10 @@ def _(part: WeightDrift) -> str:
         return "No weight changed."
     how = "hardly moved" if row.least_cosine > ALIKE else "moved"
     component = max(row.components, key=lambda name: row.components[name])
+    cosines = f"cosine {near_one(row.cosine)}, the least of a tensor {near_one(row.least_cosine)}"
     return (
-        f"The weights {how}: by {row.relative:.2%} of their norm (cosine {row.cosine:.6f}, of no "
-        f"tensor below {row.least_cosine:.4f}); most of it in {component.replace('_', ' ')}, "
-        f"{row.components[component]:.0%}."
+        f"The weights {how}: by {row.relative:.2%} of their norm ({cosines}); most of it in "
+        f"{component.replace('_', ' ')}, {row.components[component]:.0%}."
     )
 
 
@@ -52,7 +52,8 @@ def _(part: ValuesKept) -> str:
         null = f" They moved {more} random ones (p {p_value(part.null_p)})."
     return (
         f"{part.ranking:.0%} of the {len(part.vectors)} value vectors nearest to {part.direction} "
-        f"are still among the nearest; mean cosine before to after {part.cosine.value:.5f}.{null}"
+        f"are still among the nearest; mean cosine before to after {near_one(part.cosine.value)}."
+        f"{null}"
     )
 
 
