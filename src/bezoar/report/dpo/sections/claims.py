@@ -10,7 +10,7 @@ from bezoar.report.dpo.exhibits import interval_cell, number_cell
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.dpo.parts import Claim
 from bezoar.report.figures.outcomes import outcomes
-from bezoar.report.numbers import estimate, p_value
+from bezoar.report.numbers import estimate, number, p_value
 
 TONES: dict[str, Tone] = {"holds": "good", "fails": "bad", "not measured": "muted"}
 
@@ -95,6 +95,10 @@ def _value(claim: Claim) -> Cell:
     seen = claim.value
     if seen is None:
         return Cell("–", "", "muted")
+    if 0.999 < seen.value < 1:  # a cosine, of which three digits would say nothing
+        low, high = (number(bound, digits=6) for bound in (seen.low, seen.high))
+        note = "" if low == high else f"[{low}, {high}]"
+        return Cell(number(seen.value, digits=6), note, "", (seen.value, seen.low, seen.high))
     if seen.low == seen.high:  # computed from all there is
         return number_cell(seen.value)
     return interval_cell(seen)
