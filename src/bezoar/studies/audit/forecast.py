@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bezoar.activations import forecast
-from bezoar.mitigate import parse_method
+from bezoar.mitigate import DPO, parse_method
 from bezoar.pairs.steered import STEERED
 from bezoar.runs import AuditConfig, Result
 from bezoar.studies.audit.asked import null_draws, specs_of
@@ -67,7 +67,11 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     kinds = [len(m.null_kinds) + bool(m.null_kinds) for m in methods]
     nulls = sum(n * k for n, k in zip(draws, kinds, strict=True))
     variants = 2 + len(methods) + nulls
-    trainings = sum(1 + n for m, n in zip(methods, draws, strict=True) if "pairs" in m.requires)
+    passes = sum(
+        (1 + n) * (m.recipe_for(lm).epochs if isinstance(m, DPO) else 1)
+        for m, n in zip(methods, draws, strict=True)
+        if "pairs" in m.requires
+    )
     decoding = bench.protocol.decoding
     prompt = (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
     written = prompt * decoding.samples * bench.texts.prompts_report
@@ -76,7 +80,7 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     fits = len(methods) * config.mitigate.max_evaluations * neutral
     searches = nulls * _NULL_EVALUATIONS * min(neutral, 4_000)
     measured = variants * (written + bench.texts.neutral_tokens)
-    learnt = _pairs_and_trainings(config, trainings)
+    learnt = _pairs_and_trainings(config, passes)
     tokens = int(harvested.tokens + chosen + fits + searches + measured + learnt)
     return AuditForecast(
         variants=variants,
@@ -87,12 +91,12 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     )
 
 
-def _pairs_and_trainings(config: AuditConfig, trainings: int) -> float:
-    """Tokens of the preference pairs and of the trainings on them, if every pair is kept."""
-    if not trainings:
+def _pairs_and_trainings(config: AuditConfig, passes: int) -> float:
+    """Tokens of the preference pairs, and of passes over them if every pair is kept."""
+    if not passes:
         return 0.0
     asked, new = config.pairs, STEERED.max_new_tokens
     pairs = 0 if asked.file else asked.steered * asked.samples
     written = 2 * pairs * (asked.words + _NEW_TOKEN * new)
     pplm = asked.pplm * new * (_NEW_TOKEN + _PPLM_STEP * asked.pplm_iterations)
-    return written + pplm + trainings * _TRAINED_TOKEN * 2 * pairs * (asked.words + new)
+    return written + pplm + passes * _TRAINED_TOKEN * 2 * pairs * (asked.words + new)
