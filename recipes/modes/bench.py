@@ -150,5 +150,5 @@ class Bench:
         return filter_pairs(made)[0]
 
     def trained(self, **options: object) -> Trained:
-        """DPO on the pairs by the recipe for small models."""
-        return train(self.lm, self.pairs, get_recipe("small", **options))
+        """DPO on the pairs."""
+        return train(self.lm, self.pairs, get_recipe("lee2024", **options))

@@ -39,7 +39,7 @@ def ratios(found: Numbers) -> Any:
     line = {"type": "line", "x0": 1, "x1": 1, "yref": "y domain", "y0": 0, "y1": 1}
     return theme.figure(
         traces,
-        height=90 + 34 * n,
+        height=150 + 38 * n,
         shapes=[line | {"line": {"dash": "dot", "color": theme.GREY, "width": 1.5}}],
         xaxis={
             "type": "log",
@@ -49,10 +49,10 @@ def ratios(found: Numbers) -> Any:
         },
         yaxis={
             "tickvals": list(range(n)),
-            "ticktext": [theme.wrapped(text, 52) for text in labels],
+            "ticktext": [theme.wrapped(text, 62) for text in labels],
             "range": [n - 0.4, -0.6],
             "showgrid": False,
-            "tickfont": {"size": 11},
+            "tickfont": {"size": 10},
         },
         margin=draw.MARGIN,
         legend=draw.LEGEND,
