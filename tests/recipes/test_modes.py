@@ -81,9 +81,13 @@ def test_the_page_marks_what_is_beyond_chance_and_counts_it():
         row("a", "One", "they pad", "toxicity", sampled(ours, ours + 0.1)),
         row("b", "One", "they wait", "toxicity", sampled(ours, ours[::-1].copy())),
         row("c", "Two", "they scale", "distance", computed(2.0, 4.0)),
+        row("mask-toxicity", "Two", "token 0", "toxicity", sampled(ours, ours)),
+        row("mask-perplexity", "Two", "token 0", "perplexity", sampled(ours, ours)),
+        row("lee2024-effect", "Two", "both", "change", effects((ours, ours - 0.1), (ours, ours))),
     )
     text = page(numbers(*rows))
-    assert "1 of the 2 differences" in text
+    assert "2 of the 5 differences" in text
+    assert "cannot be told from doing nothing" in text
     assert "| they pad | toxicity |" in text
     assert "**+0.1**" in text
     assert "[0, 0]" not in text
