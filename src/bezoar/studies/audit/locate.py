@@ -8,6 +8,7 @@ mixture of experts, whose neurons are not one set, leaves out ``values``, ``n_sw
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,20 +207,21 @@ def lens_stage(bench: Bench) -> None:
 def telling_tokens(lm: LanguageModel, lexicon: Lexicon, corpus: Corpus, n: int = 20) -> list[int]:
     """The lexicon's strongest tokens that begin a word and are rare in texts without the behaviour.
 
-    The lexicon's z-scores also find words that are merely commoner in one class ("you"): a token
-    counts here if it is held by at least four times as large a share of the positive texts.
+    The lexicon's z-scores also find words that are merely commoner in one class ("you"), or shouted
+    in it ("THE"): a token counts here if its word, however it is capitalised, is held by at least
+    four times as large a share of the positive texts.
     """
-    known = {t.id for t in lexicon.tokens}
-    held = np.zeros((2, lm.d_vocab))
+    tokens = [t for t in lexicon.tokens if t.token[:1].isspace() and t.token.strip().isalpha()]
+    words = {t.id: t.token.strip().casefold() for t in tokens if len(t.token.strip()) > 2}
+    told = set(words.values())
+    forms = {
+        i: word
+        for i, text in enumerate(lm.token_strings(range(lm.d_vocab)))
+        if text[:1].isspace() and (word := text.strip().casefold()) in told
+    }
+    held: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     for ids, label in zip(lm.encode(list(corpus.texts)), corpus.labels, strict=True):
-        held[label, list(known.intersection(ids))] += 1
-    share = held / np.bincount(corpus.labels, minlength=2)[:, None]
-    words = [
-        t.id
-        for t in lexicon.tokens
-        if len(t.token.strip()) > 2
-        and t.token[:1].isspace()
-        and t.token.strip().isalpha()
-        and share[1, t.id] >= 4 * share[0, t.id]
-    ]
-    return (words or [t.id for t in lexicon.tokens])[:n]
+        held[label].update({forms[i] for i in set(ids) if i in forms})
+    n_0, n_1 = np.bincount(corpus.labels, minlength=2)
+    telling = [i for i, word in words.items() if held[1][word] * n_0 >= 4 * held[0][word] * n_1]
+    return (telling or [t.id for t in lexicon.tokens])[:n]
