@@ -28,6 +28,10 @@ def shown(metric: Row | None, digits: int = 3, *, percent: bool = False) -> str:
     return f"{value}{unit} [{low}, {high}]"
 
 
+def chance(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def comparison(card: Row) -> list[str]:
     """One line a variant; of a method's nulls the hardest to beat, which stands first."""
     lines = ["| variant | strength | toxicity | less by | perplexity | p (nulls, Holm) | folds |"]
@@ -40,7 +44,7 @@ def comparison(card: Row) -> list[str]:
         strength = (
             "–" if row["strength"] is None or previous == "null" else f"{row['strength']:.3g}"
         )
-        p = "–" if row["holm_p"] is None else f"{row['holm_p']:.3f} ({row['n_draws']} draws)"
+        p = "–" if row["holm_p"] is None else f"{chance(row['holm_p'])} ({row['n_draws']} draws)"
         folds = {True: "yes", False: "no", None: "–"}[row["foldable"]]
         fixed = previous in ("base", "no-op")
         less = None if fixed else row["change"].get("toxicity_reduction")
