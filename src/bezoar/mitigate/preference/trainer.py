@@ -246,7 +246,7 @@ class _Trainer:
         if self.recipe.keep == "last":
             return ""
         if self.recipe.objective == "dpo" and self.validations[-1].loss <= self.recipe.enough:
-            return "enough"
+            return "loss low enough"
         since = sum(point.step > self.best_step for point in self.validations)
         return "patience" if since >= self.recipe.patience_used else ""
 
