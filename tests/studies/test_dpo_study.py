@@ -21,7 +21,7 @@ SMALLER: dict[str, Any] = {
     "compare": {"prompts": 4, "lens_prompts": 4, "neurons": 2, "layers": 1, "draws": 2}
     | {"t_values": [0, 1], "examples": 1},
     "attack": {"grid": "quick", "attacks": ["key-scaling", "noise"], "prompts": 4}
-    | {"neutral_tokens": 600, "probe_texts": 20, "resamples": 100},
+    | {"neutral_tokens": 256, "probe_texts": 20, "resamples": 100},
 }
 
 

@@ -265,9 +265,9 @@ def predicted(
 
 
 def first_tokens(lm: LanguageModel, neutral: NeutralText, tokens: int) -> NeutralText:
-    """The first rows of a neutral text that together have so many tokens."""
+    """The first rows of a neutral text that together have so many tokens; two at least."""
     ends = np.cumsum([len(ids) for ids in lm.encode(list(neutral.texts))])
-    rows = min(int(np.searchsorted(ends, tokens)) + 1, len(neutral))
+    rows = min(max(2, int(np.searchsorted(ends, tokens)) + 1), len(neutral))
     return neutral.take(range(rows), note=f"the first {tokens} tokens")
 
 
