@@ -13,7 +13,7 @@ from bezoar.compare.models.parts import Parts
 from bezoar.mitigate import dpo
 from bezoar.runs import DPOStudyConfig, Run, load_result, parse_config
 from bezoar.studies.dpo import STAGES, DPOBench
-from bezoar.studies.dpo.compare import NAME, compare_inputs
+from bezoar.studies.dpo.compare import NAME, _drifts, compare_inputs
 from tests.mitigate.preferences import recipe
 from tests.studies.tiny import TINY, save_tiny_model
 
@@ -84,6 +84,16 @@ def test_the_drifts_are_of_every_training(bench: DPOBench) -> None:
     assert [row.name for row in found.rows] == ["dpo", "dpo, biases"]
     assert found.rows[0].relative == load_compared(bench.run.folder("compare"))["drift"].relative  # type: ignore[attr-defined]
     assert set(found.rows[1].components) == {"bias", "norm"}
+
+
+def test_a_variant_that_could_not_be_trained_has_no_drift(place: Path, tmp_path: Path) -> None:
+    """As biases of a model that has none: the mitigate stage says so, and nothing tries again."""
+    methods = ["dpo", "dpo:trainable=biases", "dpo:trainable=values"]  # the last never trained
+    with Run.open(place / "run", asked(place)) as run:
+        config = asked(place, {"mitigate": {"methods": methods}})
+        found = _drifts(DPOBench(run, config), tmp_path)
+        assert [row.name for row in found.rows] == ["dpo", "dpo, biases"]
+        assert not list(run.folder("mitigate").rglob("*values*/log.json"))
 
 
 def test_examples_are_prompts_that_are_chosen_by_and_the_rest_is_reported_on(

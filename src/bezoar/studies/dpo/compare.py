@@ -100,9 +100,15 @@ def _minus_value(bench: DPOBench) -> dict[str, Edit]:
 
 
 def _drifts(bench: DPOBench, folder: Path) -> Drifts:
-    """Of every training whose edit is a change of weights; an added layer is none."""
+    """Of every training whose edit is a change of weights; an added layer is none.
+
+    A further one that could not be done is left out: the mitigate stage says why.
+    """
     rows = []
+    ended = bench.run.folder("mitigate") / "training"
     for spec in track(bench.progress, trained_specs(bench.config), "Drift", unit="trainings"):
+        if spec != bench.dpo_spec and not (ended / slug(spec) / "log.json").exists():
+            continue
         with suppress(NotFoldable, TrainingDiverged):
             make = partial(_drift, bench, spec)
             rows.append(kept(folder / f"{slug(spec)}.json", DriftSummary, make))
