@@ -140,8 +140,8 @@ def line(back: Interval) -> Interpolation:
     return Interpolation("demo", "dpo", "toxicity", points)
 
 
-def attacked(random_keys: Interval) -> Robustness:
-    null = AttackPoint(70.0, "×10, 7 keys", 0.2, 20.0, random_keys, True)
+def attacked(random_keys: Interval, *, valid: bool = True, broken: int = 0) -> Robustness:
+    null = AttackPoint(70.0, "×10, 7 keys", 0.2, 20.0, random_keys, valid, tried=3, broken=broken)
     curve = AttackCurve("key scaling", "factor × keys", (), (null,))
     return Robustness(
         "dpo", (curve,), None, None, "", "", 0.5, 0.2, UP, 20.0, 21.0, 1.2, 8, "LEE@8"

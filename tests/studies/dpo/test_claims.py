@@ -242,6 +242,17 @@ def test_a_training_that_lowers_nothing_has_no_shares():
     assert verdict("keys-restore", **found) == "undecided"
 
 
+@pytest.mark.parametrize("null", [{"valid": False}, {"broken": 1}])
+def test_random_keys_that_break_the_model_are_no_null(null):
+    """Its g is clipped to one, so that a broken model seemed to undo nothing."""
+    broken = kit.attacked(SURE, **null)
+    told = claims_of(Found(**rows(halfway(0.1)), scaling=broken), "demo").of("keys-restore")
+    assert told.verdict == "fails"  # which needs no random keys
+    told = claims_of(Found(**rows(OVER), scaling=broken), "demo").of("keys-restore")
+    assert told.verdict == "undecided"
+    assert "broke the model" in told.why
+
+
 def test_claims_are_read_from_the_files_of_a_run(tmp_path):
     written = {
         "locate/sweep.json": kit.sweep(),

@@ -46,26 +46,35 @@ _PARTS = {
 )
 def keys_restore(found: Found) -> Finding:
     """Holds if more than half is undone, interval and all, and more than by as many random keys of
-    the same layers; fails if less than half is. Without random keys it is undecided at best."""
+    the same layers; fails if less than half is. Without random keys, or if they broke the model, it
+    is undecided at best."""
     undone = _share(found, found.scaled, found.trained)
     if isinstance(undone, Finding):
         return undone
     chance = _random_keys(found)
-    if chance is None:
+    if isinstance(chance, str):
         verdict: Verdict = "fails" if undone.high < HALF else "undecided"
-        return Finding(verdict, undone, "No random keys were scaled.")
+        return Finding(verdict, undone, chance)
     beaten: Verdict = "holds" if undone.low > chance.high else "undecided"
     return Finding(
         all_of(above(undone, HALF), beaten), undone, f"Random keys undo {number(chance)}."
     )
 
 
-def _random_keys(found: Found) -> Interval | None:
-    """What scaling as many random keys undoes, mean over draws, on the prompts of the attack."""
+def _random_keys(found: Found) -> Interval | str:
+    """What scaling as many random keys undoes, mean over draws, on the prompts of the attack; or
+    why nothing is known of it: what a broken model says, also one of several draws, is no null."""
     curves = () if found.scaling is None else found.scaling.curves
     nulls = [p for curve in curves if curve.attack == "key scaling" for p in curve.nulls]
-    left = next((p.survives for p in nulls if p.label == SCALED and p.survives), None)
-    return None if left is None else Interval(1 - left.value, 1 - left.high, 1 - left.low)
+    point = next((p for p in nulls if p.label == SCALED), None)
+    if point is None or point.tried == point.failed:
+        return "No random keys were scaled." if point is None else "Random keys gave no model."
+    if not point.valid or point.broken:
+        return "Scaling random keys broke the model, so that nothing is known of chance."
+    left = point.survives
+    if left is None:
+        return "What random keys undo was not defined."
+    return Interval(1 - left.value, 1 - left.high, 1 - left.low)
 
 
 @claim(
