@@ -121,6 +121,27 @@ def test_ratio_refuses_a_denominator_that_can_vanish():
         paired_ratio([1.0, 2.0, 3.0], [0.0, 0.0, 1.0])
 
 
+@pytest.mark.parametrize("shift", [0.05, 0.1, 0.2, 0.3, 0.4])
+def test_a_ratio_is_defined_if_its_denominator_is_positive_beyond_chance(shift):
+    """The same resamples decide, so that a ratio and the difference below it never disagree."""
+    b = np.random.default_rng(10).normal(size=40)
+    b += shift - b.mean()
+    if paired_difference(b, np.zeros(40)).low > 0:
+        interval = paired_ratio(0.5 * b, b)
+        assert (interval.low, interval.high) == (pytest.approx(0.5), pytest.approx(0.5))
+    else:
+        with pytest.raises(DataError, match="denominator"):
+            paired_ratio(0.5 * b, b)
+
+
+def test_the_few_resamples_without_a_positive_denominator_are_left_out():
+    b = np.array([1.0, 1.0, 1.0, 1.0, -1.0, 1.0, -1.0, 1.0])
+    b = np.tile(b, 3)
+    sums = bootstrap_samples(lambda counts: counts @ b, len(b))
+    assert 0 < (sums <= 0).mean() < 0.025
+    assert paired_ratio(2 * b, b).low == pytest.approx(2)
+
+
 def test_row_order_and_names_of_groups_do_not_matter_to_the_estimate():
     rng = np.random.default_rng(9)
     rows, prompts = rng.random(40), np.repeat([f"p{i}" for i in range(10)], 4)

@@ -87,8 +87,11 @@ def paired_ratio(
 ) -> Interval:
     """``Σa / Σb`` of rows that belong together, with its percentile interval.
 
+    It is defined if the denominator lies above zero beyond chance: if its own percentile interval,
+    over the same resamples, does. The few resamples in which it is not positive are left out.
+
     Raises:
-        DataError: also when the denominator is not positive in every resample.
+        DataError: also when the interval of the denominator reaches zero.
     """
     x, y = _finite("a", a), _finite("b", b)
     _same_length("a", x, "b", y)
@@ -195,11 +198,13 @@ def _ratio_interval(
     drawn = np.concatenate(
         [counts @ sums for counts in resample_counts(len(sums), resamples, seed)]
     )
-    if not (drawn[:, 1] > 0).all():
+    least = percentile_bounds(drawn[:, 1], confidence)[0]
+    if least <= 0:
         raise DataError(
-            f"The denominator of a ratio fell to {drawn[:, 1].min():.3g} in a resample.",
-            hint="A ratio needs denominators that are positive whatever prompts are drawn.",
+            f"The denominator of a ratio may be zero: its interval begins at {least:.3g}.",
+            hint="A ratio needs a denominator that is positive beyond chance.",
         )
+    drawn = drawn[drawn[:, 1] > 0]
     low, high = percentile_bounds(drawn[:, 0] / drawn[:, 1], confidence)
     return Interval(float(numerator.sum() / denominator.sum()), low, high)
 
