@@ -141,9 +141,10 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("keys-restore", keys(0.2, HIGH), "fails"),
     ("keys-cost", rows(LESS, 3.01), "holds"),
     ("keys-cost", rows(LESS, 3.5), "fails"),
-    ("bypassed", {"residual": kit.residual("bypassed")}, "holds"),
-    ("bypassed", {"residual": kit.residual("undecided", None)}, "undecided"),
-    ("bypassed", {"residual": kit.residual("eliminated")}, "fails"),
+    ("bypassed", rows(LESS) | {"residual": kit.residual("bypassed")}, "holds"),
+    ("bypassed", rows(LESS) | {"residual": kit.residual("undecided", None)}, "undecided"),
+    ("bypassed", rows(LESS) | {"residual": kit.residual("eliminated")}, "fails"),
+    ("bypassed", {"residual": kit.residual("bypassed")}, "undecided"),  # did DPO do anything?
     ("dial", {"interpolation": kit.line(UP)}, "holds"),
     ("dial", {"interpolation": kit.line(UNSURE)}, "undecided"),
     ("kl", betas(0.3, 0.2, 0.1), "holds"),
@@ -240,6 +241,15 @@ def test_a_training_that_lowers_nothing_has_no_shares():
     found = rows(LESS)
     found["measured"][TRAINED] = found["measured"][NO_OP]
     assert verdict("keys-restore", **found) == "undecided"
+
+
+def test_a_training_that_lowers_nothing_bypasses_nothing():
+    """A probe reads as well as before on a model that is as it was before."""
+    found = rows(LESS)
+    found["measured"][TRAINED] = found["measured"][NO_OP]
+    told = claims_of(Found(**found, residual=kit.residual("bypassed")), "demo").of("bypassed")
+    assert told.verdict == "undecided"
+    assert "does not lower toxicity" in told.why
 
 
 @pytest.mark.parametrize("null", [{"valid": False}, {"broken": 1}])
