@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from bezoar.attack import ScaleKeys, rank_correlation, sample_free
 from bezoar.attack.sample_free import spectrum, value_energy
-from bezoar.edits import LowRank, NoOp, WeightEdit
+from bezoar.edits import LogitEdit, LowRank, NoOp, WeightEdit
 from bezoar.errors import DataError
 from bezoar.mitigate import Subtract
 from tests.attack.kit import same, state, weight_remedy
@@ -94,8 +94,13 @@ def test_nothing_to_measure_is_said(gpt2):
     probe = inputs(gpt2).probe
     with pytest.raises(DataError, match="nothing to measure"):
         sample_free(gpt2, weight_remedy(gpt2), [], probe, NEURONS)
-    with pytest.raises(DataError, match="changes no residual"):
-        sample_free(gpt2, NoOp(), TEXTS, probe, NEURONS)
+
+
+def test_a_word_ban_has_no_basin_and_leaves_keys_and_values_alone(gpt2):
+    ban = LogitEdit(((3,), (4, 5)), torch.tensor([-torch.inf, -torch.inf]))
+    found = sample_free(gpt2, ban, TEXTS, inputs(gpt2).probe, NEURONS, directions=1)
+    assert (found.basin_width, found.basin_open) == (None, False)
+    assert found.statistics() == {"key_margin": 0, "value_energy": pytest.approx(1)}
 
 
 def test_rank_correlation_is_spearmans_with_exact_p_for_few_edits():

@@ -43,7 +43,8 @@ class SampleFree(Result):
     Attributes:
         edit: its name.
         basin_width: the relative norm σ of weight noise at which half of the edit's effect on the
-            final residual is left; the largest tried, if more is (``basin_open``).
+            final residual is left; the largest tried, if more is (``basin_open``). None where it
+            does not apply: a word ban moves no residual.
         basin_open: whether the basin is wider than the largest σ tried.
         key_margin: mean over neurons of (base − edited) pre-activation on neutral text, in standard
             deviations of the base's: how far they would have to be turned up again.
@@ -54,7 +55,7 @@ class SampleFree(Result):
     """
 
     edit: str
-    basin_width: float
+    basin_width: float | None
     basin_open: bool
     key_margin: float
     relative_norm: float | None
@@ -98,7 +99,7 @@ def sample_free(
         max_tokens: texts are cut there.
 
     Raises:
-        DataError: without texts or neurons, or if the edit changes nothing that could be lost.
+        DataError: without texts or neurons.
     """
     rows = [ids for ids in lm.encode(list(neutral), max_tokens) if ids]
     if not rows or not neurons:
@@ -123,18 +124,18 @@ def sample_free(
 
 def basin_width(
     lm: LanguageModel, remedy: Edit, batch: Batch, noise: WeightNoise
-) -> tuple[float, bool]:
+) -> tuple[float | None, bool]:
     """σ at which half of the remedy's effect is left, and whether more is left at every σ.
 
     With h the final residual under equal noise on both sides, ``s(σ) = h_edited − h_base`` and what
     is left is ``⟨s(σ), s(0)⟩ / max(‖s(σ)‖², ‖s(0)‖²)``: 1 only if nothing changes, so an effect
     that noise blows up is lost as well. It is averaged over directions of the noise, and
-    interpolated linearly between two σ.
+    interpolated linearly between two σ. None if the remedy moves nothing: it has no basin.
     """
     still = _shift(lm, remedy, NoOp(), NoOp(), batch)
     energy = float(still.square().sum())
     if energy == 0:
-        raise DataError("The edit changes no residual of these texts.", hint="Give other texts.")
+        return None, False
     on_edited, on_base = noise.against(lm, remedy), noise.against(lm, NoOp())
     left: dict[float, list[float]] = {}
     for setting in noise.settings(lm):

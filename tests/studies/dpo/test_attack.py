@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from bezoar.attack import (
     Measured,
@@ -16,7 +17,7 @@ from bezoar.attack import (
     toxicity_and_cost,
 )
 from bezoar.corpus import NeutralText
-from bezoar.edits import load_edit
+from bezoar.edits import LogitEdit, load_edit
 from bezoar.errors import ConfigError
 from bezoar.locate import rank_values
 from bezoar.mitigate import Subtract
@@ -157,6 +158,16 @@ def test_every_remedy_that_lowers_toxicity_has_its_three_results(made, gpt2):
     assert setup.points["toxic context"] == 2
     assert setup.not_attacked.keys() == {"subtract, fitted"}
     assert "no remedy" in setup.texts
+
+
+def test_a_word_ban_stops_no_study(made):
+    make, _ = made
+    bench, folder = make(attacks=["toxic-context"], edits=["dpo"])
+    bench.edits["dpo"] = LogitEdit(((3,),), torch.tensor([-torch.inf]))
+    with bench.run:
+        attack_stage(bench)
+    assert load_result(folder / "dpo" / "sample_free.json", SampleFree).basin_width is None
+    assert (folder / "setup.json").exists()
 
 
 def test_table_4_has_its_point_whatever_the_training_did(made, gpt2):

@@ -262,16 +262,18 @@ def _correlations(found: RankCorrelations) -> Table:
     return Table(caption, columns, rows, key="sample_free_correlations")
 
 
+def _basin(found: SampleFree) -> Cell:
+    if found.basin_width is None:
+        return number_cell(None)
+    more = "> " if found.basin_open else ""
+    return Cell(more + number(found.basin_width), "", "", (found.basin_width,))
+
+
 def _statistics(found: Sequence[SampleFree]) -> Table:
     rows = tuple(
         (
             each.edit,
-            Cell(
-                ("> " if each.basin_open else "") + number(each.basin_width),
-                "",
-                "",
-                (each.basin_width,),
-            ),
+            _basin(each),
             number_cell(each.key_margin, signed=True),
             number_cell(each.relative_norm),
             number_cell(each.stable_rank),
