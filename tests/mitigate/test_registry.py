@@ -98,7 +98,7 @@ def test_specs_are_read_and_written(spec, expected):
         ("uniform-shrink:share=2", "share"),
         ("word-ban:penalty=x", "penalty"),
         ("dpo:trainable=value", "'values'"),
-        ("dpo:t=3", "t=3"),
+        ("dpo:t=33", "t=33"),
     ],
 )
 def test_what_is_wrong_in_a_spec_is_named(spec, word):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from bezoar.errors import BudgetError, ConfigError, ScorerError
 from bezoar.mitigate import BudgetPoint, BudgetTrace
 from bezoar.runs import load_result, save_result
-from bezoar.studies.audit.fitting import Attempt, Fitting
+from bezoar.studies.audit.fitting import Attempt, Fitting, NullFit
 
 TRACE = BudgetTrace(
     "scale", 0.05, (BudgetPoint(1.0, None), BudgetPoint(0.1, 0.2)), None, None, True,
@@ -39,3 +40,10 @@ def test_other_failures_have_no_search_and_a_broken_scorer_is_none_of_them() -> 
     assert attempted(ConfigError("It needs words.")).trace is None
     with pytest.raises(ScorerError):
         attempted(ScorerError("It scored nothing."))
+
+
+def test_a_null_that_stays_cheaper_than_the_method_is_called_so():
+    near = NullFit("shuffled-pairs", "cost", (3.0, None), (0.04, None), target=0.05)
+    cheap = dataclasses.replace(near, costs=(0.04, 0.02))
+    assert near.label == "shuffled-pairs, equal cost"
+    assert cheap.label == "shuffled-pairs, lower cost"

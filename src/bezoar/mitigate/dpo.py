@@ -25,6 +25,8 @@ from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.results import load_result, to_plain
 
+FURTHEST = 32.0
+"""Largest |t|."""
 SMALL = 100_000_000
 """Parameters below which ``recipe="auto"`` is "small"."""
 _KEPT = 2
@@ -58,8 +60,8 @@ class DPO(Method):
     t: float = 1.0
 
     def __post_init__(self) -> None:
-        if not -2 <= self.t <= 2:
-            raise ConfigError(f"t={self.t} of dpo is not between -2 and 2.")
+        if not abs(self.t) <= FURTHEST:
+            raise ConfigError(f"t={self.t} of dpo is not between -{FURTHEST:g} and {FURTHEST:g}.")
         Trainable.parse(self.trainable)
         get_recipe("small", objective=self.objective, beta=self.beta, mode=self.mode)
 
@@ -79,6 +81,11 @@ class DPO(Method):
     @property
     def strength_max(self) -> float:
         return 2.0
+
+    @property
+    def null_strength_max(self) -> float:
+        """Trained on pairs that say nothing, weights move less: they are taken further."""
+        return FURTHEST
 
     def with_strength(self, strength: float) -> DPO:
         return dataclasses.replace(self, t=strength)

@@ -130,6 +130,11 @@ class Method(ABC):
         """How much; 0 does nothing, and more costs more."""
 
     @property
+    def null_strength_max(self) -> float:
+        """How far a search may go to make a null as dear as the method."""
+        return self.strength_max
+
+    @property
     def strength_max(self) -> float:
         """The largest strength that makes sense; it may be infinite."""
         return math.inf

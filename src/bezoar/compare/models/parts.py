@@ -145,7 +145,7 @@ class Parts:
     def _shifts(self) -> ResidualShifts:
         """At the layers of the most toxic value vectors, as far as the stream moved there."""
         found: list[ResidualShift] = []
-        for layer, neuron in self._late():
+        for layer, neuron in self._places():
             shift = residual_shift(
                 self.base,
                 self.edited,
@@ -163,17 +163,16 @@ class Parts:
                 break
         return ResidualShifts(tuple(found))
 
-    def _late(self) -> list[tuple[int, int | None]]:
-        """The best-ranked neuron of each layer; the last two thirds first, where a shift has had
-        layers to grow in, and the first layer never. Without neurons, the layers."""
+    def _places(self) -> list[tuple[int, int | None]]:
+        """The best-ranked neuron of each layer but the first, before which nothing was shifted, in
+        the order of their ranks. Without neurons, the layers, the last first."""
         n = self.base.n_layers
         if self.inputs.values is None:
             return [(layer, None) for layer in reversed(range(n > 1, n))]
         best: dict[int, int | None] = {}
         for entry in self.inputs.values.entries:
             best.setdefault(entry.layer, entry.index)
-        found = sorted(best.items(), key=lambda place: place[0] < n / 3)  # stable: ranks stay
-        return [place for place in found if place[0] or n == 1]
+        return [place for place in best.items() if place[0] or n == 1]
 
     @property
     def _point(self) -> str:

@@ -17,7 +17,7 @@ FIGURES: Mapping[int, str] = MappingProxyType(
         1: "Logit lens: probability of a toxic token by layer, before and after DPO",
         2: "Mean activation of toxic neurons, before and after DPO",
         3: "Schema: the shift lets the residual stream pass by regions that trigger toxic vectors",
-        4: "The residual stream's shift out of the region of the most toxic value vector",
+        4: "The residual stream's shift, at the most toxic value vector beyond the first layer",
         5: "Cosines of value-vector shifts to that shift, and mean activations, by layer",
         6: "As Figure 4, at other toxic value vectors",
         7: "As Figure 5, for another layer",

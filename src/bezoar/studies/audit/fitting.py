@@ -44,6 +44,7 @@ from bezoar.studies.audit.locate import store, telling_tokens
 BANNED_WORDS = 60
 _NULL_EVALUATIONS = 4  # begun at the method's strength, and cost is nearly its square
 _NULL_TOKENS = 4_000
+_NEAR = 0.5  # of the method's cost: a null that cannot be made dearer is said to be cheaper
 _NO_VALUES = (
     "Not tried: it acts along the value vectors of MLP neurons, and in a mixture of experts these "
     "are not one set."
@@ -55,16 +56,19 @@ class NullFit(Result):
     """Null edits of a method: of which kind, held equal in what, how strong and how dear each is.
 
     A draw that no strength makes as cheap as the method has the strength None, and is left out.
+    ``target`` is the cost of the method on the text that its nulls' costs are taken on.
     """
 
     kind: str
     equal: str
     strengths: tuple[float | None, ...]
     costs: tuple[float | None, ...] = ()
+    target: float = 0.0
 
     @property
     def label(self) -> str:
-        return f"{self.kind}, equal {self.equal}"
+        cheap = any(cost is not None and cost < _NEAR * self.target for cost in self.costs)
+        return f"{self.kind}, {'lower' if cheap else 'equal'} {self.equal}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +203,15 @@ class Fitting:
         return Attempt(fitted, found.trace, self.short_cost(found.edit))
 
     def _with_nulls(self, attempt: Attempt, fitted: FittedMethod) -> Attempt:
-        """Every kind of null at the method's cost, and the main kind at its very strength."""
+        """Every kind of null at the method's cost, and the main kind at its very strength, if a
+        strength means the same for all draws."""
         method = parse_method(fitted.spec).with_strength(fitted.strength)
         if not method.null_kinds:
             return attempt
         n = null_draws(method, self.bench.config)
-        nulls = [NullFit(method.main_null(), "strength", (method.strength,) * n)]
+        nulls: list[NullFit] = []
+        if method.null_draws_max is None:  # of a training, one strength is not one size of change
+            nulls.append(NullFit(method.main_null(), "strength", (method.strength,) * n))
         target = max(attempt.short_cost, 1e-3)
         for kind in method.null_kinds:
             file = self.folder / "attempts" / f"{fitted.name}.{kind}.json"
@@ -228,13 +235,15 @@ class Fitting:
                     self.short_cost,
                     target,
                     _NULL_EVALUATIONS,
+                    strength_max=method.null_strength_max,
                     start=method.strength,
                 )
             except BudgetError:
                 found.append((None, None))
             else:
                 found.append((fit.strength, fit.trace.cost))
-        return NullFit(kind, "cost", tuple(s for s, _ in found), tuple(c for _, c in found))
+        strengths, costs = zip(*found, strict=True) if found else ((), ())
+        return NullFit(kind, "cost", strengths, costs, target)
 
 
 def fit_inputs(bench: Bench) -> FitInputs:

@@ -167,7 +167,7 @@ def neurons_fall(found: Found) -> Finding:
 )
 def shift_consistent(found: Found) -> Finding:
     """Holds if more than four in five do, Wilson's interval and all; fails if fewer do. Of several
-    layers that of the most toxic value vector counts."""
+    layers that of the most toxic value vector beyond the first layer counts."""
     if not found.shifts:
         return not_measured(_NOT_COMPARED)
     shift = found.shifts[0]
