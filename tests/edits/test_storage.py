@@ -32,6 +32,7 @@ from bezoar.errors import BezoarError, CorruptArtefact, EditError
 from bezoar.models import Site
 from tests.edits.kit import affine_ops, logits, noise, one, unit
 from tests.families import tiny_model
+from tests.models.zoo import family_model
 
 INF = torch.tensor([torch.inf])
 
@@ -80,6 +81,23 @@ def test_what_is_read_back_does_the_same(lm, tmp_path):
     for name in ("edit.json", "edit.safetensors"):
         one_file, other = ((tmp_path / f / name).read_bytes() for f in ("edit", "again"))
         assert one_file == other
+
+
+def test_a_change_of_stacked_experts_is_read_back(tmp_path):
+    """A mixture keeps its experts in one parameter with three axes."""
+    experts = family_model("Mixtral")
+    name = next(n for n, p in experts.model.named_parameters() if p.ndim == 3)
+    shape = tuple(experts.model.get_parameter(name).shape)
+    edit = WeightEdit({name: Dense(noise(*shape, scale=0.3))})
+    edit.save(tmp_path / "edit", experts)
+    with edit.applied_to(experts):
+        expected = logits(experts)
+    with load_edit(tmp_path / "edit", experts).applied_to(experts):
+        assert torch.equal(logits(experts), expected)
+    assert not torch.equal(logits(experts), expected)
+    WeightEdit({name: Dense(noise(*shape[1:]))}).save(tmp_path / "flat", experts)
+    with pytest.raises(EditError, match="another size"):
+        load_edit(tmp_path / "flat", experts)
 
 
 def test_another_model_is_refused(gpt2, tmp_path):
