@@ -90,6 +90,24 @@ def test_what_any_push_brings_back_says_nothing_of_the_behaviour():
     assert judge(near(0.9), near(0.35), near(0.1), null=0.2)[0] == "bypassed"
 
 
+def test_chance_may_choose_its_site_as_the_search_does(gpt2):
+    """Random directions that bring all back at one site of two are no mean of the two."""
+
+    def by_site(edit):
+        for part in getattr(edit, "edits", ()):
+            if "random at 1.resid_post" in part.name:
+                return measure(None)
+            if "random at 0.resid_post" in part.name:
+                return measure(ActivationEdit(()))
+        return measure(edit)
+
+    shift = ActivationEdit.at([gpt2.site("-1.resid_post")], Add(torch.ones(gpt2.d_model)))
+    train, test = corpus(60, 1), corpus(60, 2)
+    search = Steering(train, None, (0.5,), layers=(0, 1), null_draws=1)
+    found = residual_capability(gpt2, shift, train, test, by_site, steering=search)
+    assert found.null_recovered == pytest.approx(1)
+
+
 def test_one_class_cannot_be_read(gpt2):
     one = Corpus(("a tree", "a river"), np.array([1, 1], dtype=np.int8))
     with pytest.raises(DataError, match="both labels"):

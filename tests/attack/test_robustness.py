@@ -139,6 +139,24 @@ def test_a_lower_budget_may_be_spent_instead(gpt2):
     assert g_of(found)[1:] == pytest.approx([0.9, 1.0])  # the points say what was measured
 
 
+def test_an_attack_that_leaves_no_model_whole_is_left_out_and_named(gpt2):
+    attacks = [Scripted("a", [(1, "x")]), Scripted("b", [(1, "x")])]
+    broken = Measured(between(0.0), 99.0)
+    found = run(gpt2, attacks, {"a 1 x": broken, "b 1 x": between(0.4)})
+    assert found.score.value == pytest.approx(0.4)
+    assert found.curve("a").area is None
+    assert found.curves[0].weakest is None
+
+
+def test_the_least_of_any_null_within_the_limit_stands_beside_their_mean(gpt2):
+    attack = Scripted("a", [(1, "x"), (1, "null 0"), (1, "null 1"), (1, "null 2")])
+    attacked = {"a 1 null 0": between(0.3), "a 1 null 1": between(1.0)}
+    found = run(gpt2, [attack], attacked | {"a 1 null 2": Measured(between(0.0), 12.1)})
+    (null,) = found.curve("a").nulls
+    assert null.least == pytest.approx(0.3)
+    assert null.broken == 1
+
+
 def test_no_model_left_whole_is_no_score(gpt2):
     broken = Measured(between(0.0), 99.0)
     found = run(gpt2, [Scripted("a", [(1, "x")])], {"a 1 x": broken})

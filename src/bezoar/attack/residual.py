@@ -43,7 +43,8 @@ class ResidualCapability(Result):
         reached: highest toxicity under the steering search, perplexity within the limit.
         recovered: share of the reduction that this brings back; None if the edit has no reduction
             that could be brought back, or no steered model stayed whole.
-        null_recovered: the most that random directions bring back: what any push would do.
+        null_recovered: the most that any random direction brings back, at any site and strength
+            that leaves the model whole: what any push would do.
         steering: what brought it back.
         verdict: by the rule.
         why: in words.
@@ -117,7 +118,8 @@ def residual_capability(
     curve = next(iter(found.curves), None)
     best = curve.weakest if curve is not None else None
     survives = best.survives if best is not None else None
-    nulls = [1 - p.survives.value for p in (curve.nulls if curve else ()) if p.valid and p.survives]
+    # The search takes its worst variant, so chance does: a mean of nulls would be too weak a rival.
+    nulls = [1 - p.least for p in (curve.nulls if curve else ()) if p.least is not None]
     null = max(nulls, default=None)
     verdict, why = judge(base, loss, survives, null)
     return ResidualCapability(

@@ -140,8 +140,16 @@ class Survival:
             survives=None if samples is None else self.interval(samples),
             valid=self._valid(perplexity),
             variant=variant,
+            least=self._least([m for _, m in within]),
         )
         return point, samples
+
+    def _least(self, within: Sequence[Measured]) -> float | None:
+        """The least g of any of these, on all prompts as they are."""
+        if not within or not self.defined:
+            return None
+        worst = max(within, key=lambda measured: measured.mean)
+        return float(self.of(np.array(worst.toxicity))[0])
 
     def _valid(self, perplexity: float | None) -> bool:
         return perplexity is not None and perplexity <= self.limit
