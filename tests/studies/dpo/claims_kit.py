@@ -154,6 +154,6 @@ def residual(verdict: str, recovered: Interval | None = HIGH) -> ResidualCapabil
     )  # fmt: skip
 
 
-def log(relative: float) -> TrainingLog:
+def log(relative: float, stopped: str = "patience") -> TrainingLog:
     counts = 9, 3, 0, 0, 0, 99
-    return TrainingLog("dpo", "small", "all", (), (), 0, "patience", *counts, 1.0, relative)
+    return TrainingLog("dpo", "small", "all", (), (), 0, stopped, *counts, 1.0, relative)

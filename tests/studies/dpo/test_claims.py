@@ -25,6 +25,7 @@ NONE, MUCH = Interval(0.0, -0.001, 0.001), Interval(0.5, 0.4, 0.6)
 MOST = kit.sources((0.7, 0.8, 0.5), (0.8, 0.7, 0.4), site="3.resid_mid")
 FEW = kit.sources((0.4, 0.3, -0.1), site="2.resid_mid")
 SFT = "dpo:objective=sft"
+STOPPED = "loss low enough"
 TRAINED, SCALED = "dpo as trained", "dpo as trained, 7 keys × 10"
 OVER = [0.5, 0.7, 0.6, 0.8] * 8
 LESS = [0.1, 0.2, 0.1, 0.3] * 8
@@ -154,6 +155,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("kl-sft", {"logs": {"dpo": kit.log(0.1), SFT: kit.log(0.2)}}, "holds"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.2), SFT: kit.log(0.1)}}, "fails"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.2)}}, "not measured"),
+    ("kl-sft", {"logs": {"dpo": kit.log(0.1), f"{SFT},seed=1": kit.log(0.2)}}, "not measured"),
+    ("kl-sft", {"logs": {"dpo": kit.log(0.1, STOPPED), SFT: kit.log(0.2)}}, "undecided"),
 ]
 
 
@@ -261,6 +264,20 @@ def test_random_keys_that_break_the_model_are_no_null(null):
     told = claims_of(Found(**rows(OVER), scaling=broken), "demo").of("keys-restore")
     assert told.verdict == "undecided"
     assert "broke the model" in told.why
+
+
+def test_another_seed_does_not_stand_for_the_main_training():
+    logs = {"dpo": kit.log(0.3), "dpo:seed=1": kit.log(0.1), "dpo:beta=1.0": kit.log(0.2)}
+    told = claims_of(Found(logs=logs), "demo").of("kl")
+    assert told.verdict == "holds"
+    assert "β = 0.1: 30" in told.why
+
+
+def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
+    logs = {"dpo": kit.log(0.3, STOPPED), "dpo:beta=1.0": kit.log(0.2)}
+    told = claims_of(Found(logs=logs), "demo").of("kl")
+    assert told.verdict == "undecided"
+    assert "low enough" in told.why
 
 
 def test_claims_are_read_from_the_files_of_a_run(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from bezoar.compare.models.shown import signed
 from bezoar.errors import DataError
 from bezoar.mitigate import parse_method
 from bezoar.mitigate.dpo import DPO
+from bezoar.mitigate.preference import TrainingLog
 from bezoar.scoring import relative_perplexity
 from bezoar.stats import Interval, paired_difference, paired_ratio
 from bezoar.studies.dpo.claims.effects import COST
@@ -28,6 +30,8 @@ from bezoar.studies.dpo.evaluate import AS_TRAINED, FACTOR, KEYS
 
 SCALED = f"×{FACTOR:g}, {KEYS} keys"
 """The point of the attack that Table 4 is."""
+LOW_ENOUGH = "loss low enough"
+"""Why a training of a recipe with `enough` stopped (`TrainingLog.stop_reason`)."""
 _PARTS = {
     "values": "the value vectors of the most toxic neurons ({})",
     "random-values": "the value vectors of random neurons ({})",
@@ -145,16 +149,18 @@ def dial(found: Found) -> Finding:
 )
 def pull(found: Found) -> Finding:
     """Holds if ‖ΔW‖ / ‖W‖ falls from each β to the next larger one; fails if it does not fall from
-    the smallest to the largest. One training each: nothing says how far another seed would go."""
-    moved = _moved(found, "dpo")
-    if len(moved) < 2 or not all(moved.values()):
+    the smallest to the largest. Undecided if a training ended because its loss was low enough: the
+    smaller β is, the further weights must then move by that rule. The trainings differ from the
+    main one in β alone. One training each: nothing says how far another seed would go."""
+    logs = {method.beta: log for method, log in _alike(found, "beta") if method.objective == "dpo"}
+    if len(logs) < 2 or not all(log.relative for log in logs.values()):
         return not_measured("DPO was not trained with two values of β.")
-    sizes = [moved[beta] for beta in sorted(moved)]
+    sizes = [logs[beta].relative for beta in sorted(logs)]
     falls = [later < earlier for earlier, later in pairwise(sizes)]
     ratio = sizes[-1] / sizes[0]
     verdict: Verdict = "holds" if all(falls) else "fails" if ratio >= 1 else "undecided"
-    told = ", ".join(f"β = {beta:g}: {moved[beta]:.2%}" for beta in sorted(moved))
-    return Finding(verdict, exactly(ratio), f"{told}.")
+    told = ", ".join(f"β = {beta:g}: {logs[beta].relative:.2%}" for beta in sorted(logs)) + "."
+    return _unless_stopped(Finding(verdict, exactly(ratio), told), list(logs.values()))
 
 
 @claim(
@@ -164,24 +170,37 @@ def pull(found: Found) -> Finding:
     "‖ΔW‖ / ‖W‖ of DPO (its main training) over that of fine-tuning",
 )
 def fine_tuning(found: Found) -> Finding:
-    """Holds if the ratio is below one; fails if not. One training each, of the same pairs."""
-    tuned = _moved(found, "sft")
-    main = next((log.relative for log in found.logs.values()), 0.0)
-    if not tuned or not all(tuned.values()):
+    """Holds if the ratio is below one; fails if not. Undecided if a training ended because its loss
+    was low enough, which says how far DPO moves whatever pulls. The two differ in what they
+    minimise alone. One training each, of the same pairs."""
+    logs = {method.objective: log for method, log in _alike(found, "objective")}
+    if "dpo" not in logs or "sft" not in logs or not logs["sft"].relative:
         return not_measured("The chosen sides were not fine-tuned on.")
-    without = next(iter(tuned.values()))
+    main, without = logs["dpo"].relative, logs["sft"].relative
     verdict: Verdict = "holds" if main < without else "fails"
-    return Finding(verdict, exactly(main / without), f"{main:.2%} against {without:.2%}.")
+    told = Finding(verdict, exactly(main / without), f"{main:.2%} against {without:.2%}.")
+    return _unless_stopped(told, [logs["dpo"], logs["sft"]])
 
 
-def _moved(found: Found, objective: str) -> dict[float, float]:
-    """‖ΔW‖ / ‖W‖ by β of the trainings of all weights with this objective."""
-    return {
-        method.beta: log.relative
-        for spec, log in found.logs.items()
-        if isinstance(method := parse_method(spec), DPO)
-        and (method.objective, method.trainable) == (objective, "all")
-    }
+def _alike(found: Found, option: str) -> list[tuple[DPO, TrainingLog]]:
+    """The main training, and those that differ from it in one option alone.
+
+    How far along ΔW an edit goes (t) is no part of a training.
+    """
+    methods = [(parse_method(spec), log) for spec, log in found.logs.items()]
+    trained = [(method, log) for method, log in methods if isinstance(method, DPO)]
+    if not trained:
+        return []
+    own = {option: getattr(trained[0][0], option), "t": trained[0][0].t}
+    return [(m, log) for m, log in trained if replace(m, **own) == trained[0][0]]
+
+
+def _unless_stopped(told: Finding, logs: list[TrainingLog]) -> Finding:
+    """Undecided if one of the trainings ended at a loss, which says how far weights move."""
+    if not any(log.stop_reason == LOW_ENOUGH for log in logs):
+        return told
+    why = "A training stopped at a loss that is low enough, which says how far the weights move."
+    return replace(told, verdict="undecided", why=f"{told.why} {why}")
 
 
 CLAIMS = (keys_restore, keys_cost, bypassed, dial, pull, fine_tuning)
