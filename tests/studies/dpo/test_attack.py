@@ -16,6 +16,7 @@ from bezoar.attack import (
     ToxicityAndCost,
     toxicity_and_cost,
 )
+from bezoar.attack.grids import BUDGETS
 from bezoar.corpus import NeutralText
 from bezoar.edits import LogitEdit, load_edit
 from bezoar.errors import ConfigError
@@ -239,6 +240,27 @@ def contents(folder):
     }
 
 
+def test_a_grid_that_holds_something_else_is_run_again(made, monkeypatch):
+    make, measures = made
+    options = {"attacks": ["interpolation"], "edits": ["dpo"]}
+
+    def shares():
+        bench, folder = make(**options)
+        with bench.run:
+            attack_stage(bench)
+        found = load_result(folder / "dpo" / "robustness.json", Robustness)
+        return {point.budget for point in found.curves[0].points}
+
+    before = shares()
+    monkeypatch.setitem(BUDGETS["interpolation"]["quick"], "shares", (0.25, 0.75))
+    assert before == {0.5, 1.0}
+    assert shares() == {0.25, 0.75}
+    monkeypatch.setitem(BUDGETS["noise"]["quick"], "sigmas", (0.2,))  # not asked for
+    done = len(measures)
+    shares()
+    assert len(measures) == done
+
+
 def test_edits_are_chosen_by_name(made):
     make, _ = made
     bench, _ = make(edits=("subtract", "dpo-as-trained"))
@@ -251,6 +273,9 @@ def test_wrong_names_are_told_of_before_any_work():
     with pytest.raises(ConfigError, match=r"'subtrakt'.*subtract"):
         check_attacks(config)
     config = parse_config(DPOStudyConfig, OPTIONS, {"attack": {"attacks": ["prunning"]}})
+    with pytest.raises(ConfigError, match=r"'prunning'.*pruning"):
+        check_attacks(config)
+    config = parse_config(DPOStudyConfig, OPTIONS, {"attack": {"attacks": "noise, prunning"}})
     with pytest.raises(ConfigError, match=r"'prunning'.*pruning"):
         check_attacks(config)
     check_attacks(parse_config(DPOStudyConfig, {}))

@@ -19,10 +19,12 @@ from bezoar.attack import (
     attack_names,
     toxicity_and_cost,
 )
+from bezoar.attack.grids import BUDGETS, TEXTS
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.mitigate import parse_method
 from bezoar.runs import DPOStudyConfig, kept, load_result, save_result, track
+from bezoar.runs.sections import AttackConfig
 from bezoar.studies.attacking import Attacker, first_tokens, origin_of, predicted
 from bezoar.studies.audit.asked import specs_of
 from bezoar.studies.audit.fitting import slug
@@ -60,7 +62,7 @@ def attack_stage(bench: DPOBench) -> None:
     """Attack every remedy, look for what is left in it, and ask whether that could be foretold."""
     config = bench.config
     key: list[object] = [config.attack, config.model, config.evaluate.protocol, config.seed]
-    key += [bench.scorer_b.hash]
+    key += [bench.scorer_b.hash, grid_of(config.attack)]
     with bench.run.stage("attack", key=key, after=["explore", "locate", "mitigate"]) as stage:
         if stage.done:
             return
@@ -73,6 +75,13 @@ def attack_stage(bench: DPOBench) -> None:
         save_result(stage.folder / "rank_correlations.json", predicted(found, seed=config.seed))
         why = {r.edit: r.undefined for r, _ in found if r.score is None}
         save_result(stage.folder / "setup.json", attacker.setup(why))
+
+
+def grid_of(asked: AttackConfig) -> dict[str, object]:
+    """What the grid holds, by attack: under the same name it may hold something else one day."""
+    names = dict.fromkeys((*attack_names(asked.attacks), *TABLE_4))
+    budgets = {name: BUDGETS[name][asked.grid] for name in names}
+    return budgets | {"texts": TEXTS[asked.grid]}
 
 
 def remedies(bench: DPOBench) -> Iterator[Remedy]:
