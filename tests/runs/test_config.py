@@ -12,7 +12,7 @@ from bezoar.corpus import load_corpus
 from bezoar.errors import ConfigError
 from bezoar.runs import sections as module
 from bezoar.runs.config import load_config, merge, parse_config, to_yaml
-from bezoar.runs.sections import QUICK, AuditConfig
+from bezoar.runs.sections import QUICK, AuditConfig, DPOStudyConfig
 
 SECTIONS = [
     kind
@@ -65,6 +65,19 @@ def test_merge_leaves_its_arguments_alone():
 @pytest.mark.parametrize("none", ["none", ["none"], [], None])
 def test_no_capability_can_be_said_in_words(none):
     assert parse_config(AuditConfig, {"evaluate": {"capability": none}}).evaluate.capability == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("pruning", ("pruning",)),
+        ("pruning, noise,", ("pruning", "noise")),
+        (["noise"], ("noise",)),
+    ],
+)
+def test_names_of_attacks_and_edits_may_stand_in_one_text(said, meant):
+    config = parse_config(DPOStudyConfig, {"attack": {"attacks": said, "edits": said}})
+    assert config.attack.attacks == config.attack.edits == meant
 
 
 def test_configs_are_frozen():

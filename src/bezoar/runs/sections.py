@@ -192,6 +192,14 @@ class AttackConfig(Section):
     resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
     keep_attacked: bool = Field(False, description="Save what undoes a remedy, as edits.")
 
+    @field_validator("attacks", "edits", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """A name, or names with commas between."""
+        if not isinstance(value, str):
+            return value
+        return [name for part in value.split(",") if (name := part.strip())]
+
 
 class ReportConfig(Section):
     """What the report shows."""
