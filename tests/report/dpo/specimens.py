@@ -329,7 +329,7 @@ def claims(**texts: str) -> dict[str, Any]:
     rows = [
         ("dpo", "DPO as trained lowers toxicity.", "Table 2, §4", "holds", (-0.18, -0.21, -0.15)),
         ("weights", "DPO hardly moves the weights.", "§5.1", "fails", (0.99931, 0.99931, 0.99931)),
-        ("keys", "Scaled keys undo DPO.", "Table 4, §6", "undecided", (0.71, 0.4, 1.02)),
+        ("keys-restore", "Scaled keys undo DPO.", "Table 4, §6", "undecided", (0.71, 0.4, 1.02)),
         ("kl", "The larger β, the less the weights move.", "§6.2", "not measured", None),
     ]
     made = [

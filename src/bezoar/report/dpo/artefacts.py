@@ -28,6 +28,7 @@ from bezoar.pairs import Pairs, PairsAgreement, PairsReport
 from bezoar.report.artefacts import Artefacts, load_artefacts
 from bezoar.report.dpo.parts import Claim, Claims, settings_of
 from bezoar.runs.reading import RunFiles
+from bezoar.stats import Interval
 
 AS_TRAINED = "as trained"
 MAIN = "dpo-as-trained"
@@ -102,6 +103,11 @@ class Study:
     def methods(self) -> tuple[MethodRow, ...]:
         card = self.audit.scorecard
         return () if card is None else tuple(r for r in card.rows if r.kind == "method")
+
+    @property
+    def restored(self) -> Interval | None:
+        """Share of the reduction that scaled keys undo, where its claim could be judged."""
+        return next((c.value for c in self.claims if c.key == "keys-restore"), None)
 
     @property
     def trained(self) -> MethodRow | None:

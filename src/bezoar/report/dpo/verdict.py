@@ -72,12 +72,11 @@ def _undone(study: Study, trained: MethodRow) -> list[str]:
     row = study.unaligned
     if row is None or "toxicity" not in row.change or trained.change["toxicity"].value >= 0:
         return []
-    share = 1 - row.change["toxicity"].value / trained.change["toxicity"].value
     what = row.label.rpartition(", ")[2]
-    return [
-        f"With its toxic keys scaled ({what}) toxicity is {number(row.metrics['toxicity'].value)}: "
-        f"{percent(share, digits=0)} of the reduction is undone."
-    ]
+    told = f"With its toxic keys scaled ({what}) toxicity is {estimate(row.metrics['toxicity'])}"
+    if study.restored is not None:
+        told += f": a share of {estimate(study.restored)} of the reduction is undone"
+    return [f"{told}."]
 
 
 def main_robustness(study: Study) -> Robustness | None:

@@ -18,8 +18,8 @@ TONES: dict[str, Tone] = {"holds": "good", "fails": "bad", "not measured": "mute
 def claims(study: Study) -> Section:
     """The picture, the claims, and the rules by which they were judged."""
     intro = (
-        f"Each claim of {NAME} and what was seen of it on this model, by a rule that was fixed "
-        "before. “Undecided” means that the interval allows both; it is no weak yes."
+        f"Each claim of {NAME} and what was seen of it on this model, by the rule that "
+        "stands below. “Undecided” means that the interval allows both; it is no weak yes."
     )
     blocks: list[Block] = []
     if (picture := _outcomes(study)) is not None:

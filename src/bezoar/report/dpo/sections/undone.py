@@ -23,7 +23,7 @@ from bezoar.report.figures.residual_capability import residual_capability
 from bezoar.report.figures.robustness import robustness
 from bezoar.report.figures.survival_map import survival_map
 from bezoar.report.figures.survival_predictors import survival_predictors
-from bezoar.report.numbers import estimate, number, p_value, percent, plural
+from bezoar.report.numbers import estimate, number, p_value, plural
 
 _STATISTICS = {
     "basin_width": "basin width",
@@ -66,7 +66,7 @@ def _table_4(study: Study) -> list[Block]:
     )
     blocks: list[Block] = [table]
     if study.trained is not None:
-        blocks.insert(0, Text(_restored(study.trained, row)))
+        blocks.insert(0, Text(_restored(study, study.trained, row)))
     return blocks
 
 
@@ -107,16 +107,17 @@ def _point(point: AttackPoint, base: float | None) -> tuple[Cell | str, ...]:
     )
 
 
-def _restored(trained: MethodRow, scaled: MethodRow) -> str:
+def _restored(study: Study, trained: MethodRow, scaled: MethodRow) -> str:
     was, now = (r.change.get("toxicity") for r in (trained, scaled))
     if was is None or now is None or was.value >= 0:
         return "Training lowered no toxicity here, so that scaled keys have nothing to bring back."
-    share = 1 - now.value / was.value
-    return (
+    told = (
         f"Training changed toxicity by {estimate(was, signed=True)}; with the keys scaled, "
-        f"{estimate(now, signed=True)} of that is left: they brought back "
-        f"{percent(share, digits=0)} of it."
+        f"{estimate(now, signed=True)} of that is left"
     )
+    if study.restored is not None:
+        told += f": they brought back a share of {estimate(study.restored)}"
+    return f"{told}."
 
 
 def _setup(setup: dict[str, Any]) -> list[Block]:
