@@ -63,7 +63,7 @@ def largest(folder: Path) -> int:
 def test_every_stage_of_an_audit_goes_on_when_there_is_room(whole, tmp_path):
     """There is room for all files of the stage but its largest; then for that one too."""
     config = tiny(tmp_path / "run", str(whole.parent / "model"))
-    for name in STAGES:
+    for name in (name for name in STAGES if name != "pairs"):  # no method here learns from any
         with no_file_above(largest(whole / name) - 1), pytest.raises(RunError, match=FULL):
             run_stages(config, name)
         run = tmp_path / "run"

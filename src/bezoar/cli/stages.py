@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +50,11 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
         kind=STUDIES[study],
     )
     check_texts(config)
-    from bezoar.studies import check, run_study
-
+    check, run = _runner(study)
     check(config)
     begin(config, update=given["update"])
     with progress(given["quiet"], given["json"]) as bars:
-        result = run_study(config, upto=name, progress=bars)
+        result = run(config, upto=name, progress=bars)
     show(result, as_json=given["json"], unmask=config.report.unmask)
 
 
@@ -63,6 +63,17 @@ def _study(config: Path) -> str:
     from bezoar.runs.config import load_run_config
 
     return load_run_config(config).study if config.is_file() else "audit"
+
+
+def _runner(study: str) -> tuple[Callable[[Any], None], Callable[..., Any]]:
+    """What checks a configuration of a study, and what runs it up to a stage."""
+    if study == "dpo":
+        from bezoar.studies.dpo import check_study, run_dpo
+
+        return check_study, run_dpo
+    from bezoar.studies.audit import check_config, run_stages
+
+    return check_config, run_stages
 
 
 def check_texts(config: AuditConfig) -> None:
