@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bezoar.report import write_report
-from bezoar.report.render import _plotly
+from bezoar.report.render import plotly_script
 from bezoar.runs import AuditConfig, load_config, parse_config
 from bezoar.studies.audit import run_stages
 from tests.report.test_page import Page
@@ -97,7 +97,7 @@ def test_nothing_of_it_is_markup_in_the_page(run: Path) -> None:
     assert len(running) == 2
     assert "alert" not in running[1]
     assert "<img src=x onerror=alert(1)>{{7*7}}[red]" in page.text  # shown, not acted on
-    assert not COMMANDS & set(html.replace(_plotly(), ""))
+    assert not COMMANDS & set(html.replace(plotly_script(), ""))
     for figure in page.data()[1:]:
         labels = json.dumps(figure, ensure_ascii=False).replace("<extra></extra>", "")
         assert not re.search(r"<(?!br>)", labels)

@@ -31,6 +31,8 @@ def recipe(**changes: Any) -> Recipe:
         "eval_every": 8,
         "warmup": 2,
         "eval_pairs": 8,
+        "epochs": 1,
+        "enough": 0.0,
     }
     return get_recipe("small", **quick | changes)
 
