@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,22 +74,20 @@ def other_metrics(card: Row) -> list[str]:
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    config = yaml.safe_load((args.run / "config.yaml").read_text())
+def record_config(run: Path, out: Path) -> None:
+    """The configuration, its data root left out, and where the run was made."""
+    out.mkdir(parents=True, exist_ok=True)
+    config = yaml.safe_load((run / "config.yaml").read_text())
     config["data"]["root"] = None
     config.pop("out", None)
-    (args.out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    shutil.copyfile(args.run / "summary.json", args.out / "summary.json")
-    shutil.copyfile(args.run / "environment.json", args.out / "environment.json")
-    card = json.loads((args.run / "summary.json").read_text())["scorecard"]
-    page = args.out.with_suffix(".md")
+    (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    shutil.copyfile(run / "environment.json", out / "environment.json")
+
+
+def fill(page: Path, tables: Mapping[str, Iterable[str]]) -> None:
+    """Put tables where a page names them."""
     text = page.read_text()
-    for name, lines in {"comparison": comparison(card), "other": other_metrics(card)}.items():
+    for name, lines in tables.items():
         table = "\n".join(lines)
         text = re.sub(
             rf"(<!-- {name} -->).*?(<!-- end -->)",
@@ -97,6 +96,19 @@ def main() -> None:
             flags=re.DOTALL,
         )
     page.write_text(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    record_config(args.run, args.out)
+    shutil.copyfile(args.run / "summary.json", args.out / "summary.json")
+    card = json.loads((args.run / "summary.json").read_text())["scorecard"]
+    fill(
+        args.out.with_suffix(".md"), {"comparison": comparison(card), "other": other_metrics(card)}
+    )
 
 
 if __name__ == "__main__":

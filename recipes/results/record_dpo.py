@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-from record import comparison, other_metrics
+from record import comparison, fill, other_metrics, record_config
 
 from bezoar.runs import load_result
 from bezoar.studies.dpo.claims import Claims
@@ -99,12 +97,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    config = yaml.safe_load((args.run / "config.yaml").read_text())
-    config["data"]["root"] = None
-    config.pop("out", None)
-    (args.out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    shutil.copyfile(args.run / "environment.json", args.out / "environment.json")
+    record_config(args.run, args.out)
     shutil.copyfile(args.run / "claims" / "claims.json", args.out / "claims.json")
     card = json.loads((args.run / "evaluate" / "scorecard.json").read_text())
     tables = {
@@ -115,17 +108,7 @@ def main() -> None:
         "other": other_metrics(card),
         "attacked": attacked(args.run),
     }
-    page = args.out.with_suffix(".md")
-    text = page.read_text()
-    for name, lines in tables.items():
-        table = "\n".join(lines)
-        text = re.sub(
-            rf"(<!-- {name} -->).*?(<!-- end -->)",
-            lambda found, table=table: f"{found[1]}\n\n{table}\n\n{found[2]}",
-            text,
-            flags=re.DOTALL,
-        )
-    page.write_text(text)
+    fill(args.out.with_suffix(".md"), tables)
 
 
 if __name__ == "__main__":
