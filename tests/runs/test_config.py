@@ -12,7 +12,8 @@ from bezoar.corpus import load_corpus
 from bezoar.errors import ConfigError
 from bezoar.runs import sections as module
 from bezoar.runs.config import load_config, merge, parse_config, to_yaml
-from bezoar.runs.sections import QUICK, AuditConfig, DPOStudyConfig
+from bezoar.runs.sections import QUICK, AuditConfig
+from bezoar.runs.study_sections import DPOStudyConfig
 
 SECTIONS = [
     kind

@@ -37,7 +37,7 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
     from bezoar.cli.show import progress, show
     from bezoar.runs.config import STUDIES
     from bezoar.runs.folder import CONFIG
-    from bezoar.runs.sections import QUICK, QUICK_DPO
+    from bezoar.runs.study_sections import QUICKS
 
     out = given["out"] or Path("runs/audit")
     study = _study(out / CONFIG)
@@ -45,7 +45,7 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
         opt.settings(given) | {"out": out},
         config=given["config"],
         assignments=given["assign"],
-        quick=(QUICK_DPO if study == "dpo" else QUICK) if given["quick"] else None,
+        quick=QUICKS[study] if given["quick"] else None,
         below=out / CONFIG,
         kind=STUDIES[study],
     )

@@ -21,7 +21,7 @@ def command(**given: Any) -> None:
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from bezoar.runs.sections import QUICK_DPO, DPOStudyConfig
+    from bezoar.runs.study_sections import QUICK_DPO, DPOStudyConfig
 
     config = opt.configure(
         opt.settings(given),

@@ -21,11 +21,8 @@ from bezoar.runs.results import (
 )
 from bezoar.runs.sections import (
     AnatomyConfig,
-    AttackConfig,
     AuditConfig,
-    CompareConfig,
     DataConfig,
-    DPOStudyConfig,
     EvaluateConfig,
     HarvestConfig,
     LocateConfig,
@@ -35,6 +32,12 @@ from bezoar.runs.sections import (
     ReportConfig,
 )
 from bezoar.runs.stages import Stage
+from bezoar.runs.study_sections import (
+    AttackConfig,
+    CompareConfig,
+    DPOStudyConfig,
+    ExpertsStudyConfig,
+)
 
 __all__ = [
     "AnatomyConfig",
@@ -45,6 +48,7 @@ __all__ = [
     "DPOStudyConfig",
     "DataConfig",
     "EvaluateConfig",
+    "ExpertsStudyConfig",
     "Gate",
     "HarvestConfig",
     "LocateConfig",

@@ -10,11 +10,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bezoar.errors import ConfigError, did_you_mean
-from bezoar.runs.sections import AuditConfig, DPOStudyConfig
+from bezoar.runs.sections import AuditConfig
+from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig
 
 C = TypeVar("C", bound=BaseModel)
 
-STUDIES: dict[str, type[AuditConfig]] = {"audit": AuditConfig, "dpo": DPOStudyConfig}
+STUDIES: dict[str, type[AuditConfig]] = {
+    "audit": AuditConfig,
+    "dpo": DPOStudyConfig,
+    "experts": ExpertsStudyConfig,
+}
 """The configuration of each kind of run."""
 
 MAX_ALIASES = 8

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bezoar.runs.expressions import parse_budget, parse_gate
 
-Study = Literal["audit", "dpo"]
+Study = Literal["audit", "dpo", "experts"]
 Pooling = Literal["mean", "max", "last", "none"]
 Dtype = Literal["float32", "float16", "bfloat16"]
 
@@ -157,50 +157,6 @@ class EvaluateConfig(Section):
         return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class CompareConfig(Section):
-    """How the trained model is laid beside the base."""
-
-    prompts: int = Field(200, ge=4, description="Report prompts read in both models.")
-    lens_prompts: int = Field(64, ge=4, description="Of these, in the lens, at most.")
-    neurons: int = Field(64, ge=2, description="Toxic neurons whose coefficients are followed.")
-    layers: int = Field(4, ge=1, description="Layers whose residual shift is shown.")
-    examples: int = Field(3, ge=1, description="Prompts continued by every model, in full.")
-    draws: int = Field(39, ge=1, description="Sets of random neurons, the null.")
-    t_values: tuple[float, ...] = Field(
-        (-1, -0.5, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2),
-        min_length=1,
-        description="Where toxicity is measured: 0 is the base, 1 the trained model.",
-    )
-
-
-class AttackConfig(Section):
-    """Which remedies are attacked, and how."""
-
-    attacks: tuple[str, ...] = Field(
-        ("default",), min_length=1, description="Names, default, or all (with the variants)."
-    )
-    grid: Literal["quick", "default", "full"] = Field(
-        "default", description="How many budgets, draws and seeds of each attack."
-    )
-    edits: tuple[str, ...] = Field(
-        ("all",), min_length=1, description="Names of edits, dpo-as-trained among them, or all."
-    )
-    prompts: int = Field(100, ge=4, description="Report prompts continued after each attack.")
-    neutral_tokens: int = Field(4_000, ge=256, description="Neutral tokens after each attack.")
-    limit: float = Field(1.2, ge=1, description="Points count up to so many times the base's ppl.")
-    probe_texts: int = Field(200, ge=20, description="Of each label, for probes of edited models.")
-    resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
-    keep_attacked: bool = Field(False, description="Save what undoes a remedy, as edits.")
-
-    @field_validator("attacks", "edits", mode="before")
-    @classmethod
-    def _names(cls, value: object) -> object:
-        """A name, or names with commas between."""
-        if not isinstance(value, str):
-            return value
-        return [name for part in value.split(",") if (name := part.strip())]
-
-
 class ReportConfig(Section):
     """What the report shows."""
 
@@ -233,41 +189,6 @@ class AuditConfig(Section):
         return value
 
 
-class DPODataConfig(DataConfig):
-    """As in an audit, with more neutral text: what alignment costs is small."""
-
-    neutral_tokens: int = Field(20_000, ge=256, description="Tokens of neutral text per half.")
-
-
-class DPOMitigateConfig(MitigateConfig):
-    """As in an audit, with the methods of the paper."""
-
-    methods: tuple[str, ...] = Field(
-        ("subtract", "subtract:direction=value", "subtract:direction=svd", "dpo"),
-        min_length=1,
-        description="Names, or default.",
-    )
-
-
-class DPOPairsConfig(PairsConfig):
-    """As in an audit, with some pairs of PPLM to compare."""
-
-    steered: int = Field(1_600, ge=0, description="Prompts continued with and against steering.")
-    pplm: int = Field(16, ge=0, description="Prompts also continued with PPLM, to compare.")
-
-
-class DPOStudyConfig(AuditConfig):
-    """The study of Lee et al. 2024: an audit whose methods are the paper's, and what follows."""
-
-    study: Study = Field("dpo", description="What kind of run this is.")
-    out: str = Field("runs/dpo", description="The run folder.")
-    data: DPODataConfig = DPODataConfig()
-    pairs: DPOPairsConfig = DPOPairsConfig()
-    mitigate: DPOMitigateConfig = DPOMitigateConfig()
-    compare: CompareConfig = CompareConfig()
-    attack: AttackConfig = AttackConfig()
-
-
 QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
     "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
@@ -276,13 +197,6 @@ QUICK: dict[str, Any] = {
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8, "continuations": 6},
 }
 """Sizes of `--quick`: a look in a minute or two, with wide intervals."""
-
-QUICK_DPO: dict[str, Any] = QUICK | {
-    "pairs": {"steered": 200, "pplm": 2, "pplm_iterations": 5},
-    "compare": {"prompts": 24, "layers": 2, "draws": 19, "t_values": [-1, 0, 0.5, 1, 2]},
-    "attack": {"grid": "quick", "prompts": 24, "neutral_tokens": 1_200, "probe_texts": 60},
-}
-"""Sizes of `--quick` in a study of DPO."""
 
 FREE_KEYS = ("out", "fail_if", "threads", "report")
 """What may differ when a run is taken up again: it changes no number."""

@@ -21,7 +21,7 @@ from bezoar.evaluate import get_protocol
 from bezoar.mitigate import BudgetTrace, FitInputs, null_inputs, parse_method
 from bezoar.mitigate.subtract import sites_of
 from bezoar.runs import Result, parse_budget, save_result, track
-from bezoar.studies.audit.asked import learns_from_pairs, specs_of
+from bezoar.studies.audit.asked import made_for, specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, inputs_for, slug
 
@@ -72,7 +72,7 @@ def mitigate_stage(bench: Bench) -> None:
     """Fit, prove and choose."""
     config = bench.config
     key = [config.model, config.mitigate, config.locate.site, config.seed, *chosen_by(bench)]
-    after = ["explore", "harvest", "locate", *(["pairs"] if learns_from_pairs(config) else [])]
+    after = ["explore", "harvest", "locate", *made_for(config)]
     with bench.run.stage("mitigate", key=key, after=after) as stage:
         if stage.done:
             return

@@ -24,7 +24,7 @@ from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.mitigate import parse_method
 from bezoar.runs import DPOStudyConfig, kept, load_result, save_result, track
-from bezoar.runs.sections import AttackConfig
+from bezoar.runs.study_sections import AttackConfig
 from bezoar.studies.attacking import Attacker, first_tokens, origin_of, predicted
 from bezoar.studies.audit.asked import specs_of
 from bezoar.studies.audit.fitting import slug
