@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bezoar.runs import load_result, save_result
 from bezoar.stats import Interval, paired_difference
+from bezoar.studies.claims.rules import above, below, difference, within
 from bezoar.studies.dpo.claims import Claims, claims_of
 from bezoar.studies.dpo.claims.found import NO_OP, Found
 from bezoar.studies.dpo.claims.mechanism import wilson
-from bezoar.studies.dpo.claims.rules import above, below, difference, within
 from bezoar.studies.dpo.claims.stage import RULES, read
 from tests.studies.dpo import claims_kit as kit
 from tests.studies.dpo.claims_kit import DOWN, EVEN, HIGH, LOW, UNSURE, UP

@@ -6,23 +6,21 @@ and taken up anywhere, and each can be run alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from bezoar.errors import ConfigError, did_you_mean
+from bezoar.errors import ConfigError
 from bezoar.evaluate import Scorecard, get_protocol
 from bezoar.locate import LensResult, ProbeSweep
 from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.pairs import PairsReport
-from bezoar.runs import AuditConfig, Progress, Run, load_result
-from bezoar.runs.faults import explained
+from bezoar.runs import AuditConfig, Progress, load_result
 from bezoar.scoring import find_tasks
-from bezoar.studies.audit.about import chat_in_words
 from bezoar.studies.audit.asked import learns_from_pairs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
@@ -33,6 +31,7 @@ from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage,
 from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mitigate_stage
 from bezoar.studies.audit.pairs import pairs_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
+from bezoar.studies.audit.work import brought_up, check_stage
 
 STAGES: dict[str, Callable[[Bench], None]] = {
     "explore": explore_stage,
@@ -91,16 +90,6 @@ def check_config(config: AuditConfig) -> None:
         raise _one_scorer(config)
     root = config.data.root
     find_tasks(config.evaluate.capability, None if root is None else Path(root))
-
-
-def check_stage(upto: str, stages: Collection[str]) -> None:
-    """Refuse a stage that a study does not have.
-
-    Raises:
-        ConfigError: with the nearest names.
-    """
-    if upto not in stages:
-        raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, stages))
 
 
 def check_bench(bench: Bench, upto: str, *, fitted: bool) -> None:
@@ -165,19 +154,10 @@ def run_stages(
     """
     check_stage(upto, STAGES)
     check_config(config)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    with Run.open(Path(config.out), config) as run, explained(run.path):
-        bench = Bench(run, config, progress)
-        check_bench(bench, upto, fitted=upto in FITTED)
-        for name, stage in STAGES.items():
-            stage(bench)
-            if name == upto:
-                break
-            if name == "explore" and console is not None and "evaluate" not in run.finished():
-                if said := chat_in_words(bench):
-                    console.print(said)
-                console.print(str(forecast_audit(bench)))
+    check = partial(check_bench, upto=upto, fitted=upto in FITTED)
+    with brought_up(
+        Bench, config, STAGES, upto, check=check, progress=progress, console=console
+    ) as bench:
         if upto == "report":
             return summarise(bench)
         if upto == "harvest":
@@ -193,7 +173,7 @@ def run_stages(
                 "No method of this audit learns from pairs.", hint="Add dpo to --methods."
             )
         path, kind = _RESULTS[upto]
-        return load_result(run.path / path, kind)
+        return load_result(bench.run.path / path, kind)
 
 
 def run_audit(

@@ -8,26 +8,24 @@ is held against what was measured.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from bezoar.runs import DPOStudyConfig, Progress, Run
-from bezoar.runs.faults import explained
-from bezoar.studies.audit import check_bench, check_config, check_stage
+from bezoar.runs import DPOStudyConfig, Progress
+from bezoar.studies.audit import check_bench, check_config
 from bezoar.studies.audit.explore import explore_stage
-from bezoar.studies.audit.forecast import forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, locate_stage
 from bezoar.studies.audit.mitigate import mitigate_stage
 from bezoar.studies.audit.pairs import pairs_stage
+from bezoar.studies.audit.work import brought_up, check_stage
 from bezoar.studies.dpo.attack import attack_stage, check_attacks
 from bezoar.studies.dpo.bench import DPOBench, trained_specs
 from bezoar.studies.dpo.claims import claims_stage
 from bezoar.studies.dpo.compare import compare_stage
 from bezoar.studies.dpo.evaluate import evaluate_stage
-from bezoar.studies.dpo.report import DPOSummary, report_stage, summarise
+from bezoar.studies.summary import StudySummary, report_stage, summarise
 
 STAGES: dict[str, Callable[[Any], None]] = {
     "explore": explore_stage,
@@ -46,7 +44,7 @@ STAGES: dict[str, Callable[[Any], None]] = {
 UNFITTED = ("explore", "harvest", "locate")
 """Those that need neither scorers nor methods."""
 
-__all__ = ["STAGES", "DPOBench", "DPOSummary", "check_study", "run_dpo"]
+__all__ = ["STAGES", "DPOBench", "StudySummary", "check_study", "run_dpo"]
 
 
 def check_study(config: DPOStudyConfig) -> None:
@@ -67,7 +65,7 @@ def run_dpo(
     *,
     progress: Progress | None = None,
     console: Console | None = None,
-) -> DPOSummary:
+) -> StudySummary:
     """Run the study up to a stage; finished stages are not repeated.
 
     Args:
@@ -84,15 +82,8 @@ def run_dpo(
     """
     check_stage(upto, STAGES)
     check_study(config)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    with Run.open(Path(config.out), config) as run, explained(run.path):
-        bench = DPOBench(run, config, progress)
-        check_bench(bench, upto, fitted=upto not in UNFITTED)
-        for name, stage in STAGES.items():
-            stage(bench)
-            if name == upto:
-                break
-            if name == "explore" and console is not None and "claims" not in run.finished():
-                console.print(str(forecast_audit(bench)))
+    check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
+    with brought_up(
+        DPOBench, config, STAGES, upto, check=check, progress=progress, console=console
+    ) as bench:
         return summarise(bench)

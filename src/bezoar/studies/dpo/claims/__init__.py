@@ -5,7 +5,7 @@ has those on the probe and the value vectors, `effects` those of Table 2, `mecha
 DPO changed, `undoing` those on what is left of it. Nothing is measured here. File: ``claims.json``.
 """
 
-from bezoar.studies.dpo.claims.results import Claim, Claims, Verdict
+from bezoar.studies.claims.results import Claim, Claims, Verdict
 from bezoar.studies.dpo.claims.stage import claims_of, claims_stage
 
 __all__ = ["Claim", "Claims", "Verdict", "claims_of", "claims_stage"]

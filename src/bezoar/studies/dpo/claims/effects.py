@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from bezoar.evaluate import MethodRow, Metric
 from bezoar.stats import Interval
-from bezoar.studies.dpo.claims.found import Found
-from bezoar.studies.dpo.claims.results import Verdict
-from bezoar.studies.dpo.claims.rules import (
+from bezoar.studies.claims.results import Verdict
+from bezoar.studies.claims.rules import (
     LEVEL,
     Finding,
     Rule,
@@ -16,6 +15,7 @@ from bezoar.studies.dpo.claims.rules import (
     not_measured,
     within,
 )
+from bezoar.studies.dpo.claims.found import Found
 
 COST = 0.1
 """Of the base's perplexity: what counts as little. The paper's DPO costs 7.6 %."""

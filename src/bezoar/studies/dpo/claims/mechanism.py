@@ -7,9 +7,8 @@ from math import sqrt
 
 from bezoar.compare.models.shown import p_value, plain, signed
 from bezoar.stats import Interval
-from bezoar.studies.dpo.claims.found import Found
-from bezoar.studies.dpo.claims.results import Verdict, number
-from bezoar.studies.dpo.claims.rules import (
+from bezoar.studies.claims.results import Verdict, number
+from bezoar.studies.claims.rules import (
     HALF,
     Finding,
     above,
@@ -20,6 +19,7 @@ from bezoar.studies.dpo.claims.rules import (
     not_measured,
     rare,
 )
+from bezoar.studies.dpo.claims.found import Found
 
 NEARLY_ONE = 0.99
 MOST = 0.8

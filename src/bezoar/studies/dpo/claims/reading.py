@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bezoar.compare.models.shown import p_value
-from bezoar.studies.dpo.claims.found import Found
-from bezoar.studies.dpo.claims.results import Verdict
-from bezoar.studies.dpo.claims.rules import (
+from bezoar.studies.claims.results import Verdict
+from bezoar.studies.claims.rules import (
     Finding,
     above,
     all_of,
@@ -15,6 +14,7 @@ from bezoar.studies.dpo.claims.rules import (
     not_measured,
     rare,
 )
+from bezoar.studies.dpo.claims.found import Found
 
 _NO_SWEEP = "There is no probe map."
 

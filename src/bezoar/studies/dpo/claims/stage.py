@@ -22,11 +22,11 @@ from bezoar.mitigate.preference import TrainingLog
 from bezoar.runs import save_result
 from bezoar.runs.reading import RunFiles
 from bezoar.studies.audit.fitting import label_of, slug
+from bezoar.studies.claims.results import Claims
+from bezoar.studies.claims.rules import Rule
 from bezoar.studies.dpo.bench import DPOBench, trained_specs
 from bezoar.studies.dpo.claims import effects, mechanism, reading, undoing
 from bezoar.studies.dpo.claims.found import NO_OP, Found
-from bezoar.studies.dpo.claims.results import Claims
-from bezoar.studies.dpo.claims.rules import Rule
 from bezoar.studies.dpo.evaluate import AS_TRAINED
 
 ATTACKED = "dpo-as-trained"

@@ -12,10 +12,8 @@ from bezoar.mitigate.dpo import DPO
 from bezoar.mitigate.preference import TrainingLog
 from bezoar.scoring import relative_perplexity
 from bezoar.stats import Interval, paired_difference, paired_ratio
-from bezoar.studies.dpo.claims.effects import COST
-from bezoar.studies.dpo.claims.found import NO_OP, Found
-from bezoar.studies.dpo.claims.results import Claim, Verdict, number
-from bezoar.studies.dpo.claims.rules import (
+from bezoar.studies.claims.results import Claim, Verdict, number
+from bezoar.studies.claims.rules import (
     HALF,
     Finding,
     Rule,
@@ -26,6 +24,8 @@ from bezoar.studies.dpo.claims.rules import (
     exactly,
     not_measured,
 )
+from bezoar.studies.dpo.claims.effects import COST
+from bezoar.studies.dpo.claims.found import NO_OP, Found
 from bezoar.studies.dpo.evaluate import AS_TRAINED, FACTOR, KEYS
 
 SCALED = f"×{FACTOR:g}, {KEYS} keys"

@@ -52,11 +52,13 @@ class Claims(Result):
         claims: the claims.
         model: name of the model they were tried on.
         protocol: how toxicity was measured.
+        paper: whose claims they are.
     """
 
     claims: tuple[Claim, ...]
     model: str
     protocol: str
+    paper: str = "Lee et al. 2024"
 
     def of(self, key: str) -> Claim:
         """The claim of that name."""
@@ -69,7 +71,7 @@ class Claims(Result):
     def __rich__(self) -> Table:
         counted = ", ".join(f"{n} {v}" for v in VERDICTS if (n := self.count(v)))
         table = Table(
-            title=f"claims of Lee et al. 2024 on {self.model}: {counted}",
+            title=f"claims of {self.paper} on {self.model}: {counted}",
             caption=(
                 f"{self.protocol or 'no scorecard'}; 95 % intervals, each for itself; "
                 "p against nulls, of Table 2 by Holm"

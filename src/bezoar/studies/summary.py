@@ -1,4 +1,4 @@
-"""Stage 10, report: one page, in which each table and figure stands under its number."""
+"""The lines that end a study, and the stage that writes its page."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 from bezoar.evaluate import Scorecard
 from bezoar.report import write_report
 from bezoar.runs import Result, load_result, save_json
+from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.finish import about
-from bezoar.studies.dpo.bench import DPOBench
-from bezoar.studies.dpo.claims import Claims
-from bezoar.studies.dpo.claims.results import VERDICTS
+from bezoar.studies.claims import VERDICTS, Claims
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
 @dataclass(frozen=True, slots=True)
-class DPOSummary(Result):
+class StudySummary(Result):
     """What a study found.
 
     Attributes:
@@ -40,21 +39,21 @@ class DPOSummary(Result):
         return Text("\n".join(self.lines))
 
 
-def report_stage(bench: DPOBench) -> None:
+def report_stage(bench: Bench) -> None:
     """Write the page anew; it is cheap."""
-    run = bench.run.path
-    told = about(bench) | {"command": "bezoar study dpo --config config.yaml --out RUN"}
+    run, study = bench.run.path, bench.config.study
+    told = about(bench) | {"command": f"bezoar study {study} --config config.yaml --out RUN"}
     save_json(run / "audit.json", told)
     with bench.run.stage("report", key=[bench.lm.fingerprint], after=["claims"]):
         pass  # the page belongs to the run's folder, and is never taken for done
     write_report(run, unmask=bench.config.report.unmask)
 
 
-def summarise(bench: DPOBench) -> DPOSummary:
+def summarise(bench: Bench) -> StudySummary:
     """The lines that end a study."""
     run = bench.run.path
     page = run / "report.html"
-    return DPOSummary(
+    return StudySummary(
         model=bench.lm.name,
         run=str(run),
         report=str(page) if page.exists() else "",
@@ -62,7 +61,7 @@ def summarise(bench: DPOBench) -> DPOSummary:
     )
 
 
-def _lines(bench: DPOBench) -> Iterator[str]:
+def _lines(bench: Bench) -> Iterator[str]:
     run = bench.run.path
     yield f"model       {bench.lm.name}, {bench.lm.n_layers} layers, {bench.lm.fingerprint[:12]}"
     if "evaluate" in bench.run.finished():

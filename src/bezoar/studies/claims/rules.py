@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bezoar.stats import Interval
-from bezoar.studies.dpo.claims.found import Found
-from bezoar.studies.dpo.claims.results import Claim, Verdict
+from bezoar.studies.claims.results import Claim, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ def not_measured(why: str) -> Finding:
 LEVEL = 0.05
 HALF = 0.5
 
-Judge = Callable[[Found], Finding]
+Judge = Callable[[Any], Finding]
+"""From what a study found to a finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Rule:
     rule: str
     judge: Judge
 
-    def __call__(self, found: Found) -> Claim:
+    def __call__(self, found: Any) -> Claim:
         """The claim, tried on results."""
         told = self.judge(found)
         return Claim(

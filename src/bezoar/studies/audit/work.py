@@ -1,0 +1,73 @@
+"""Bringing a run up to a stage, the same for every kind of run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from rich.console import Console
+
+from bezoar.errors import ConfigError, did_you_mean
+from bezoar.runs import AuditConfig, Progress, Run
+from bezoar.runs.faults import explained
+from bezoar.studies.audit.about import chat_in_words
+from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.forecast import forecast_audit
+
+B = TypeVar("B", bound=Bench)
+
+
+def check_stage(upto: str, stages: Collection[str]) -> None:
+    """Refuse a stage that a study does not have.
+
+    Raises:
+        ConfigError: with the nearest names.
+    """
+    if upto not in stages:
+        raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, stages))
+
+
+@contextmanager
+def brought_up(
+    kind: Callable[[Run, Any, Progress | None], B],
+    config: AuditConfig,
+    stages: Mapping[str, Callable[[B], None]],
+    upto: str,
+    *,
+    check: Callable[[B], None],
+    progress: Progress | None = None,
+    console: Console | None = None,
+) -> Iterator[B]:
+    """Open a run, bring it up to a stage, and hold it open for reading what it found.
+
+    Args:
+        kind: of bench.
+        config: what is asked; ``config.out`` is the run folder.
+        stages: all of them, in order; finished ones do nothing.
+        upto: the last one to run.
+        check: refuses what the model, once it is loaded, turns out not to allow.
+        progress: where to show it.
+        console: where to say what the job will take, once the texts are known.
+
+    Raises:
+        ConfigError: if there is no such stage.
+        BezoarError: of the stage that could not be done; what came before it is kept.
+    """
+    check_stage(upto, stages)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    with Run.open(Path(config.out), config) as run, explained(run.path):
+        bench = kind(run, config, progress)
+        check(bench)
+        for name, stage in stages.items():
+            stage(bench)
+            if name == upto:
+                break
+            if name == "explore" and console is not None and "evaluate" not in run.finished():
+                if said := chat_in_words(bench):
+                    console.print(said)
+                console.print(str(forecast_audit(bench)))
+        yield bench
