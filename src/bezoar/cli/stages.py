@@ -50,7 +50,7 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
         kind=STUDIES[study],
     )
     check_texts(config)
-    check, run = _runner(study)
+    check, run = runner(study)
     check(config)
     begin(config, update=given["update"])
     with progress(given["quiet"], given["json"]) as bars:
@@ -65,15 +65,20 @@ def _study(config: Path) -> str:
     return load_run_config(config).study if config.is_file() else "audit"
 
 
-def _runner(study: str) -> tuple[Callable[[Any], None], Callable[..., Any]]:
+def runner(study: str) -> tuple[Callable[[Any], None], Callable[..., Any]]:
     """What checks a configuration of a study, and what runs it up to a stage."""
     if study == "dpo":
         from bezoar.studies.dpo import check_study, run_dpo
 
         return check_study, run_dpo
-    from bezoar.studies.audit import check_config, run_stages
+    if study == "experts":
+        from bezoar.studies.experts import check_config, run_experts
 
-    return check_config, run_stages
+        return check_config, run_experts
+    from bezoar.studies.audit import check_config as check_audit
+    from bezoar.studies.audit import run_stages
+
+    return check_audit, run_stages
 
 
 def check_texts(config: AuditConfig) -> None:

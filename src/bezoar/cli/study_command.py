@@ -7,11 +7,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bezoar.cli import options as opt
-from bezoar.cli.stages import begin, check_texts
+from bezoar.cli.stages import begin, check_texts, runner
 
 Study = Annotated[
-    Literal["dpo"],
-    typer.Argument(help="dpo: DPO and toxicity (Lee et al. 2024).", show_default=False),
+    Literal["dpo", "experts"],
+    typer.Argument(
+        help="dpo: DPO and toxicity (Lee et al. 2024). experts: EigenShift, neurons and layers.",
+        show_default=False,
+    ),
 ]
 
 
@@ -21,24 +24,26 @@ def command(**given: Any) -> None:
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from bezoar.runs.study_sections import QUICK_DPO, DPOStudyConfig
+    from bezoar.runs.config import STUDIES
+    from bezoar.runs.study_sections import QUICKS
 
+    study = given.pop("study")
     config = opt.configure(
         opt.settings(given),
         config=given["config"],
         assignments=given["assign"],
-        quick=QUICK_DPO if given["quick"] else None,
-        kind=DPOStudyConfig,
+        quick=QUICKS[study] if given["quick"] else None,
+        kind=STUDIES[study],
     )
     check_texts(config)
 
     from bezoar.cli.show import console, progress, show
-    from bezoar.studies.dpo import check_study, run_dpo
 
-    check_study(config)
+    check, run = runner(study)
+    check(config)
     begin(config, fresh=given["fresh"], update=given["update"])
     as_json, quiet = given["json"], given["quiet"]
     said = None if quiet or as_json else console(stderr=True)
     with progress(quiet, as_json) as bars:
-        summary = run_dpo(config, progress=bars, console=said)
+        summary = run(config, progress=bars, console=said)
     show(summary, as_json=as_json, unmask=config.report.unmask)

@@ -31,7 +31,7 @@ STAGES: dict[str, Callable[[Any], None]] = {
 UNFITTED = ("explore", "harvest", "locate")
 """Those that need neither scorers nor methods."""
 
-__all__ = ["STAGES", "run_experts"]
+__all__ = ["STAGES", "check_config", "run_experts"]
 
 
 def run_experts(
