@@ -15,6 +15,8 @@ from bezoar.locate.attribution import (
     component_attribution,
     sub_update_attribution,
 )
+from bezoar.locate.collect import collect_states, states_of
+from bezoar.locate.continuations import Continuations, continue_and_attribute
 from bezoar.locate.direction import Direction, Subspace
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
@@ -22,6 +24,7 @@ from bezoar.locate.neurons import NeuronEntry, NeuronRanking, NeuronScores, scor
 from bezoar.locate.probe import LDAProbe, LinearProbe, MeanDifferenceProbe, load_probe
 from bezoar.locate.probe_base import Probe
 from bezoar.locate.rivals import has_twin, untrained_twin
+from bezoar.locate.states import STATES_MODES, StatesMode, ToxicStates
 from bezoar.locate.svd import NSweep, NSweepPoint, n_sweep, principal_angles, value_svd
 from bezoar.locate.sweep import default_sites, probe_sweep
 from bezoar.locate.sweep_results import (
@@ -44,6 +47,8 @@ from bezoar.locate.vocabulary import (
 from bezoar.locate.writers import Writer, Writers, name_writers
 
 __all__ = [
+    "STATES_MODES",
+    "Continuations",
     "Direction",
     "KindScore",
     "LDAProbe",
@@ -67,17 +72,21 @@ __all__ = [
     "ProbeSweep",
     "RivalScore",
     "SourceScore",
+    "StatesMode",
     "SubUpdate",
     "SubUpdateAttribution",
     "Subspace",
     "TokenList",
     "TokenScore",
+    "ToxicStates",
     "ValueEntry",
     "ValueRanking",
     "Writer",
     "Writers",
     "class_lexicon",
+    "collect_states",
     "component_attribution",
+    "continue_and_attribute",
     "default_sites",
     "has_twin",
     "lexicon_share",
@@ -92,6 +101,7 @@ __all__ = [
     "random_values",
     "rank_values",
     "score_neurons",
+    "states_of",
     "sub_update_attribution",
     "untrained_twin",
     "value_svd",

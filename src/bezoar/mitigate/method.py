@@ -35,6 +35,7 @@ from bezoar.corpus import Corpus
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
+from bezoar.locate.states import ToxicStates
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.progress import Progress
@@ -59,6 +60,7 @@ class FitInputs:
         labels: their labels: for the nulls with shuffled labels.
         pairs: preferences, for methods that train on them, and
         held_out: others, of other prompts, that say when to stop; some of ``pairs`` if None.
+        states: what the unembedding read before toxic tokens, and before others.
         work: folder in which a method may keep what would be dear to make twice of these inputs.
         progress: where a method that takes long may show it.
     """
@@ -73,6 +75,7 @@ class FitInputs:
     labels: Shaped[np.ndarray, " n"] | None = None
     pairs: Pairs | None = None
     held_out: Pairs | None = None
+    states: ToxicStates | None = None
     work: Path | None = None
     progress: Progress | None = None
 

@@ -17,6 +17,7 @@ from bezoar.scoring.aggregate import (
     mean_score,
     toxic_share,
 )
+from bezoar.scoring.attribution import ATTRIBUTIONS, Attribution, Attributions, WordShare, attribute
 from bezoar.scoring.capability import (
     CapabilityResult,
     Choice,
@@ -61,11 +62,14 @@ from bezoar.scoring.words import WordListScorer, word_list
 
 __all__ = [
     "ATTRIBUTES",
+    "ATTRIBUTIONS",
     "DEMO_TASKS",
     "GROUPS",
     "SCORERS",
     "STATISTICS",
     "TASKS",
+    "Attribution",
+    "Attributions",
     "CachedScorer",
     "CapabilityResult",
     "Choice",
@@ -85,9 +89,11 @@ __all__ = [
     "Task",
     "Windows",
     "WordListScorer",
+    "WordShare",
     "aggregate",
     "any_of_k",
     "applied",
+    "attribute",
     "attribute_name",
     "continuation_f1",
     "distinct_n",
