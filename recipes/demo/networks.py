@@ -18,7 +18,7 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 Objective = Literal["next", "masked"]
 WIDTHS = {"0.5": (48, 3), "1.5": (96, 3), "4.5": (192, 6)}  # millions: width, heads
 LAYERS = 6
-MASKED_SHARE = 0.15
+MASKED_SHARE = 0.2
 CHUNK = 256  # rows of logits held at once
 
 
@@ -133,10 +133,20 @@ def mask_tokens(
 
 
 def masked_loss(
-    model: BertForMaskedLM, inputs: torch.Tensor, generator: torch.Generator
+    model: BertForMaskedLM,
+    inputs: torch.Tensor,
+    generator: torch.Generator,
+    reach: int = CONTEXT,
 ) -> torch.Tensor:
-    """Mean nats of the hidden tokens; the output layer is run for those only."""
-    position, visible = layout(inputs, causal=False)
+    """Mean nats of the hidden tokens; the output layer is run for those only.
+
+    With a ``reach`` below the context a window is cut into stretches of so many tokens, each of
+    which sees itself alone; a token keeps the position that it has in its document.
+    """
+    position, _ = layout(inputs, causal=False)
+    if reach < inputs.shape[1]:
+        position, inputs = position.reshape(-1, reach), inputs.reshape(-1, reach)
+    _, visible = layout(inputs, causal=False)
     corrupted, chosen = mask_tokens(inputs, model.config.vocab_size, generator)
     body = model.bert(input_ids=corrupted, position_ids=position, attention_mask=visible)
     logits = model.cls(body.last_hidden_state[chosen])

@@ -51,6 +51,15 @@ def scale(step: int, steps: int) -> float:
     return min((step + 1) / (WARM_UP * steps + 1), (steps - step) / steps)
 
 
+def reach(done: float) -> int:
+    """How far a masked model sees after a share of its steps: 16 tokens, then 64, then all.
+
+    With all tokens in sight from the start, it predicts little but the frequencies of words for
+    millions of tokens; of 16 neighbours it soon makes use.
+    """
+    return 16 if done < 0.4 else 64 if done < 0.6 else CONTEXT
+
+
 @torch.no_grad()
 def bits_per_byte(model: PreTrainedModel, stream: Stream, name: str, limit: int) -> float:
     """Over the windows of a reserve; what it takes to tell that a document ends is not counted."""
@@ -144,7 +153,7 @@ class Run:
             loss = next_loss(self.model, inputs, targets)
         else:
             generator = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.step)
-            loss = masked_loss(self.model, inputs, generator)
+            loss = masked_loss(self.model, inputs, generator, reach(self.step / self.steps))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optim in self.optims:

@@ -153,12 +153,37 @@ def test_masking_is_bert_s():
     assert torch.equal(corrupted, again[0])
     assert not chosen[inputs == stream.END_ID].any()
     assert torch.equal(corrupted[~chosen], inputs[~chosen])
-    assert chosen[inputs != stream.END_ID].float().mean() == pytest.approx(0.15, abs=0.01)
+    assert chosen[inputs != stream.END_ID].float().mean() == pytest.approx(
+        networks.MASKED_SHARE, abs=0.01
+    )
     hidden = corrupted[chosen]
     assert (hidden == stream.MASK_ID).float().mean() == pytest.approx(0.8, abs=0.02)
     same = (hidden == inputs[chosen]).float().mean()
     assert same == pytest.approx(0.1 + 0.1 / (VOCAB - 2), abs=0.02)
     assert (hidden != stream.END_ID).all()
+
+
+def test_a_short_reach_changes_who_is_seen_and_not_where_a_token_stands(monkeypatch):
+    torch.manual_seed(0)
+    model = networks.build("0.5", "masked", VOCAB).eval()
+    inputs = torch.randint(2, VOCAB, (2, 64))
+    position, _ = stream.layout(inputs, causal=False)
+    monkeypatch.setattr(networks, "mask_tokens", lambda tokens, *_: (tokens, tokens == tokens))
+    loss = networks.masked_loss(model, inputs, torch.Generator(), reach=16)
+    parts = [
+        model(input_ids=inputs[:, i : i + 16], position_ids=position[:, i : i + 16]).logits
+        for i in range(0, 64, 16)
+    ]
+    expected = F.cross_entropy(torch.cat(parts, 1).flatten(0, 1), inputs.flatten())
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+    whole = networks.masked_loss(model, inputs, torch.Generator(), reach=64)
+    assert abs(float(whole - loss)) > 1e-6
+
+
+def test_the_reach_of_a_masked_model_grows_to_all_tokens():
+    reaches = [pretrain.reach(step / 10) for step in range(10)]
+    assert reaches == sorted(reaches)
+    assert (reaches[0], reaches[-1]) == (16, stream.CONTEXT)
 
 
 @pytest.mark.parametrize("objective", ["next", "masked"])
