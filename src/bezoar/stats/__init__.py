@@ -34,6 +34,7 @@ from bezoar.stats.nulls import (
     shuffled_labels,
     sign_flip_p_value,
 )
+from bezoar.stats.placements import Placements, auroc_samples
 from bezoar.stats.splits import (
     grouped_folds,
     hash_halves,
@@ -48,9 +49,11 @@ from bezoar.stats.splits import (
 __all__ = [
     "Interval",
     "NearDuplicates",
+    "Placements",
     "Separation",
     "auroc",
     "auroc_interval",
+    "auroc_samples",
     "average_precision",
     "balanced_accuracy",
     "benjamini_hochberg",
