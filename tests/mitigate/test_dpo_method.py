@@ -100,6 +100,15 @@ def test_the_recipe_goes_by_the_size_of_the_model(gpt2, monkeypatch):
     assert DPO("small").recipe_for(gpt2).lr == 1e-5
 
 
+def test_a_number_of_steps_leaves_nothing_to_validation(gpt2):
+    method = parse_method("dpo:steps=7,beta=1")
+    recipe = method.recipe_for(gpt2)
+    assert (recipe.steps, recipe.keep, recipe.enough) == (7, "last", 0.0)
+    assert method.label == "dpo, β 1, 7 steps"
+    with pytest.raises(ConfigError, match="steps=0"):
+        parse_method("dpo:steps=0")
+
+
 def test_a_null_exchanges_half_of_the_pairs_and_is_trained_to_the_end(gpt2, quick):
     given = FitInputs(pairs=pairs(40))
     drawn = [d.pairs for d in null_inputs("shuffled-pairs", gpt2, given, 3, seed=0)]

@@ -45,6 +45,8 @@ class DPO(Method):
         beta: β of DPO.
         mode: where the paper and its code differ (`Recipe`).
         seed: of the training.
+        steps: train for exactly so many, whatever validation says, so that trainings which differ
+            in one option are of one length; None to stop as the recipe says.
         t: the strength: 0 is the untouched model, 1 the trained one, above 1 beyond it. A search
             for a strength trains once.
     """
@@ -57,12 +59,15 @@ class DPO(Method):
     beta: float = 0.1
     mode: Mode = "correct"
     seed: int = 42
+    steps: int | None = None
     t: float = 1.0
 
     def __post_init__(self) -> None:
         if not abs(self.t) <= FURTHEST:
             raise ConfigError(f"t={self.t} of dpo is not between -{FURTHEST:g} and {FURTHEST:g}.")
         Trainable.parse(self.trainable)
+        if self.steps is not None and self.steps < 1:
+            raise ConfigError(f"steps={self.steps} of dpo is no number of steps.")
         get_recipe("small", objective=self.objective, beta=self.beta, mode=self.mode)
 
     @property
@@ -96,6 +101,8 @@ class DPO(Method):
         parts = ["sft on chosen sides" if self.objective == "sft" else self.name]
         parts.append(Trainable.parse(self.trainable).label)
         parts += [f"β {self.beta:g}"] * (self.beta != default.beta)
+        if self.steps is not None:
+            parts.append(f"{self.steps} steps")
         for name in ("recipe", "mode", "seed"):
             if (value := getattr(self, name)) != getattr(default, name):
                 parts.append(f"{name} {value}")
@@ -107,6 +114,8 @@ class DPO(Method):
         if name == "auto":
             name = "small" if sum(p.numel() for p in lm.model.parameters()) < SMALL else "lee2024"
         options: dict[str, Any] = {"objective": self.objective, "beta": self.beta}
+        if self.steps is not None:
+            options |= {"steps": self.steps, "enough": 0.0, "keep": "last"}
         return get_recipe(name, **options, mode=self.mode, seed=self.seed)
 
     def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:

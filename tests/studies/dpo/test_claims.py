@@ -280,6 +280,14 @@ def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
     assert "low enough" in told.why
 
 
+def test_trainings_of_equal_length_are_compared_where_there_are_such():
+    alike = {"dpo:steps=9": kit.log(0.3), "dpo:beta=1.0,steps=9": kit.log(0.2)}
+    logs = {"dpo": kit.log(0.3, STOPPED), "dpo:beta=1.0": kit.log(0.4, STOPPED)} | alike
+    told = claims_of(Found(logs=logs), "demo").of("kl")
+    assert told.verdict == "holds"
+    assert "β = 1: 20" in told.why
+
+
 def test_claims_are_read_from_the_files_of_a_run(tmp_path):
     written = {
         "locate/sweep.json": kit.sweep(),

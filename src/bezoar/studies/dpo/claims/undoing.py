@@ -183,7 +183,8 @@ def fine_tuning(found: Found) -> Finding:
 
 
 def _alike(found: Found, option: str) -> list[tuple[DPO, TrainingLog]]:
-    """The main training, and those that differ from it in one option alone.
+    """The main training, and those that differ from it in one option alone; of trainings with a
+    given number of steps, if there are such, the first of these and those that differ from it.
 
     How far along ΔW an edit goes (t) is no part of a training.
     """
@@ -191,8 +192,9 @@ def _alike(found: Found, option: str) -> list[tuple[DPO, TrainingLog]]:
     trained = [(method, log) for method, log in methods if isinstance(method, DPO)]
     if not trained:
         return []
-    own = {option: getattr(trained[0][0], option), "t": trained[0][0].t}
-    return [(m, log) for m, log in trained if replace(m, **own) == trained[0][0]]
+    first = next((method for method, _ in trained if method.steps is not None), trained[0][0])
+    own = {option: getattr(first, option), "t": first.t}
+    return [(m, log) for m, log in trained if replace(m, **own) == first]
 
 
 def _unless_stopped(told: Finding, logs: list[TrainingLog]) -> Finding:
