@@ -13,9 +13,11 @@ import torch
 from bezoar.errors import ModelError, ScorerError, did_you_mean
 from bezoar.models.checkpoint import Checkpoint, refuse_not_finite
 from bezoar.models.load import put_on
+from bezoar.scoring.gradients import NoGradients, TokenShare
 from bezoar.scoring.scorer import attribute_name
 
 _BATCH_TOKENS = 8192
+_ONE_BY_ONE = ("regression", "multi_label_classification")  # each label has a logit of its own
 
 
 class HuggingFaceScorer:
@@ -89,6 +91,61 @@ class HuggingFaceScorer:
             for name, column in self._columns.items():
                 scores[name][rows] = probabilities[:, column].cpu().numpy()
         return scores
+
+    def token_gradients(
+        self, texts: Sequence[str], *, absolute: bool = False
+    ) -> list[list[TokenShare]]:
+        """What the logit of the toxicity owes to each token; see `bezoar.scoring.gradients`.
+
+        The gradient is that of the word embeddings alone, before positions are added to them.
+
+        Raises:
+            NoGradients: if the tokenizer does not say where its tokens stand.
+        """
+        if not getattr(self._tokenizer, "is_fast", False):
+            raise NoGradients(f"The tokenizer of {self.name!r} gives no offsets.")
+        found: list[list[TokenShare]] = [[] for _ in texts]
+        for rows in self._batches(texts):
+            encoded = self._tokenizer(
+                [texts[row] for row in rows],
+                return_tensors="pt",
+                padding=True,
+                truncation=True,
+                max_length=self._max_tokens,
+                return_offsets_mapping=True,
+            )
+            places = encoded.pop("offset_mapping").tolist()
+            embedded, gradient = self._embedding_gradient(encoded.to(self._device))
+            shares = gradient.abs() if absolute else gradient * embedded
+            for row, spans, values in zip(rows, places, shares.sum(-1).tolist(), strict=True):
+                tokens = zip(spans, values, strict=True)
+                found[row] = [(start, end, share) for (start, end), share in tokens if end > start]
+        return found
+
+    def _embedding_gradient(self, inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """The word embeddings [text pos d] and the gradient of each text's logit by its own."""
+        kept: list[torch.Tensor] = []
+
+        def cut(_: Any, args: Any, output: torch.Tensor) -> torch.Tensor:
+            kept.append(output.detach().requires_grad_())
+            return kept[-1]
+
+        handle = self._model.get_input_embeddings().register_forward_hook(cut)
+        try:
+            with torch.enable_grad():
+                logits = self._toxic_logit(self._model(**inputs).logits.float())
+                (gradient,) = torch.autograd.grad(logits.sum(), kept)
+        finally:
+            handle.remove()
+        return kept[0].detach(), gradient
+
+    def _toxic_logit(self, logits: torch.Tensor) -> torch.Tensor:
+        """ln p / (1 − p) of the toxicity, of each text."""
+        column = self._columns["toxicity"]
+        if self._model.config.problem_type in _ONE_BY_ONE or logits.shape[1] == 1:
+            return logits[:, column]
+        others = [i for i in range(logits.shape[1]) if i != column]
+        return logits[:, column] - logits[:, others].logsumexp(1)
 
     def _batches(self, texts: Sequence[str]) -> list[list[int]]:
         longest_first = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
