@@ -106,6 +106,23 @@ def test_a_single_telling_neuron_is_no_layer_and_is_found(lm) -> None:
     assert fights["mean neuron, as published"].like_for_like is False
 
 
+def test_clusters_that_are_text_length_are_no_better_than_it(lm) -> None:
+    def cut(some: Corpus) -> Corpus:
+        """Texts of label 1 end early, and all say the same."""
+        texts = tuple(
+            " the" * (3 + i % 3 + 12 * (label == 0) + 5 * (i % 7 == 0)) + f" {some.name[-1]}{i}"
+            for i, label in enumerate(some.labels)
+        )
+        return replace(some, texts=texts)
+
+    got = layer_experts(lm, cut(TRAIN), cut(TEST), **QUICK)
+    fight = next(one for one in got.contests if one.rival.startswith("text length"))
+    assert fight.like_for_like
+    assert fight.rival_auroc.value > 0.8
+    assert fight.difference.low <= 0
+    assert max(one.kmeans.length_auroc for one in got.layers) > 0.8
+
+
 @pytest.mark.usefixtures("_unhooked")
 def test_matching_alone_gains_and_the_null_says_how_much(lm) -> None:
     got = planted(lm, lambda _, labels, rng: noise(labels, rng))

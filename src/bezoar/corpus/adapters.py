@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from bezoar.corpus.formats import TEXT_COLUMN
-from bezoar.corpus.labels import binary_labels, is_missing, numbers
+from bezoar.corpus.labels import as_names, binary_labels, is_missing, numbers
+from bezoar.corpus.split import own_parts
 from bezoar.corpus.table import Table, counted
 from bezoar.errors import DataError
 
@@ -104,6 +105,36 @@ def _counts(table: Table, name: str) -> np.ndarray:
     return found
 
 
+def _cold(table: Table) -> Columns:
+    """COLD; its parts are kept where they are all there: the test labels are by hand."""
+    columns: Columns = {
+        "texts": table.column("TEXT"),
+        "labels": binary_labels(
+            table.column("label"), f"{table.place}, column 'label'", at=table.at
+        ),
+        "category": as_names(table.column("topic")),
+    }
+    parts = as_names(table.column(_either(table, "part", "split")))
+    if {"train", "test"} <= set(parts):
+        columns["split"] = own_parts(parts, f"{table.place}, its parts")[0]
+    return columns
+
+
+def _toxicn(table: Table) -> Columns:
+    """ToxiCN: toxic means offensive or hateful language, and the category says which."""
+    where = f"{table.place}, column 'toxic'"
+    kinds = table.columns.get("toxic_type", [""] * len(table))
+    return {
+        "texts": table.column("content"),
+        "labels": binary_labels(table.column("toxic"), where, at=table.at),
+        "category": [_TOXICN_KINDS.get(str(kind).removesuffix(".0"), "") for kind in kinds],
+        "source": as_names(table.column("platform")),
+    }
+
+
+_TOXICN_KINDS = {"1": "offensive", "2": "hate"}
+
+
 def _either(table: Table, *names: str) -> str:
     """The first of these columns that is there, or else the last one."""
     return next((name for name in names if name in table.columns), names[-1])
@@ -161,6 +192,16 @@ ADAPTERS: dict[str, Adapter] = {
         "Civil Comments with toxic spans",
         ("comments.csv", "comments.parquet"),
         corpus=_civil,
+    ),
+    "cold": Adapter(
+        "COLD, Chinese offensive language",
+        ("cold.parquet", "cold.csv", "train.csv"),
+        corpus=_cold,
+    ),
+    "toxicn": Adapter(
+        "ToxiCN, toxic Chinese posts (CC BY-NC-ND: for research, unaltered)",
+        ("ToxiCN_1.0.csv", "toxicn.csv", "train.parquet"),
+        corpus=_toxicn,
     ),
     "rtp": Adapter(
         "RealToxicityPrompts, the prompts that the protocol takes",

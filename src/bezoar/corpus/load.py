@@ -90,7 +90,7 @@ def load_corpus(
         columns |= {k: as_names(found.table.column(v)) for k, v in named.items() if v is not None}
         _settle_split(found, columns, split)
         corpus = _build(Corpus, columns, found, reserved_only)
-    return _balanced(corpus, limit, seed)
+    return balanced(corpus, limit, seed)
 
 
 def load_prompts(
@@ -165,6 +165,8 @@ def _settle_split(found: Found, columns: dict[str, Any], split: str | None) -> N
         where = f"{found.table.place}, column {split!r},"
         columns["split"], said = own_parts(columns["split"], where)
         found.notes.append(said)
+    elif "split" in columns:
+        found.notes.append("split: the set's own parts")
     elif there := next((name for name in found.table.columns if name.lower() == "split"), None):
         seen = listed(sorted(set(as_names(found.table.column(there)))))
         found.notes.append(f"column {there!r} ({seen}) not used: name it to keep that split")
@@ -258,7 +260,12 @@ def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only
     return replace(kept, origin=origin.without(left_out, *notes))
 
 
-def _balanced(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
+def balanced(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
+    """At most ``limit`` texts, drawn by ``seed``, as many of each label as there are.
+
+    Raises:
+        DataError: if that leaves no text of a label.
+    """
     if limit is None or limit >= len(corpus):
         return corpus
     negative, positive = (np.flatnonzero(corpus.labels == label) for label in (0, 1))

@@ -1,7 +1,8 @@
 """The grammar of what a user names, and the table that it leads to.
 
 demo                      the bundled specimen (``pip install 'bezoar[demo]'``)
-jigsaw:PATH  civil:PATH   known sets, a file or the folder that holds it
+jigsaw:PATH  civil:PATH   known sets, a file or the folder that holds it; of Chinese texts
+                          cold:PATH and toxicn:PATH
 rtp:PATH                  the prompts that the protocol takes, as far as the file marks them; also
                           rtp-challenging:, rtp-toxic:, rtp-nontoxic:, rtp-all:
 wikitext:PATH

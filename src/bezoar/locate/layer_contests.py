@@ -75,8 +75,13 @@ _CHOSEN = {
 }
 
 
-def contests(found: Sequence[FoundLayer]) -> tuple[Contest, ...]:
-    """All layers against all neurons; then the best of each, chosen on the training texts."""
+def contests(found: Sequence[FoundLayer], length: Placements) -> tuple[Contest, ...]:
+    """All layers against all neurons; then the best of each, chosen on the training texts.
+
+    Args:
+        found: the layers.
+        length: placements by the texts' lengths, cut in two without labels.
+    """
     clusters = Placements.mean([one.placed["k-means"] for one in found])
     rivals = {
         "mean neuron, as published": [one.neurons.plain for one in found],
@@ -97,6 +102,9 @@ def contests(found: Sequence[FoundLayer]) -> tuple[Contest, ...]:
     for key, name in _CHOSEN.items():
         rival = _best(found, key).placed[key]
         told.append(_contest("best layer", name, name.endswith("without labels"), best, rival))
+    told.append(
+        _contest("best layer", "text length, cut in two without labels", True, best, length)
+    )
     return tuple(told)
 
 

@@ -113,7 +113,7 @@ def layer_experts(
         kind="decoder" if lm.anatomy.causal else "encoder",
         layers=tuple(one.score for one in found),
         ranks=ranks(found),
-        contests=contests(found),
+        contests=contests(found, _by_length(bench)),
         best_null_p=null_p_value(best, nulls),
         train_n=len(train),
         test_n=len(test),
@@ -203,6 +203,15 @@ def _named(task: Task, clusters: TwoClusters, rows: Rows) -> Verdicts:
     agree = (train[y == 1].mean() - train[y == 0].mean() + 1) / 2
     hard = test == 1 if agree >= 0.5 else test == 0
     return Verdicts(hard.astype(np.float64), hard, float(max(agree, 1 - agree)))
+
+
+def _by_length(bench: _Bench) -> Placements:
+    """What clusters of nothing but the logarithm of each text's tokens say."""
+    pair = bench.pair
+    lengths = (store.lengths[part] for store, part in zip(pair.stores, pair.slices, strict=True))
+    train, test = (np.log(counts)[:, None] for counts in lengths)
+    verdicts = _named(bench.task, k_means(train, bench.task.seed), (train, test))
+    return _placed(bench.measure, {"length": verdicts})["length"]
 
 
 def _placed(measure: Measure, verdicts: dict[str, Verdicts]) -> dict[str, Placements]:

@@ -19,6 +19,10 @@ from bezoar.models import LanguageModel
 TWIN_PARAMETERS = 1_000_000_000
 _C_GRID = (1.0, 10.0, 100.0)
 
+_SIGNS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # of Japanese and Chinese, without blanks
+_WORD = rf"(?u)[{_SIGNS}]|[^\W{_SIGNS}]+"
+"""A word, or a sign of a script that writes none apart."""
+
 Scores = tuple[Float64[np.ndarray, " train"], Float64[np.ndarray, " test"]]
 """Held-out decisions of the training texts, and decisions of the test texts."""
 
@@ -42,7 +46,7 @@ def words_rival(
 ) -> Scores:
     """Logistic regression on TF-IDF words and pairs of words, its C chosen by the same folds."""
     vectors = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\w+"
+        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=_WORD
     )
     # Fitting the vocabulary knows no label, so it need not be repeated in every fold.
     x = vectors.fit_transform(train)
