@@ -15,8 +15,11 @@ from bezoar.errors import ConfigError
 from bezoar.mitigate import (
     DEFAULT_METHODS,
     DPO,
+    DistributedShift,
+    ProFS,
     ProjectOut,
     Subtract,
+    Transport,
     UniformShrink,
     WordBan,
     get_method,
@@ -32,8 +35,18 @@ from tests.mitigate.kit import inputs
 
 def test_all_are_found_and_described():
     found = methods()
-    assert list(found.values()) == [DPO, ProjectOut, Subtract, UniformShrink, WordBan]
-    assert list(found) == ["dpo", "project-out", "subtract", "uniform-shrink", "word-ban"]
+    classes = (
+        DPO,
+        DistributedShift,
+        ProFS,
+        ProjectOut,
+        Subtract,
+        Transport,
+        UniformShrink,
+        WordBan,
+    )
+    assert {cls.name: cls for cls in classes}.items() <= found.items()
+    assert list(found) == sorted(found)
     assert [name for name, cls in found.items() if cls.control] == ["uniform-shrink"]
     assert all((cls.__doc__ or "").strip() for cls in found.values())
 

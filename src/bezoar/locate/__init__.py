@@ -20,6 +20,7 @@ from bezoar.locate.continuations import Continuations, continue_and_attribute
 from bezoar.locate.direction import Direction, Subspace
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
+from bezoar.locate.moments import UnitMoments, collect_moments
 from bezoar.locate.neurons import NeuronEntry, NeuronRanking, NeuronScores, score_neurons
 from bezoar.locate.probe import LDAProbe, LinearProbe, MeanDifferenceProbe, load_probe
 from bezoar.locate.probe_base import Probe
@@ -79,11 +80,13 @@ __all__ = [
     "TokenList",
     "TokenScore",
     "ToxicStates",
+    "UnitMoments",
     "ValueEntry",
     "ValueRanking",
     "Writer",
     "Writers",
     "class_lexicon",
+    "collect_moments",
     "collect_states",
     "component_attribution",
     "continue_and_attribute",

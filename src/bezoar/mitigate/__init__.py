@@ -7,6 +7,7 @@ through the entry-point group ``bezoar.methods``.
 """
 
 from bezoar.mitigate.budget import BudgetPoint, BudgetTrace, Fitted, fit_to_budget
+from bezoar.mitigate.distributed_shift import DistributedShift
 from bezoar.mitigate.dpo import DPO
 from bezoar.mitigate.method import (
     FitInputs,
@@ -18,8 +19,10 @@ from bezoar.mitigate.method import (
     register,
 )
 from bezoar.mitigate.nulls import null_inputs, nulls_at_cost
+from bezoar.mitigate.profs import ProFS
 from bezoar.mitigate.project_out import ProjectOut
 from bezoar.mitigate.subtract import Subtract
+from bezoar.mitigate.transport import Transport
 from bezoar.mitigate.uniform_shrink import UniformShrink
 from bezoar.mitigate.word_ban import WordBan
 
@@ -39,11 +42,14 @@ __all__ = [
     "DPO",
     "BudgetPoint",
     "BudgetTrace",
+    "DistributedShift",
     "FitInputs",
     "Fitted",
     "Method",
+    "ProFS",
     "ProjectOut",
     "Subtract",
+    "Transport",
     "UniformShrink",
     "WordBan",
     "fit_to_budget",

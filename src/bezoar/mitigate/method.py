@@ -36,6 +36,7 @@ from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
 from bezoar.locate.states import ToxicStates
+from bezoar.locate.moments import UnitMoments
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.progress import Progress
@@ -61,6 +62,7 @@ class FitInputs:
         pairs: preferences, for methods that train on them, and
         held_out: others, of other prompts, that say when to stop; some of ``pairs`` if None.
         states: what the unembedding read before toxic tokens, and before others.
+        moments: mean and variance of single units on each class of texts.
         work: folder in which a method may keep what would be dear to make twice of these inputs.
         progress: where a method that takes long may show it.
     """
@@ -76,6 +78,7 @@ class FitInputs:
     pairs: Pairs | None = None
     held_out: Pairs | None = None
     states: ToxicStates | None = None
+    moments: UnitMoments | None = None
     work: Path | None = None
     progress: Progress | None = None
 

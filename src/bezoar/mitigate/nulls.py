@@ -23,6 +23,7 @@ from bezoar.locate.probe import LinearProbe, MeanDifferenceProbe
 from bezoar.locate.svd import value_svd
 from bezoar.mitigate.budget import Fitted, fit_to_budget
 from bezoar.mitigate.method import FitInputs, Method
+from bezoar.mitigate.null_draws import mismatched_pairs, random_subspace, shuffled_moments
 from bezoar.models import LanguageModel, Site
 from bezoar.pairs import Pairs
 from bezoar.stats import random_directions, shuffled_labels
@@ -42,8 +43,10 @@ def null_inputs(
         kind: "random-direction" (uniform on the sphere, of the original norm; an SVD becomes a
             random subspace), "shuffled-labels" (the probe, and what follows from it, refitted to
             permuted labels), "random-values" (value vectors of random neurons, and their SVD),
-            "random-words" (other words of the corpus, of matched frequency) or "shuffled-pairs"
-            (the sides of a random half of the pairs exchanged).
+            "random-words" (other words of the corpus, of matched frequency), "shuffled-pairs"
+            (the sides of a random half of the pairs exchanged), "mismatched-pairs" (every chosen
+            side beside the rejected side of another prompt), "random-subspace" (for methods that
+            make one of the pairs) or "shuffled-moments" (those of permuted labels).
         lm: the model.
         inputs: the real ones.
         n: how many.
@@ -106,6 +109,7 @@ def _random_direction(
             probe=_turned(inputs.probe, row),
             mean_difference=_turned(inputs.mean_difference, row),
             svd=_random_subspace(inputs.svd, row, seed + i),
+            moments=None if inputs.moments is None else inputs.moments.turned(seed + i),
         )
 
 
@@ -239,4 +243,7 @@ _KINDS: dict[str, Callable[[LanguageModel, FitInputs, int, int], Iterator[FitInp
     "random-values": _random_values,
     "random-words": _random_words,
     "shuffled-pairs": _shuffled_pairs,
+    "mismatched-pairs": mismatched_pairs,
+    "random-subspace": random_subspace,
+    "shuffled-moments": shuffled_moments,
 }

@@ -118,6 +118,17 @@ class PairsConfig(Section):
     pplm_iterations: int = Field(50, ge=0, description="Of PPLM at each token.")
 
 
+class MomentsConfig(Section):
+    """Mean and variance of single units on each class, for methods like transport."""
+
+    points: tuple[str, ...] = Field(
+        ("attn_out", "mlp_out", "mlp_post"), min_length=1, description="Of every layer."
+    )
+    pooling: Pooling = Field("mean", description="Of tokens; none: every token counts.")
+    max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
+    texts: int = Field(1_000, ge=20, description="Training texts at most, balanced by label.")
+
+
 class MitigateConfig(Section):
     """Which remedies are fitted, and what they may cost."""
 
@@ -174,6 +185,7 @@ class AuditConfig(Section):
     harvest: HarvestConfig = HarvestConfig()
     locate: LocateConfig = LocateConfig()
     pairs: PairsConfig = PairsConfig()
+    moments: MomentsConfig = MomentsConfig()
     mitigate: MitigateConfig = MitigateConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
@@ -193,6 +205,7 @@ QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
     "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
     "pairs": {"steered": 200},
+    "moments": {"texts": 200},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8, "continuations": 6},
 }
