@@ -115,6 +115,28 @@ class GridConfig(Section):
     resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
 
 
+class LayersConfig(Section):
+    """Whole layers as experts, beside single neurons and linear readers."""
+
+    texts: int = Field(1_000, ge=40, description="To learn from, and again to report on, at most.")
+    point: str = Field("resid_post", description="Of every layer, whose rows are clustered.")
+    neurons: str | None = Field(None, description="Point of the neurons; mlp_post when empty.")
+    pooling: Literal["mean", "max", "last"] = Field("mean", description="Of a text's tokens.")
+    linkage: Literal["ward", "average", "complete"] = Field("ward", description="Of the hierarchy.")
+    others: tuple[str, ...] = Field((), description="Further models, as NAME=PATH; encoders too.")
+    corpora: tuple[str, ...] = Field((), description="Further labelled texts, as data.data.")
+    null_draws: int = Field(999, ge=19, description="Shuffled labels, the null of the matching.")
+    resamples: int = Field(1_000, ge=100, description="Of the bootstrap by text.")
+
+    @field_validator("others", "corpora", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """A name, or names with commas between."""
+        if not isinstance(value, str):
+            return value
+        return [name for part in value.split(",") if (name := part.strip())]
+
+
 class DetectConfig(Section):
     """Whether what changes generation also changes detection."""
 
@@ -158,6 +180,7 @@ class ExpertsStudyConfig(AuditConfig):
     mitigate: ExpertsMitigateConfig = ExpertsMitigateConfig()
     evaluate: ExpertsEvaluateConfig = ExpertsEvaluateConfig()
     grid: GridConfig = GridConfig()
+    layers: LayersConfig = LayersConfig()
     detect: DetectConfig = DetectConfig()
 
 
@@ -179,6 +202,7 @@ QUICK_EXPERTS: dict[str, Any] = QUICK | {
         "neutral_tokens": 1_200,
         "resamples": 500,
     },
+    "layers": {"texts": 120, "null_draws": 199, "resamples": 300},
     "detect": {"texts": 60, "resamples": 500},
 }
 """Sizes of `--quick` in a study of experts."""

@@ -18,12 +18,14 @@ from bezoar.studies.audit import STAGES as AUDIT
 from bezoar.studies.audit import Bench, check_bench, check_config
 from bezoar.studies.audit.asked import INPUT_STAGES
 from bezoar.studies.audit.work import brought_up, check_stage
+from bezoar.studies.experts.layers import check_layers, layers_stage
 from bezoar.studies.summary import StudySummary, report_stage, summarise
 
 STAGES: dict[str, Callable[[Any], None]] = {
     **{name: AUDIT[name] for name in ("explore", "harvest", "locate", *INPUT_STAGES)},
     "mitigate": AUDIT["mitigate"],
     "evaluate": AUDIT["evaluate"],
+    "layers": layers_stage,
     "report": report_stage,
 }
 """The stages in order."""
@@ -57,6 +59,7 @@ def run_experts(
     """
     check_stage(upto, STAGES)
     check_config(config)
+    check_layers(config)
     check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
     with brought_up(
         Bench, config, STAGES, upto, check=check, progress=progress, console=console
