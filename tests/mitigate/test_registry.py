@@ -15,6 +15,9 @@ from bezoar.errors import ConfigError
 from bezoar.mitigate import (
     DEFAULT_METHODS,
     DPO,
+    AurA,
+    Damp,
+    DetZero,
     DistributedShift,
     ProFS,
     ProjectOut,
@@ -36,7 +39,10 @@ from tests.mitigate.kit import inputs
 def test_all_are_found_and_described():
     found = methods()
     classes = (
+        AurA,
         DPO,
+        Damp,
+        DetZero,
         DistributedShift,
         ProFS,
         ProjectOut,

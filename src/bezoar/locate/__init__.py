@@ -18,6 +18,9 @@ from bezoar.locate.attribution import (
 from bezoar.locate.collect import collect_states, states_of
 from bezoar.locate.continuations import Continuations, continue_and_attribute
 from bezoar.locate.direction import Direction, Subspace
+from bezoar.locate.expert_results import Agreement, ExpertGroup, ExpertsReport, ShareAbove, Spread
+from bezoar.locate.expert_search import find_experts
+from bezoar.locate.experts import NeuronExperts, expert_sites, paper_sites
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
 from bezoar.locate.moments import UnitMoments, collect_moments
@@ -49,8 +52,11 @@ from bezoar.locate.writers import Writer, Writers, name_writers
 
 __all__ = [
     "STATES_MODES",
+    "Agreement",
     "Continuations",
     "Direction",
+    "ExpertGroup",
+    "ExpertsReport",
     "KindScore",
     "LDAProbe",
     "Lens",
@@ -66,13 +72,16 @@ __all__ = [
     "NSweep",
     "NSweepPoint",
     "NeuronEntry",
+    "NeuronExperts",
     "NeuronRanking",
     "NeuronScores",
     "Probe",
     "ProbeScore",
     "ProbeSweep",
     "RivalScore",
+    "ShareAbove",
     "SourceScore",
+    "Spread",
     "StatesMode",
     "SubUpdate",
     "SubUpdateAttribution",
@@ -91,6 +100,8 @@ __all__ = [
     "component_attribution",
     "continue_and_attribute",
     "default_sites",
+    "expert_sites",
+    "find_experts",
     "has_twin",
     "lexicon_share",
     "likeliest_prompts",
@@ -98,6 +109,7 @@ __all__ = [
     "logit_lens",
     "n_sweep",
     "name_writers",
+    "paper_sites",
     "principal_angles",
     "probe_sweep",
     "promoted_tokens",

@@ -6,7 +6,10 @@ strength and shows every strength that was tried. One file per method; other pac
 through the entry-point group ``bezoar.methods``.
 """
 
+from bezoar.mitigate.aura import AurA
 from bezoar.mitigate.budget import BudgetPoint, BudgetTrace, Fitted, fit_to_budget
+from bezoar.mitigate.damp import Damp
+from bezoar.mitigate.det_zero import DetZero
 from bezoar.mitigate.distributed_shift import DistributedShift
 from bezoar.mitigate.dpo import DPO
 from bezoar.mitigate.method import (
@@ -40,8 +43,11 @@ DEFAULT_METHODS = (
 __all__ = [
     "DEFAULT_METHODS",
     "DPO",
+    "AurA",
     "BudgetPoint",
     "BudgetTrace",
+    "Damp",
+    "DetZero",
     "DistributedShift",
     "FitInputs",
     "Fitted",

@@ -35,6 +35,7 @@ from bezoar.corpus import Corpus
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
+from bezoar.locate.experts import NeuronExperts
 from bezoar.locate.states import ToxicStates
 from bezoar.locate.moments import UnitMoments
 from bezoar.models import LanguageModel
@@ -63,6 +64,7 @@ class FitInputs:
         held_out: others, of other prompts, that say when to stop; some of ``pairs`` if None.
         states: what the unembedding read before toxic tokens, and before others.
         moments: mean and variance of single units on each class of texts.
+        experts: how well every single unit tells the two classes apart.
         work: folder in which a method may keep what would be dear to make twice of these inputs.
         progress: where a method that takes long may show it.
     """
@@ -79,6 +81,7 @@ class FitInputs:
     held_out: Pairs | None = None
     states: ToxicStates | None = None
     moments: UnitMoments | None = None
+    experts: NeuronExperts | None = None
     work: Path | None = None
     progress: Progress | None = None
 

@@ -19,6 +19,7 @@ import torch
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueEntry, ValueRanking, rank_values
+from bezoar.locate.experts import NeuronExperts
 from bezoar.locate.probe import LinearProbe, MeanDifferenceProbe
 from bezoar.locate.svd import value_svd
 from bezoar.mitigate.budget import Fitted, fit_to_budget
@@ -237,12 +238,28 @@ def _exchanged(pairs: Pairs, rows: np.ndarray) -> Pairs:
     return dataclasses.replace(pairs, **changed)
 
 
+def _permuted_gates(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
+    experts: NeuronExperts = inputs.need("experts", "a null of permuted gates")
+    for i in range(n):
+        yield dataclasses.replace(inputs, experts=experts.permuted(seed, i))
+
+
+def _shuffled_experts(
+    lm: LanguageModel, inputs: FitInputs, n: int, seed: int
+) -> Iterator[FitInputs]:
+    experts: NeuronExperts = inputs.need("experts", "a null of shuffled experts")
+    for i in range(n):
+        yield dataclasses.replace(inputs, experts=experts.under_shuffle(i))
+
+
 _KINDS: dict[str, Callable[[LanguageModel, FitInputs, int, int], Iterator[FitInputs]]] = {
     "random-direction": _random_direction,
     "shuffled-labels": _shuffled_labels,
     "random-values": _random_values,
     "random-words": _random_words,
     "shuffled-pairs": _shuffled_pairs,
+    "permuted-gates": _permuted_gates,
+    "shuffled-experts": _shuffled_experts,
     "mismatched-pairs": mismatched_pairs,
     "random-subspace": random_subspace,
     "shuffled-moments": shuffled_moments,

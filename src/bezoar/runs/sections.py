@@ -129,6 +129,29 @@ class MomentsConfig(Section):
     texts: int = Field(1_000, ge=20, description="Training texts at most, balanced by label.")
 
 
+class ExpertsConfig(Section):
+    """The units that methods like AurA turn down, and the controls of how many there are."""
+
+    points: tuple[str, ...] = Field(
+        ("paper", "mlp_post"),
+        min_length=1,
+        description="Of every layer; paper: what the maps of an MLP write.",
+    )
+    pooling: Literal["mean", "max", "last"] = Field("max", description="Over the tokens of a text.")
+    texts: int = Field(1_000, ge=20, description="Training texts at most, balanced by label.")
+    max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
+    dtype: Literal["float16", "bfloat16", "float32"] = Field(
+        "float16", description="Of pooled activations, on disk while the stage runs."
+    )
+    shuffles: int = Field(199, ge=1, description="Shuffled labellings that form the bands.")
+    kept: int = Field(20, ge=0, description="Of these, kept unit by unit for nulls of methods.")
+    halves: int = Field(10, ge=0, description="Divisions of the texts, for whether halves agree.")
+    top: int = Field(500, ge=1, description="Best units compared between halves and corpora.")
+    other: str | None = Field(
+        None, description="Labelled texts that shall name the same units, as data."
+    )
+
+
 class MitigateConfig(Section):
     """Which remedies are fitted, and what they may cost."""
 
@@ -185,6 +208,7 @@ class AuditConfig(Section):
     harvest: HarvestConfig = HarvestConfig()
     locate: LocateConfig = LocateConfig()
     pairs: PairsConfig = PairsConfig()
+    experts: ExpertsConfig = ExpertsConfig()
     moments: MomentsConfig = MomentsConfig()
     mitigate: MitigateConfig = MitigateConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -205,6 +229,7 @@ QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
     "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
     "pairs": {"steered": 200},
+    "experts": {"texts": 200, "shuffles": 39, "halves": 3},
     "moments": {"texts": 200},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8, "continuations": 6},

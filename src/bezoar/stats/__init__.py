@@ -28,6 +28,7 @@ from bezoar.stats.columns import Separation, separate_columns
 from bezoar.stats.comparisons import benjamini_hochberg, holm
 from bezoar.stats.duplicates import NearDuplicates, near_duplicates, shared_runs
 from bezoar.stats.intervals import Interval
+from bezoar.stats.matching import bands, matched_rows
 from bezoar.stats.nulls import (
     null_p_value,
     random_directions,
@@ -35,6 +36,7 @@ from bezoar.stats.nulls import (
     sign_flip_p_value,
 )
 from bezoar.stats.placements import Placements, auroc_samples
+from bezoar.stats.ranks import auroc_of_ranks, doubled_ranks, sortable_columns
 from bezoar.stats.splits import (
     grouped_folds,
     hash_halves,
@@ -53,14 +55,17 @@ __all__ = [
     "Separation",
     "auroc",
     "auroc_interval",
+    "auroc_of_ranks",
     "auroc_samples",
     "average_precision",
     "balanced_accuracy",
+    "bands",
     "benjamini_hochberg",
     "bootstrap_samples",
     "brier",
     "calibration_error",
     "classification_intervals",
+    "doubled_ranks",
     "grouped_folds",
     "hash_halves",
     "hash_split",
@@ -68,6 +73,7 @@ __all__ = [
     "is_reserved",
     "joint_groups",
     "majority_rate",
+    "matched_rows",
     "mean_interval",
     "near_duplicates",
     "normalise",
@@ -81,6 +87,7 @@ __all__ = [
     "shared_runs",
     "shuffled_labels",
     "sign_flip_p_value",
+    "sortable_columns",
     "text_key",
     "tpr_at_fpr",
     "unit_hash",
