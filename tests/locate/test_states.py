@@ -15,7 +15,8 @@ from bezoar.errors import ConfigError, CorruptArtefact, DataError, ModelError
 from bezoar.locate import ToxicStates, collect_states, continue_and_attribute, states_of
 from bezoar.locate.continuations import first_token, token_spans
 from bezoar.locate.produced import Produced
-from bezoar.locate.states import SITE
+from bezoar.locate.states import SITE, Found
+from bezoar.locate.states_report import held_out_auroc, report_states
 from tests.families import tiny_model
 from tests.locate.states_kit import PROMPTS, HashScorer
 
@@ -197,3 +198,48 @@ def test_a_model_without_an_unembedding_is_refused():
     bare = GPT2Model(tiny_config("gpt2", len(tokenizer)))
     with pytest.raises(ModelError, match="no unembedding"):
         collect_states(LanguageModel(bare, tokenizer), PROMPTS[:2], HashScorer())
+
+
+# What is reported
+
+
+def test_held_out_states_of_a_planted_difference_separate_and_shuffled_ones_do_not(llama):
+    rng = np.random.default_rng(0)
+    rows = [Produced(i, i % 5, i % 7) for i in range(240)]
+    states = torch.from_numpy(rng.normal(size=(240, 16)).astype(np.float32))
+    states[:80, 3] += 2.0
+    about = Found("correct", 240, 80, 80, {}, 8, 1, 2, 0, "s", "occlusion", "", "m", "p")
+    planted = ToxicStates(states[:80], states[80:], tuple(rows[:80]), tuple(rows[80:]), about)
+    report = report_states(llama, planted, draws=19)
+    assert report.auroc.low > 0.8
+    assert report.norm > max(report.null_norms)
+    assert report.null_p == pytest.approx(1 / 20)
+    assert report.toxic_positions == (16,) * 5 + (0,) * 3
+    nothing = held_out_auroc(planted.shuffled(1))
+    assert nothing.low < 0.5 < nothing.high
+    assert "80 toxic states, 160 harmless" in str(report)
+
+
+def test_held_out_means_another_prompt(llama):
+    """States that are copies of one another within a prompt do not vouch for each other."""
+    rng = np.random.default_rng(1)
+    kinds = torch.from_numpy(rng.normal(size=(60, 64)).astype(np.float32))
+    rows = tuple(Produced(i // 6, i % 6, 0) for i in range(360))
+    states = kinds.repeat_interleave(6, 0)
+    about = Found("paper", 60, 30, 180, {}, 8, 1, 1, 0, "s", "occlusion", "", "m", "p")
+    copies = ToxicStates(states[:180], states[180:], rows[:180], rows[180:], about)
+    assert held_out_auroc(copies).low < 0.5
+
+
+def test_few_prompts_give_no_auroc(llama, written):
+    report = report_states(llama, states_of(llama, written), draws=3)
+    assert report.auroc is None
+    assert "AUROC" not in str(report)
+
+
+def test_other_choices_are_held_against_the_correct_one(llama, written):
+    states = {mode: states_of(llama, written, mode) for mode in ("correct", "paper")}
+    report = report_states(llama, states["correct"], others=states, draws=3)
+    same, paper = report.choices
+    assert same.cosine == pytest.approx(1)
+    assert -1 <= paper.cosine < 1

@@ -29,6 +29,7 @@ from bezoar.locate.probe import LDAProbe, LinearProbe, MeanDifferenceProbe, load
 from bezoar.locate.probe_base import Probe
 from bezoar.locate.rivals import has_twin, untrained_twin
 from bezoar.locate.states import STATES_MODES, StatesMode, ToxicStates
+from bezoar.locate.states_report import StatesReport, report_states
 from bezoar.locate.svd import NSweep, NSweepPoint, n_sweep, principal_angles, value_svd
 from bezoar.locate.sweep import default_sites, probe_sweep
 from bezoar.locate.sweep_results import (
@@ -83,6 +84,7 @@ __all__ = [
     "SourceScore",
     "Spread",
     "StatesMode",
+    "StatesReport",
     "SubUpdate",
     "SubUpdateAttribution",
     "Subspace",
@@ -115,6 +117,7 @@ __all__ = [
     "promoted_tokens",
     "random_values",
     "rank_values",
+    "report_states",
     "score_neurons",
     "states_of",
     "sub_update_attribution",

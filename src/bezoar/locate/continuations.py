@@ -13,15 +13,15 @@ from bezoar.errors import several
 from bezoar.models import Decoding, LanguageModel, generate
 from bezoar.models.generate import continuation
 from bezoar.runs.progress import Progress
-from bezoar.runs.results import one_line
+from bezoar.runs.results import Result
 from bezoar.scoring import Scorer, score_texts, scorer_id
 from bezoar.scoring.attribution import Attribution, AttributionMethod, attribute, word_spans
 
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Continuations:
+@dataclass(frozen=True, slots=True, repr=False)
+class Continuations(Result):
     """One greedy continuation of every prompt, read by a scorer.
 
     Attributes:
@@ -47,8 +47,6 @@ class Continuations:
     scorer: str
     attribution: AttributionMethod
     note: str = ""
-
-    __repr__ = one_line
 
     def __len__(self) -> int:
         return len(self.texts)

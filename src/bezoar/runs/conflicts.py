@@ -23,6 +23,7 @@ FIRST_READ = {
     "locate.site": "harvest",
     "locate": "locate",
     "pairs": "pairs",
+    "states": "states",
     "mitigate": "mitigate",
     "evaluate.scorer_a": "mitigate",
     "evaluate.kl_tokens": "mitigate",

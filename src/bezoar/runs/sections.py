@@ -118,6 +118,19 @@ class PairsConfig(Section):
     pplm_iterations: int = Field(50, ge=0, description="Of PPLM at each token.")
 
 
+class StatesConfig(Section):
+    """The states before toxic tokens that the model writes, for methods like EigenShift."""
+
+    prompts: int = Field(1_000, ge=4, description="Prompts continued greedily; none is reported.")
+    max_new_tokens: int = Field(20, ge=1, description="Of a continuation.")
+    words: int = Field(1, ge=1, description="Most toxic words of a continuation that count.")
+    matched: int = Field(5, ge=1, description="Harmless states at the position of a toxic one.")
+    attribution: Literal["occlusion", "gradient", "saliency"] = Field(
+        "occlusion", description="How scorer A's opinion is laid on words."
+    )
+    shuffles: int = Field(39, ge=1, description="Shuffled labellings the report compares with.")
+
+
 class MomentsConfig(Section):
     """Mean and variance of single units on each class, for methods like transport."""
 
@@ -208,6 +221,7 @@ class AuditConfig(Section):
     harvest: HarvestConfig = HarvestConfig()
     locate: LocateConfig = LocateConfig()
     pairs: PairsConfig = PairsConfig()
+    states: StatesConfig = StatesConfig()
     experts: ExpertsConfig = ExpertsConfig()
     moments: MomentsConfig = MomentsConfig()
     mitigate: MitigateConfig = MitigateConfig()
@@ -229,6 +243,7 @@ QUICK: dict[str, Any] = {
     "data": {"limit": 300, "neutral_tokens": 4_000},
     "locate": {"folds": 3, "shuffles": 19, "top_values": 32, "lens_prompts": 4, "resamples": 500},
     "pairs": {"steered": 200},
+    "states": {"prompts": 200},
     "experts": {"texts": 200, "shuffles": 39, "halves": 3},
     "moments": {"texts": 200},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
