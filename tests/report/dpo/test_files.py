@@ -13,7 +13,7 @@ import pytest
 from bezoar.errors import CorruptArtefact
 from bezoar.report import write_report
 from bezoar.report.blocks import Cell, Section, Table
-from bezoar.report.dpo.export import export
+from bezoar.report.study.export import export
 from bezoar.runs.results import save_json
 from bezoar.runs.stale import drop_pages
 from tests.report.dpo import specimens

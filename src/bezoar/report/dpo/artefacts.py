@@ -26,7 +26,8 @@ from bezoar.locate.svd import NSweep
 from bezoar.mitigate.preference import TrainingLog
 from bezoar.pairs import Pairs, PairsAgreement, PairsReport
 from bezoar.report.artefacts import Artefacts, load_artefacts
-from bezoar.report.dpo.parts import Claim, Claims, settings_of
+from bezoar.report.dpo.parts import settings_of
+from bezoar.report.study.claims import Claim, Claims
 from bezoar.runs.reading import RunFiles
 from bezoar.stats import Interval
 

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from bezoar.report.blocks import Section
 from bezoar.report.dpo.artefacts import Study, load_study
-from bezoar.report.dpo.exhibits import index
-from bezoar.report.dpo.export import export
-from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.paper import NAME, PAPER
 from bezoar.report.dpo.sections.changed import changed
 from bezoar.report.dpo.sections.claims import claims
 from bezoar.report.dpo.sections.interventions import interventions
@@ -26,6 +24,7 @@ from bezoar.report.render import REPORT, render
 from bezoar.report.sections.audited import audited
 from bezoar.report.sections.data import data
 from bezoar.report.sections.reproduce import reproduce
+from bezoar.report.study.export import export
 from bezoar.runs.results import atomic_write
 
 SECTIONS: tuple[Callable[[Study], Section], ...] = (
@@ -96,4 +95,4 @@ def _index(sections: list[Section]) -> Section:
         f"Tables and figures under the numbers that they have in {NAME}. Each is also a file of "
         "the run folder: figures/figure_N_….html and .json, tables/table_N.csv."
     )
-    return Section("exhibits", "Tables and figures by number", intro, (index(sections),))
+    return Section("exhibits", "Tables and figures by number", intro, (PAPER.index(sections),))

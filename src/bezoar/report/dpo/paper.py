@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bezoar.report.study.exhibits import Paper
+
 NAME = "Lee et al. 2024"
 
-FIGURES: Mapping[int, str] = MappingProxyType(
+FIGURES: Mapping[int | str, str] = MappingProxyType(
     {
         1: "Logit lens: probability of a toxic token by layer, before and after DPO",
         2: "Mean activation of toxic neurons, before and after DPO",
@@ -27,7 +29,7 @@ FIGURES: Mapping[int, str] = MappingProxyType(
     }
 )
 
-TABLES: Mapping[int, str] = MappingProxyType(
+TABLES: Mapping[int | str, str] = MappingProxyType(
     {
         1: "Toxic vectors read as tokens",
         2: "Toxicity, perplexity and F1 of subtraction and of DPO",
@@ -37,6 +39,8 @@ TABLES: Mapping[int, str] = MappingProxyType(
         6: "Settings of PPLM",
     }
 )
+
+PAPER = Paper(NAME, FIGURES, TABLES, frozenset({"figure_3"}))
 
 HEADLINES: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("GPT-2 medium, no-op", (0.453, 21.70, 0.193)),

@@ -1,38 +1,10 @@
-"""What the study's later stages save, as the page reads it.
-
-Results of rooms before this one are read as what they are. Of those that the study itself makes,
-which this room must not import, the fields that are shown are named here; a file may hold more.
-"""
+"""What the pairs of a study say of how they were made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from bezoar.pairs import Pairs
-from bezoar.stats import Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A sentence of the paper and what was seen of it: see ``claims/claims.json``."""
-
-    key: str
-    statement: str
-    source: str
-    verdict: str
-    value: Interval | None = None
-    measure: str = ""
-    null_p: float | None = None
-    why: str = ""
-    rule: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """All of them, in the order of the paper."""
-
-    claims: tuple[Claim, ...]
 
 
 def settings_of(pairs: Pairs | None) -> dict[str, Any]:

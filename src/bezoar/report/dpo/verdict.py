@@ -9,9 +9,8 @@ from bezoar.report.dpo.artefacts import MAIN, Study
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.figures.comparison import beats_its_nulls
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
+from bezoar.report.study.claims import claims_counted, claims_tile
 from bezoar.report.verdict import FEW, base_sentence
-
-_ORDER = ("holds", "fails", "undecided", "not measured")
 
 
 def verdict(study: Study) -> Verdict:
@@ -19,7 +18,9 @@ def verdict(study: Study) -> Verdict:
     run = study.audit
     card = run.scorecard
     if card is None:
-        return Verdict(("This study has measured no model yet.", *_claims(study)))
+        return Verdict(
+            ("This study has measured no model yet.", *claims_counted(study.claims, NAME))
+        )
     base = next((r for r in card.rows if r.kind == "no-op" and "toxicity" in r.metrics), None)
     sentences = [base_sentence(run, card, base)] if base is not None else []
     trained = study.trained
@@ -27,7 +28,7 @@ def verdict(study: Study) -> Verdict:
         sentences.append("No model was trained on preferences.")
     else:
         sentences += [_trained(trained), *_at_budget(study, trained), *_undone(study, trained)]
-    sentences += _left(study) + _claims(study)
+    sentences += _left(study) + claims_counted(study.claims, NAME)
     if card.prompts_n < FEW:
         sentences.append(
             f"Only {plural(card.prompts_n, 'prompt')}: enough to see that the study works, too few "
@@ -112,20 +113,6 @@ def _left(study: Study) -> list[str]:
     return told
 
 
-def _claims(study: Study) -> list[str]:
-    if not study.claims:
-        return []
-    counted = {v: sum(claim.verdict == v for claim in study.claims) for v in _ORDER}
-    words = {"holds": "hold", "fails": "fail", "undecided": "are undecided"}
-    words["not measured"] = "were not measured"
-    told = ", ".join(f"{n} {words[v] if n > 1 else _one(v)}" for v, n in counted.items() if n)
-    return [f"Of {plural(len(study.claims), 'claim')} of {NAME} and around it, {told}."]
-
-
-def _one(verdict: str) -> str:
-    return {"undecided": "is undecided", "not measured": "was not measured"}.get(verdict, verdict)
-
-
 def _tiles(study: Study, base: MethodRow | None) -> list[Tile]:
     tiles = []
     for label, row in (
@@ -141,11 +128,7 @@ def _tiles(study: Study, base: MethodRow | None) -> list[Tile]:
     if study.trained is not None and (cost := study.trained.change.get("perplexity_change")):
         note = f"[{percent(cost.low, signed=True)}, {percent(cost.high, signed=True)}]"
         tiles.append(Tile("perplexity, as trained", percent(cost.value, signed=True), note))
-    if study.claims:
-        holds = sum(claim.verdict == "holds" for claim in study.claims)
-        fails = sum(claim.verdict == "fails" for claim in study.claims)
-        tiles.append(Tile("claims that hold", f"{holds} of {len(study.claims)}", f"{fails} fail"))
-    return tiles
+    return tiles + claims_tile(study.claims)
 
 
 def _tone(trained: MethodRow | None) -> Tone:

@@ -17,8 +17,8 @@ from pathlib import Path
 from bezoar.masking import for_display
 from bezoar.report import theme
 from bezoar.report.blocks import Cell, Picture, Section, Table, TokenRows
-from bezoar.report.dpo.exhibits import keyed
 from bezoar.report.render import figure_json, figure_page, plotly_script, template_file
+from bezoar.report.study.exhibits import keyed
 from bezoar.runs.plain import inside
 from bezoar.runs.results import atomic_write, save_json
 from bezoar.runs.stale import LISTED, drop_listed

@@ -7,14 +7,15 @@ from bezoar.compare.models.values import ValuesKept
 from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import figure, interval_cell, missing, number_cell, share_cell
-from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.missing import missing
+from bezoar.report.dpo.paper import NAME, PAPER
 from bezoar.report.figures.figure_1_lens_comparison import figure_1_lens_comparison
 from bezoar.report.figures.figure_2_activation_drop import figure_2_activation_drop
 from bezoar.report.figures.values_kept import values_kept
 from bezoar.report.figures.weight_change import weight_change
 from bezoar.report.numbers import bounds, count, estimate, number, p_value, percent, plural
 from bezoar.report.sections.decides import quoted
+from bezoar.report.study.cells import interval_cell, number_cell, share_cell
 
 TENSORS = 12  # that moved most
 CLOSE, MEAN = 0.99, 1e-5  # of § 5.1: cosine of a tensor, and its mean change
@@ -63,7 +64,7 @@ def _lens_told(study: Study) -> str:
 def _lens(lens: LensComparison) -> Picture:
     end, change = lens.base[-1], lens.change[-1]
     scale = "its own norm statistics" if lens.mode == "default" else "one frozen scale"
-    return figure(
+    return PAPER.figure(
         1,
         "logit_lens",
         figure_1_lens_comparison(lens),
@@ -107,7 +108,7 @@ def _drops(drops: dict[str, ActivationDrop]) -> list[Block]:
     }
     blocks: list[Block] = [
         Text(said(main)),
-        figure(
+        PAPER.figure(
             2,
             "activation_drop",
             figure_2_activation_drop(main),

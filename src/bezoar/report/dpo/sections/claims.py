@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from bezoar.evaluate import MethodRow
 from bezoar.report import theme
-from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Tone
+from bezoar.report.blocks import Block, Picture, Section, Text
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
-from bezoar.report.dpo.exhibits import interval_cell, number_cell
 from bezoar.report.dpo.paper import NAME
-from bezoar.report.dpo.parts import Claim
 from bezoar.report.figures.outcomes import outcomes
-from bezoar.report.numbers import estimate, number, p_value
-
-TONES: dict[str, Tone] = {"holds": "good", "fails": "bad", "not measured": "muted"}
+from bezoar.report.numbers import estimate
+from bezoar.report.study.claims import claims_table, rules_table
 
 
 def claims(study: Study) -> Section:
@@ -25,7 +22,7 @@ def claims(study: Study) -> Section:
     if (picture := _outcomes(study)) is not None:
         blocks.append(picture)
     if study.claims:
-        blocks += [_table(study.claims), _rules(study.claims)]
+        blocks += [claims_table(study.claims), rules_table(study.claims)]
     else:
         blocks.append(Text("This run judged no claims.", "muted"))
     return Section("paper-claims", "The paper's claims on this model", intro, tuple(blocks))
@@ -70,40 +67,3 @@ def _is_of_the_paper(study: Study, row: MethodRow) -> bool:
         trained = study.trained
         return not row.method.startswith("dpo") or trained is None or row.method == trained.method
     return row.kind == "no-op"
-
-
-def _table(claims: tuple[Claim, ...]) -> Table:
-    rows = tuple(
-        (
-            Cell(claim.statement, claim.source),
-            Cell(claim.verdict, "", TONES.get(claim.verdict, "")),
-            _value(claim),
-            "–" if claim.null_p is None else Cell(p_value(claim.null_p), "", "", (claim.null_p,)),
-            Cell(claim.measure, claim.why),
-        )
-        for claim in claims
-    )
-    caption = (
-        "Claims in the order of the paper, with the number that decides and its 95 % interval. p: "
-        "how often what should have no effect does as well."
-    )
-    columns = ("claim", "verdict", "value", "p", "what the value is, and why")
-    return Table(caption, columns, rows, wordy=True, key="claims")
-
-
-def _value(claim: Claim) -> Cell:
-    seen = claim.value
-    if seen is None:
-        return Cell("–", "", "muted")
-    if 0.999 < seen.value < 1:  # a cosine, of which three digits would say nothing
-        low, high = (number(bound, digits=6) for bound in (seen.low, seen.high))
-        note = "" if low == high else f"[{low}, {high}]"
-        return Cell(number(seen.value, digits=6), note, "", (seen.value, seen.low, seen.high))
-    if seen.low == seen.high:  # computed from all there is
-        return number_cell(seen.value)
-    return interval_cell(seen)
-
-
-def _rules(claims: tuple[Claim, ...]) -> Table:
-    rows = tuple((claim.key, claim.rule) for claim in claims if claim.rule)
-    return Table("By which rule each was judged.", ("claim", "rule"), rows, folded=True, wordy=True)

@@ -8,12 +8,12 @@ from bezoar.compare.models.qualitative import Qualitative
 from bezoar.evaluate import MethodRow, Scorecard
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
-from bezoar.report.dpo.exhibits import interval_cell, number_cell, table_caption
-from bezoar.report.dpo.paper import HEADLINES, NAME
+from bezoar.report.dpo.paper import HEADLINES, NAME, PAPER
 from bezoar.report.figures.comparison import proven, with_nulls
 from bezoar.report.numbers import p_value, percent, plural, visible_token
 from bezoar.report.sections.examples import examples
 from bezoar.report.sections.helps import helps
+from bezoar.report.study.cells import interval_cell, number_cell
 
 TOKENS = 5
 
@@ -49,7 +49,7 @@ def table_2(study: Study, card: Scorecard) -> Table:
     for row in (*no_op, *chosen):
         rows.append(outcome_row(row))
         rows += [outcome_row(null) for null in nulls.get(row.label, [])[:1]]
-    caption = table_caption(
+    caption = PAPER.table_caption(
         2,
         f"Under {card.measured}, {plural(card.prompts_n, 'prompt')}, scored by "
         f"{card.report_scorer} (the paper: the largest of seven Perspective attributes). Brackets "
@@ -141,7 +141,7 @@ def _table_3(found: Qualitative) -> Table:
         for example in found.examples
         for i, model in enumerate(example.models)
     )
-    caption = table_caption(
+    caption = PAPER.table_caption(
         3,
         "The likeliest next tokens with their probability, and the greedy continuation of "
         f"{plural(found.new_tokens, 'token')}. Profanity and slurs are masked.",

@@ -6,11 +6,12 @@ from bezoar.compare.models import ResidualShift, ShiftSources
 from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import figure, interval_cell, missing, number_cell, share_cell
-from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.missing import missing
+from bezoar.report.dpo.paper import NAME, PAPER
 from bezoar.report.figures.figure_4_residual_shift import SHOWN, figure_4_residual_shift
 from bezoar.report.figures.figure_5_shift_sources import figure_5_shift_sources
 from bezoar.report.numbers import count, number, percent, plural
+from bezoar.report.study.cells import interval_cell, number_cell, share_cell
 
 SOURCES = (5, 7, 8, 9, 10)
 """Which figure of the paper each of the results is, in order."""
@@ -67,7 +68,7 @@ def _shift(n: int, name: str, found: ResidualShift) -> Picture:
         "both out), and the first axis is normalised."
     )
     told = f"{percent(found.consistency, digits=0)} of the prompts move along the shift"
-    return figure(
+    return PAPER.figure(
         n,
         name,
         figure_4_residual_shift(found),
@@ -119,7 +120,7 @@ def _sources(found: tuple[ShiftSources, ...]) -> list[Block]:
 
 
 def _source(n: int, found: ShiftSources) -> Picture:
-    return figure(
+    return PAPER.figure(
         n,
         "shift_sources",
         figure_5_shift_sources(found),

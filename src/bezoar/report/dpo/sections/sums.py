@@ -6,11 +6,11 @@ from bezoar.compare.models import Contributions, HeadContributions, Interpolatio
 from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import interval_cell, number_cell
 from bezoar.report.figures.head_changes import head_changes
 from bezoar.report.figures.interpolation_curve import interpolation_curve
 from bezoar.report.figures.neuron_groups import neuron_groups
 from bezoar.report.numbers import count, estimate, number, p_value, percent, plural
+from bezoar.report.study.cells import interval_cell, number_cell
 
 HEADS = 8
 

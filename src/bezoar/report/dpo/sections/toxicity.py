@@ -6,11 +6,11 @@ from bezoar.locate import TokenList, ValueRanking
 from bezoar.locate.svd import NSweep
 from bezoar.report.blocks import Block, Section, Table, Text, TokenRows
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import number_cell, table_caption
-from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.paper import NAME, PAPER
 from bezoar.report.numbers import number, plural, visible_token
 from bezoar.report.sections.says import ranking_table, share_text
 from bezoar.report.sections.where import where
+from bezoar.report.study.cells import number_cell
 
 SHOWN = 12  # tokens of each direction
 VECTORS = 7  # value vectors, as in Table 1
@@ -50,7 +50,7 @@ def _table_1(tokens: list[TokenList], values: ValueRanking | None) -> TokenRows:
         )
         for found in tokens
     )
-    caption = table_caption(
+    caption = PAPER.table_caption(
         1,
         f"The probe, the {plural(VECTORS, 'value vector')} nearest to it (layer.index) and the "
         "singular vectors of the nearest ones, multiplied with the unembedding: the tokens whose "

@@ -12,8 +12,7 @@ from bezoar.mitigate.preference import RECIPES, TrainingLog
 from bezoar.pairs import PPLM, Pairs, PairsAgreement, PairsReport
 from bezoar.report.blocks import Block, Cell, Example, Facts, Fold, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import table_caption
-from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.paper import NAME, PAPER
 from bezoar.report.dpo.sections.variants import log_of
 from bezoar.report.figures.training_curve import training_curve
 from bezoar.report.numbers import bounds, count, number, percent, plural
@@ -194,7 +193,7 @@ def _table_5(log: TrainingLog | None) -> Table:
     used = _resolved(log.recipe) if log is not None else {}
     if log is not None and used.get("patience") is None:
         used["patience"] = printed["patience"]
-    caption = table_caption(
+    caption = PAPER.table_caption(
         5,
         "As printed, and as used here: “same” where they agree. The paper prints a patience of 10, "
         "its configuration has 30. Rows without a printed value are not in the table of the paper.",
@@ -204,7 +203,7 @@ def _table_5(log: TrainingLog | None) -> Table:
 
 def _table_6(settings: Mapping[str, Any]) -> Table:
     said = "As printed, and as used here." if settings else "As printed; here PPLM made no pairs."
-    caption = table_caption(6, said)
+    caption = PAPER.table_caption(6, said)
     return _settings(caption, "table_6", _PPLM_WORDS, asdict(PPLM()), settings or None)
 
 

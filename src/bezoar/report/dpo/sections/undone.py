@@ -15,8 +15,7 @@ from bezoar.attack import (
 from bezoar.evaluate import MethodRow
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.exhibits import interval_cell, number_cell, table_caption
-from bezoar.report.dpo.paper import NAME
+from bezoar.report.dpo.paper import NAME, PAPER
 from bezoar.report.dpo.sections.interventions import OUTCOMES, outcome_row
 from bezoar.report.figures.key_scaling import key_scaling
 from bezoar.report.figures.residual_capability import residual_capability
@@ -24,6 +23,7 @@ from bezoar.report.figures.robustness import robustness
 from bezoar.report.figures.survival_map import survival_map
 from bezoar.report.figures.survival_predictors import survival_predictors
 from bezoar.report.numbers import estimate, number, p_value, plural
+from bezoar.report.study.cells import interval_cell, number_cell
 
 _STATISTICS = {
     "basin_width": "basin width",
@@ -62,7 +62,7 @@ def _table_4(study: Study) -> list[Block]:
     shown += [each for each in (study.trained, row) if each is not None]
     told = f"Under {card.measured}. “Change” is against the unedited model."
     table = Table(
-        table_caption(4, told), OUTCOMES, tuple(outcome_row(r) for r in shown), key="table_4"
+        PAPER.table_caption(4, told), OUTCOMES, tuple(outcome_row(r) for r in shown), key="table_4"
     )
     blocks: list[Block] = [table]
     if study.trained is not None:

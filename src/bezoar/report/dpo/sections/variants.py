@@ -9,9 +9,9 @@ from bezoar.evaluate import MethodRow
 from bezoar.mitigate.preference import TrainingLog
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
-from bezoar.report.dpo.exhibits import interval_cell, number_cell, share_cell
 from bezoar.report.figures.training_variants import Variant, training_variants
 from bezoar.report.numbers import count, percent, plural
+from bezoar.report.study.cells import interval_cell, number_cell, share_cell
 
 
 def variants(study: Study) -> Section:

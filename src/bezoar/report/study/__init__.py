@@ -1,0 +1,1 @@
+"""What pages of studies share: claims, blocks under the numbers of the paper, and files."""
