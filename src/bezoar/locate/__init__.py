@@ -21,6 +21,17 @@ from bezoar.locate.direction import Direction, Subspace
 from bezoar.locate.expert_results import Agreement, ExpertGroup, ExpertsReport, ShareAbove, Spread
 from bezoar.locate.expert_search import find_experts
 from bezoar.locate.experts import NeuronExperts, expert_sites, paper_sites
+from bezoar.locate.layer_experts import layer_experts
+from bezoar.locate.layer_results import (
+    ClusterScore,
+    Contest,
+    LayerExperts,
+    LayerRanks,
+    LayerScore,
+    LayersReport,
+    MeanNeuron,
+    ReaderScore,
+)
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
 from bezoar.locate.moments import UnitMoments, collect_moments
@@ -39,6 +50,13 @@ from bezoar.locate.sweep_results import (
     RivalScore,
     SourceScore,
 )
+from bezoar.locate.unembed import (
+    Reconstruction,
+    Unembedding,
+    decompose,
+    reconstruction,
+    unembedding_of,
+)
 from bezoar.locate.values import ValueEntry, ValueRanking, random_values, rank_values
 from bezoar.locate.vocabulary import (
     Lexicon,
@@ -54,12 +72,18 @@ from bezoar.locate.writers import Writer, Writers, name_writers
 __all__ = [
     "STATES_MODES",
     "Agreement",
+    "ClusterScore",
+    "Contest",
     "Continuations",
     "Direction",
     "ExpertGroup",
     "ExpertsReport",
     "KindScore",
     "LDAProbe",
+    "LayerExperts",
+    "LayerRanks",
+    "LayerScore",
+    "LayersReport",
     "Lens",
     "LensIncrement",
     "LensMap",
@@ -70,6 +94,7 @@ __all__ = [
     "LogitAttribution",
     "LogitPart",
     "MeanDifferenceProbe",
+    "MeanNeuron",
     "NSweep",
     "NSweepPoint",
     "NeuronEntry",
@@ -79,6 +104,8 @@ __all__ = [
     "Probe",
     "ProbeScore",
     "ProbeSweep",
+    "ReaderScore",
+    "Reconstruction",
     "RivalScore",
     "ShareAbove",
     "SourceScore",
@@ -91,6 +118,7 @@ __all__ = [
     "TokenList",
     "TokenScore",
     "ToxicStates",
+    "Unembedding",
     "UnitMoments",
     "ValueEntry",
     "ValueRanking",
@@ -101,10 +129,12 @@ __all__ = [
     "collect_states",
     "component_attribution",
     "continue_and_attribute",
+    "decompose",
     "default_sites",
     "expert_sites",
     "find_experts",
     "has_twin",
+    "layer_experts",
     "lexicon_share",
     "likeliest_prompts",
     "load_probe",
@@ -117,10 +147,12 @@ __all__ = [
     "promoted_tokens",
     "random_values",
     "rank_values",
+    "reconstruction",
     "report_states",
     "score_neurons",
     "states_of",
     "sub_update_attribution",
+    "unembedding_of",
     "untrained_twin",
     "value_svd",
 ]

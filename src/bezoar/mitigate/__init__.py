@@ -12,6 +12,7 @@ from bezoar.mitigate.damp import Damp
 from bezoar.mitigate.det_zero import DetZero
 from bezoar.mitigate.distributed_shift import DistributedShift
 from bezoar.mitigate.dpo import DPO
+from bezoar.mitigate.eigenshift import EigenShift
 from bezoar.mitigate.method import (
     FitInputs,
     Method,
@@ -49,6 +50,7 @@ __all__ = [
     "Damp",
     "DetZero",
     "DistributedShift",
+    "EigenShift",
     "FitInputs",
     "Fitted",
     "Method",

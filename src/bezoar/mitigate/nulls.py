@@ -18,7 +18,7 @@ import torch
 
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
-from bezoar.locate import Direction, Subspace, ValueEntry, ValueRanking, rank_values
+from bezoar.locate import Direction, Subspace, ToxicStates, ValueEntry, ValueRanking, rank_values
 from bezoar.locate.experts import NeuronExperts
 from bezoar.locate.probe import LinearProbe, MeanDifferenceProbe
 from bezoar.locate.svd import value_svd
@@ -47,7 +47,9 @@ def null_inputs(
             "random-words" (other words of the corpus, of matched frequency), "shuffled-pairs"
             (the sides of a random half of the pairs exchanged), "mismatched-pairs" (every chosen
             side beside the rejected side of another prompt), "random-subspace" (for methods that
-            make one of the pairs) or "shuffled-moments" (those of permuted labels).
+            make one of the pairs), "shuffled-moments" (those of permuted labels), "random-choices"
+            (toxic states that differ from others along a random direction, so that the scores of
+            singular directions rank them at random) or "shuffled-states" (their labels permuted).
         lm: the model.
         inputs: the real ones.
         n: how many.
@@ -238,6 +240,25 @@ def _exchanged(pairs: Pairs, rows: np.ndarray) -> Pairs:
     return dataclasses.replace(pairs, **changed)
 
 
+def _random_choices(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
+    """In any orthonormal basis the coordinates of a random direction are ranked at random."""
+    states: ToxicStates = inputs.need("states", "a null of random choices")
+    real = states.difference
+    norm = float(real.norm())
+    for row in torch.from_numpy(random_directions(n, len(real), norm, seed)):
+        drawn = dataclasses.replace(states, toxic=states.toxic + (row - real))
+        yield dataclasses.replace(inputs, states=drawn)
+
+
+def _shuffled_states(
+    lm: LanguageModel, inputs: FitInputs, n: int, seed: int
+) -> Iterator[FitInputs]:
+    states: ToxicStates = inputs.need("states", "a null of shuffled states")
+    for i in range(n):
+        own = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+        yield dataclasses.replace(inputs, states=states.shuffled(own))
+
+
 def _permuted_gates(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
     experts: NeuronExperts = inputs.need("experts", "a null of permuted gates")
     for i in range(n):
@@ -258,9 +279,11 @@ _KINDS: dict[str, Callable[[LanguageModel, FitInputs, int, int], Iterator[FitInp
     "random-values": _random_values,
     "random-words": _random_words,
     "shuffled-pairs": _shuffled_pairs,
-    "permuted-gates": _permuted_gates,
-    "shuffled-experts": _shuffled_experts,
     "mismatched-pairs": mismatched_pairs,
     "random-subspace": random_subspace,
     "shuffled-moments": shuffled_moments,
+    "permuted-gates": _permuted_gates,
+    "shuffled-experts": _shuffled_experts,
+    "random-choices": _random_choices,
+    "shuffled-states": _shuffled_states,
 }
