@@ -32,6 +32,17 @@ from bezoar.locate.layer_results import (
     MeanNeuron,
     ReaderScore,
 )
+from bezoar.locate.layer_experts import layer_experts
+from bezoar.locate.layer_results import (
+    ClusterScore,
+    Contest,
+    LayerExperts,
+    LayerRanks,
+    LayerScore,
+    LayersReport,
+    MeanNeuron,
+    ReaderScore,
+)
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
 from bezoar.locate.moments import UnitMoments, collect_moments
@@ -74,12 +85,18 @@ __all__ = [
     "Agreement",
     "ClusterScore",
     "Contest",
+    "ClusterScore",
+    "Contest",
     "Continuations",
     "Direction",
     "ExpertGroup",
     "ExpertsReport",
     "KindScore",
     "LDAProbe",
+    "LayerExperts",
+    "LayerRanks",
+    "LayerScore",
+    "LayersReport",
     "LayerExperts",
     "LayerRanks",
     "LayerScore",
@@ -95,6 +112,7 @@ __all__ = [
     "LogitPart",
     "MeanDifferenceProbe",
     "MeanNeuron",
+    "MeanNeuron",
     "NSweep",
     "NSweepPoint",
     "NeuronEntry",
@@ -104,6 +122,7 @@ __all__ = [
     "Probe",
     "ProbeScore",
     "ProbeSweep",
+    "ReaderScore",
     "ReaderScore",
     "Reconstruction",
     "RivalScore",
@@ -134,6 +153,7 @@ __all__ = [
     "expert_sites",
     "find_experts",
     "has_twin",
+    "layer_experts",
     "layer_experts",
     "lexicon_share",
     "likeliest_prompts",

@@ -24,7 +24,23 @@ SERIES = (BLUE, ORANGE, TEAL, PURPLE, GREY)
 BAND = "rgba(132,139,148,0.20)"
 FAINT = "rgba(132,139,148,0.45)"
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+CJK = (
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+)
+"""Fonts with Chinese signs, of which a macOS, Windows or Linux has one; asked after the Latin ones.
+
+The page's style sheet names the same.
+"""
+
+_LATIN = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial"
+_FONT = ", ".join([_LATIN, *(f"'{name}'" for name in CJK), "sans-serif"])
 _INK = {"light": "#1b1f24", "dark": "#e4e7ea"}
 _MUTED = {"light": "#59616b", "dark": "#a0a8b2"}
 _GRID = {"light": "#e6e9ed", "dark": "#2a2f36"}

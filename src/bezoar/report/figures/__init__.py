@@ -20,6 +20,8 @@ _PICTURES = {
     "Exploration": "text_lengths",
     "HeadContributions": "head_changes",
     "Interpolation": "interpolation_curve",
+    "LayerExperts": "layer_experts",
+    "LayersReport": "experts_figure_5_layer_ranks",
     "LensComparison": "figure_1_lens_comparison",
     "LensResult": "lens_curve",
     "LogitAttribution": "logit_parts",
@@ -55,7 +57,8 @@ def figure_of(result: object, *, unmask: bool = False) -> Any:
     kinds = [kind.__name__ for kind in type(result).__mro__]
     name = next((_PICTURES[kind] for kind in kinds if kind in _PICTURES), None)
     if name is None:
-        near = did_you_mean(kinds[0], _PICTURES)
+        every = f"Pictures are drawn of: {', '.join(sorted(_PICTURES))}."
+        near = did_you_mean(kinds[0], _PICTURES) or every
         hint = f"{near} Its numbers are its fields; rich.print shows them as a table."
         raise NoFigure(f"No picture is drawn of a {kinds[0]}.", hint=hint)
     drawn = getattr(import_module(f"{__name__}.{name}"), name)(result)
