@@ -32,17 +32,6 @@ from bezoar.locate.layer_results import (
     MeanNeuron,
     ReaderScore,
 )
-from bezoar.locate.layer_experts import layer_experts
-from bezoar.locate.layer_results import (
-    ClusterScore,
-    Contest,
-    LayerExperts,
-    LayerRanks,
-    LayerScore,
-    LayersReport,
-    MeanNeuron,
-    ReaderScore,
-)
 from bezoar.locate.lens import Lens, likeliest_prompts, logit_lens
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
 from bezoar.locate.moments import UnitMoments, collect_moments
@@ -85,18 +74,12 @@ __all__ = [
     "Agreement",
     "ClusterScore",
     "Contest",
-    "ClusterScore",
-    "Contest",
     "Continuations",
     "Direction",
     "ExpertGroup",
     "ExpertsReport",
     "KindScore",
     "LDAProbe",
-    "LayerExperts",
-    "LayerRanks",
-    "LayerScore",
-    "LayersReport",
     "LayerExperts",
     "LayerRanks",
     "LayerScore",
@@ -112,7 +95,6 @@ __all__ = [
     "LogitPart",
     "MeanDifferenceProbe",
     "MeanNeuron",
-    "MeanNeuron",
     "NSweep",
     "NSweepPoint",
     "NeuronEntry",
@@ -122,7 +104,6 @@ __all__ = [
     "Probe",
     "ProbeScore",
     "ProbeSweep",
-    "ReaderScore",
     "ReaderScore",
     "Reconstruction",
     "RivalScore",
@@ -153,7 +134,6 @@ __all__ = [
     "expert_sites",
     "find_experts",
     "has_twin",
-    "layer_experts",
     "layer_experts",
     "lexicon_share",
     "likeliest_prompts",
