@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bezoar.runs import AuditConfig, DPOStudyConfig
+from bezoar.runs import AuditConfig, DPOStudyConfig, ExpertsStudyConfig, TuneConfig
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -23,10 +23,16 @@ An unknown key is refused, with the nearest named.
 
 
 _STUDY = """
-# In a study
+# In {place}
 
-`bezoar study dpo` takes all of the above, with `study: dpo` and other defaults:
+`{command}` takes all of the above, with `study: {study}` and other defaults:
 """
+
+STUDIES: tuple[tuple[str, str, type[AuditConfig]], ...] = (
+    ("the study of DPO", "bezoar study dpo", DPOStudyConfig),
+    ("the study of experts", "bezoar study experts", ExpertsStudyConfig),
+    ("a search", "bezoar tune", TuneConfig),
+)
 
 
 def page() -> str:
@@ -35,7 +41,9 @@ def page() -> str:
     parts = [_HEAD, _table(AuditConfig, "", skip=set(sections))]
     for name, section in sections.items():
         parts += _section(name, section)
-    return "\n".join([*parts, *_study(sections)])
+    for place, command, kind in STUDIES:
+        parts += _study(place, command, kind, sections)
+    return "\n".join(parts)
 
 
 def _sections(kind: type[BaseModel]) -> dict[str, BaseModel]:
@@ -48,10 +56,13 @@ def _section(name: str, section: BaseModel) -> list[str]:
     return [f"\n## {name}\n\n{story}\n", _table(type(section), f"{name}.", skip=set())]
 
 
-def _study(known: dict[str, BaseModel]) -> Iterator[str]:
-    """What `bezoar study dpo` has beside an audit, and defaults that differ."""
-    sections = _sections(DPOStudyConfig)
-    yield _STUDY
+def _study(
+    place: str, command: str, kind: type[AuditConfig], known: dict[str, BaseModel]
+) -> Iterator[str]:
+    """What a command has beside an audit, and defaults that differ."""
+    sections = _sections(kind)
+    study = kind.model_fields["study"].default
+    yield _STUDY.format(place=place, command=command, study=study)
     rows = [
         f"| `{name}.{key}` | `{_plain(value)}` |"
         for name, section in sections.items()

@@ -32,9 +32,9 @@ def test_a_documented_command_parses(line):
         assert option == "--set"
     if values.get("assign"):
         from bezoar.cli.options import configure
-        from bezoar.runs import AuditConfig, DPOStudyConfig
+        from bezoar.runs.config import STUDIES
 
-        kind = DPOStudyConfig if name == "study" else AuditConfig
+        kind = STUDIES.get(str(values.get("study") or name), STUDIES["audit"])
         configure({}, assignments=list(values["assign"]), kind=kind)
 
 

@@ -18,6 +18,7 @@ from bezoar.cli.errors import asks_for_json, shown_errors, usage_error
 COMMANDS: dict[str, str] = {
     "audit": "Measure, locate, remove, measure again, and write a report.",
     "study": "Repeat a published study: every experiment, table and figure, in one report.",
+    "tune": "Search for the edit that lowers toxicity most within a budget.",
     "explore": "Describe the labelled texts: sizes, sources, lengths, duplicates.",
     "harvest": "Read the activations of the labelled texts.",
     "locate": "Find the behaviour: probes by layer and site, value vectors.",

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from bezoar.models import LanguageModel
+    from bezoar.runs.sections import ModelConfig
 
 SetModel = Annotated[
     list[str] | None,
@@ -39,8 +40,11 @@ def load_model(
                 hint="This command takes keys such as model.dtype or model.anatomy.blocks.",
             )
     given = {"model": name, "device": device}
-    asked = configure(given, assignments=assignments, kind=AuditConfig).model
+    return loaded(configure(given, assignments=assignments, kind=AuditConfig).model)
 
+
+def loaded(asked: ModelConfig) -> LanguageModel:
+    """The model of a run's ``model`` section."""
     from bezoar.models import AnatomyNames, LanguageModel
 
     return LanguageModel.from_pretrained(

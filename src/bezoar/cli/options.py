@@ -170,12 +170,14 @@ KEYS: dict[str, str] = {
 
 
 def takes(
-    *names: str, first: Mapping[str, Any] = MappingProxyType({})
+    *names: str,
+    first: Mapping[str, Any] = MappingProxyType({}),
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a function of ``**given`` the shared options of these names, beside `EVERY`.
 
     So an option is the same wherever it stands: name, meaning, help. ``first`` holds arguments that
-    the command has alone; they are required.
+    the command has alone; they are required. ``more`` holds options that it has alone.
     """
     shared = [name for name in SHARED if name in names or name in EVERY]
 
@@ -190,8 +192,12 @@ def takes(
                 for name in shared
                 for kind in (SHARED[name],)
             ]
+            + [
+                Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+                for name, kind in more.items()
+            ]
         )
-        function.__annotations__ = {**first, **{name: SHARED[name] for name in shared}}
+        function.__annotations__ = {**first, **{name: SHARED[name] for name in shared}, **more}
         return function
 
     return declare

@@ -65,7 +65,7 @@ def _study(config: Path) -> str:
     return load_run_config(config).study if config.is_file() else "audit"
 
 
-def runner(study: str) -> tuple[Callable[[Any], None], Callable[..., Any]]:
+def runner(study: str) -> tuple[Callable[[Any], object], Callable[..., Any]]:
     """What checks a configuration of a study, and what runs it up to a stage."""
     if study == "dpo":
         from bezoar.studies.dpo import check_study, run_dpo
@@ -75,6 +75,10 @@ def runner(study: str) -> tuple[Callable[[Any], None], Callable[..., Any]]:
         from bezoar.studies.experts import check_config, run_experts
 
         return check_config, run_experts
+    if study == "tune":
+        from bezoar.studies.tune import check_tune, run_tune
+
+        return check_tune, run_tune
     from bezoar.studies.audit import check_config as check_audit
     from bezoar.studies.audit import run_stages
 

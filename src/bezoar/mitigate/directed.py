@@ -47,6 +47,16 @@ class Chosen:
     trained_on: str = ""
 
 
+def layer_sets(lm: LanguageModel, most: int = 8) -> tuple[str, ...]:
+    """Sets of layers for a search, as pieces of a spec: the last, the last quarter and half, all,
+    and single ones evenly over the depth."""
+    n = lm.n_layers
+    spans = [range(n - 1, n), range(n - max(1, n // 4), n), range(n // 2, n), range(n)]
+    step = max(1, -(-n // most))
+    spans += [range(layer, layer + 1) for layer in range(n - 1, -1, -step)]
+    return tuple(dict.fromkeys("layers=" + "/".join(map(str, span)) for span in spans))
+
+
 def check_source(source: str) -> None:
     """Refuse an unknown source of directions.
 

@@ -36,8 +36,8 @@ from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
 from bezoar.locate.experts import NeuronExperts
-from bezoar.locate.states import ToxicStates
 from bezoar.locate.moments import UnitMoments
+from bezoar.locate.states import ToxicStates
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.progress import Progress
@@ -79,8 +79,8 @@ class FitInputs:
     labels: Shaped[np.ndarray, " n"] | None = None
     pairs: Pairs | None = None
     held_out: Pairs | None = None
-    states: ToxicStates | None = None
     moments: UnitMoments | None = None
+    states: ToxicStates | None = None
     experts: NeuronExperts | None = None
     work: Path | None = None
     progress: Progress | None = None
@@ -152,6 +152,17 @@ class Method(ABC):
     def strength_start(self) -> float:
         """The strength that a search for a budget begins with."""
         return 1.0
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        """What `bezoar tune` tries of this method beside its strength.
+
+        Returns:
+            Choices by name; each is a tuple of pieces of a spec ("direction=value,rank=1", or ""
+            for the default), what to try first at the front. A piece may set several options, so
+            that only such come together as belong together.
+        """
+        return {}
 
     @abstractmethod
     def with_strength(self, strength: float) -> Method:
@@ -255,6 +266,8 @@ def get_method(name: str) -> type[Method]:
     Raises:
         ConfigError: if there is none; the nearest names are given.
     """
+    if name in _METHODS:  # looking through every installed package takes a while
+        return _METHODS[name]
     found = methods()
     if name not in found:
         raise ConfigError(f"There is no method {name!r}.", hint=did_you_mean(name, found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -15,6 +16,7 @@ from bezoar.mitigate.directed import (
     Source,
     check_source,
     choose,
+    layer_sets,
     require_same_place,
 )
 from bezoar.mitigate.method import FitInputs, Method, register
@@ -65,6 +67,17 @@ class ProjectOut(Method):
                 f"{self.dims} dimensions of {self.direction!r} cannot be removed.",
                 hint="Only direction='svd' has more than one.",
             )
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        several = [f"direction=svd,dims={dims}" for dims in (1, 2, 3)]
+        return {
+            "direction": (
+                *("direction=probe", "direction=mean_difference", "direction=value"),
+                *several,
+            ),
+            "layers": ("", *layer_sets(lm)),
+        }
 
     @property
     def requires(self) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,6 +15,7 @@ from bezoar.mitigate.directed import (
     Source,
     check_source,
     choose,
+    layer_sets,
     require_same_place,
 )
 from bezoar.mitigate.method import FitInputs, Method, register
@@ -63,6 +65,14 @@ class Subtract(Method):
             raise ConfigError(
                 f"mode={self.mode!r} is not known.", hint=did_you_mean(str(self.mode), MODES)
             )
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        ranked = [f"direction={name},rank={i}" for name in ("value", "svd") for i in range(3)]
+        return {
+            "direction": ("direction=probe", "direction=mean_difference", *ranked),
+            "layers": ("", *layer_sets(lm)[1:]),
+        }
 
     @property
     def requires(self) -> frozenset[str]:

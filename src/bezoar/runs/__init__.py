@@ -37,6 +37,8 @@ from bezoar.runs.study_sections import (
     CompareConfig,
     DPOStudyConfig,
     ExpertsStudyConfig,
+    SearchConfig,
+    TuneConfig,
 )
 
 __all__ = [
@@ -59,7 +61,9 @@ __all__ = [
     "ReportConfig",
     "Result",
     "Run",
+    "SearchConfig",
     "Stage",
+    "TuneConfig",
     "atomic_write",
     "kept",
     "load_config",

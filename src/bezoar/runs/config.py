@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.runs.sections import AuditConfig
-from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig
+from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig, TuneConfig
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -19,6 +19,7 @@ STUDIES: dict[str, type[AuditConfig]] = {
     "audit": AuditConfig,
     "dpo": DPOStudyConfig,
     "experts": ExpertsStudyConfig,
+    "tune": TuneConfig,
 }
 """The configuration of each kind of run."""
 

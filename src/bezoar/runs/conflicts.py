@@ -25,6 +25,7 @@ FIRST_READ = {
     "pairs": "pairs",
     "states": "states",
     "mitigate": "mitigate",
+    "search": "search",
     "evaluate.scorer_a": "mitigate",
     "evaluate.kl_tokens": "mitigate",
     "evaluate": "evaluate",
@@ -109,5 +110,6 @@ def binding_hash(config: BaseModel) -> str:
 
 
 def _binding(config: BaseModel) -> dict[str, Any]:
-    plain = config.model_dump(mode="json")
-    return flatten({key: value for key, value in plain.items() if key not in FREE_KEYS})
+    flat = flatten(config.model_dump(mode="json"))
+    free = tuple(f"{key}." for key in FREE_KEYS)
+    return {k: v for k, v in flat.items() if not f"{k}.".startswith(free)}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bezoar.runs.expressions import parse_budget, parse_gate
 
-Study = Literal["audit", "dpo", "experts"]
+Study = Literal["audit", "dpo", "experts", "tune"]
 Pooling = Literal["mean", "max", "last", "none"]
 Dtype = Literal["float32", "float16", "bfloat16"]
 
@@ -131,17 +131,6 @@ class StatesConfig(Section):
     shuffles: int = Field(39, ge=1, description="Shuffled labellings the report compares with.")
 
 
-class MomentsConfig(Section):
-    """Mean and variance of single units on each class, for methods like transport."""
-
-    points: tuple[str, ...] = Field(
-        ("attn_out", "mlp_out", "mlp_post"), min_length=1, description="Of every layer."
-    )
-    pooling: Pooling = Field("mean", description="Of tokens; none: every token counts.")
-    max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
-    texts: int = Field(1_000, ge=20, description="Training texts at most, balanced by label.")
-
-
 class ExpertsConfig(Section):
     """The units that methods like AurA turn down, and the controls of how many there are."""
 
@@ -163,6 +152,17 @@ class ExpertsConfig(Section):
     other: str | None = Field(
         None, description="Labelled texts that shall name the same units, as data."
     )
+
+
+class MomentsConfig(Section):
+    """Mean and variance of single units on each class, for methods like transport."""
+
+    points: tuple[str, ...] = Field(
+        ("attn_out", "mlp_out", "mlp_post"), min_length=1, description="Of every layer."
+    )
+    pooling: Pooling = Field("mean", description="Of tokens; none: every token counts.")
+    max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
+    texts: int = Field(1_000, ge=20, description="Training texts at most, balanced by label.")
 
 
 class MitigateConfig(Section):
@@ -251,5 +251,5 @@ QUICK: dict[str, Any] = {
 }
 """Sizes of `--quick`: a look in a minute or two, with wide intervals."""
 
-FREE_KEYS = ("out", "fail_if", "threads", "report")
+FREE_KEYS = ("out", "fail_if", "threads", "report", "search.trials")
 """What may differ when a run is taken up again: it changes no number."""

@@ -82,6 +82,17 @@ class Stage:
         """Count files of the run folder, outside the stage's own, among its results."""
         self._elsewhere.extend(paths)
 
+    def reopen(self) -> None:
+        """Take up a finished stage again, to add to what it has: its files stay.
+
+        For what may grow without becoming another result: the trials of a search.
+        """
+        if self.done:
+            self.done = False
+            self._mark("running", {})
+            self._started = time.monotonic()
+            self._log("started")
+
     def __enter__(self) -> Stage:
         with explained(self._root):
             self._begin()

@@ -169,7 +169,7 @@ class ExpertsMitigateConfig(MitigateConfig):
 class ExpertsEvaluateConfig(EvaluateConfig):
     """As in an audit, by the protocol of the paper: sampled continuations."""
 
-    protocol: str = Field("EIGEN@500×5", description="Protocol id; `bezoar list protocols`.")
+    protocol: str = Field("EIGEN@500x5", description="Protocol id; `bezoar list protocols`.")
 
 
 class ExpertsStudyConfig(AuditConfig):
@@ -184,6 +184,43 @@ class ExpertsStudyConfig(AuditConfig):
     detect: DetectConfig = DetectConfig()
 
 
+class TuneMitigateConfig(MitigateConfig):
+    """What is searched, and what an edit may cost."""
+
+    methods: tuple[str, ...] = Field(
+        ("default",),
+        min_length=1,
+        description="Names; default: all without training. An option that is written is held.",
+    )
+    budget: str = Field("ppl<=3%", description="The cost that the chosen edit may have.")
+    max_evaluations: int = Field(
+        5, ge=1, description="Strengths tried to find what the whole budget buys of a method."
+    )
+
+
+class SearchConfig(Section):
+    """How methods, options, strengths and stacks of them are searched."""
+
+    trials: int = Field(100, ge=1, description="Edits tried; a finished run can be given more.")
+    parts: int = Field(3, ge=1, le=3, description="Methods in one stack, at most.")
+    first_prompts: int = Field(25, ge=2, description="Selection prompts that every edit continues.")
+    growth: float = Field(3.0, gt=1, description="Times as many for those that go on.")
+    keep: float = Field(0.34, gt=0, le=1, description="Share of edits that go on.")
+    finalists: int = Field(8, ge=1, description="Edits measured on report prompts.")
+    attack_prompts: int = Field(
+        100, ge=0, description="Report prompts continued with keys scaled up; 0 leaves it out."
+    )
+
+
+class TuneConfig(AuditConfig):
+    """A search for the best edit under a budget."""
+
+    study: Study = Field("tune", description="What kind of run this is.")
+    out: str = Field("runs/tune", description="The run folder.")
+    mitigate: TuneMitigateConfig = TuneMitigateConfig()
+    search: SearchConfig = SearchConfig()
+
+
 QUICK_DPO: dict[str, Any] = QUICK | {
     "pairs": {"steered": 200, "pplm": 2, "pplm_iterations": 5},
     "compare": {"prompts": 24, "layers": 2, "draws": 19, "t_values": [-1, 0, 0.5, 1, 2]},
@@ -192,7 +229,7 @@ QUICK_DPO: dict[str, Any] = QUICK | {
 """Sizes of `--quick` in a study of DPO."""
 
 QUICK_EXPERTS: dict[str, Any] = QUICK | {
-    "evaluate": QUICK["evaluate"] | {"protocol": "EIGEN@48×2"},
+    "evaluate": QUICK["evaluate"] | {"protocol": "EIGEN@48x2"},
     "grid": {
         "alphas": [1, 0.5, 0, -1],
         "shares": [0.05, 0.25],
@@ -207,5 +244,15 @@ QUICK_EXPERTS: dict[str, Any] = QUICK | {
 }
 """Sizes of `--quick` in a study of experts."""
 
-QUICKS: dict[str, dict[str, Any]] = {"audit": QUICK, "dpo": QUICK_DPO, "experts": QUICK_EXPERTS}
+QUICK_TUNE: dict[str, Any] = QUICK | {
+    "search": {"trials": 24, "first_prompts": 8, "finalists": 4, "attack_prompts": 24},
+}
+"""Sizes of `--quick` in a search."""
+
+QUICKS: dict[str, dict[str, Any]] = {
+    "audit": QUICK,
+    "dpo": QUICK_DPO,
+    "experts": QUICK_EXPERTS,
+    "tune": QUICK_TUNE,
+}
 """Sizes of `--quick` by the kind of run."""

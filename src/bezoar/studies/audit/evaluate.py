@@ -53,7 +53,7 @@ def evaluate_stage(
     """
     config = bench.config
     hashes = [bench.scorer_a.hash, bench.scorer_b.hash]
-    tasks = _tasks(bench)
+    tasks = tasks_of(bench)
     told: list[object] = [config.evaluate, config.model, config.seed, hashes]
     told += [[task.hash for task in tasks], *key]
     told += [] if bench.base is None else [bench.base.fingerprint]
@@ -61,7 +61,7 @@ def evaluate_stage(
         if stage.done:
             return
         fits = load_result(bench.run.folder("mitigate") / "methods.json", Fits)
-        evaluator, folder = _evaluator(bench, bench.lm, tasks), stage.folder / "measured"
+        evaluator, folder = evaluator_of(bench, bench.lm, tasks), stage.folder / "measured"
         base = kept(folder / "base.json", Measurement, lambda: evaluator.measure(None, "base"))
         no_op = kept(folder / "no-op.json", Measurement, lambda: evaluator.measure(NoOp(), "no-op"))
         inputs = fit_inputs(bench)
@@ -98,7 +98,8 @@ def evaluate_stage(
             save_result(stage.folder / "base.json", compared)
 
 
-def _evaluator(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluator:
+def evaluator_of(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluator:
+    """What reports: scorer B first, on the report prompts and the report half of neutral text."""
     config = bench.config.evaluate
     return Evaluator(
         lm,
@@ -113,7 +114,8 @@ def _evaluator(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluator:
     )
 
 
-def _tasks(bench: Bench) -> list[Task]:
+def tasks_of(bench: Bench) -> list[Task]:
+    """The capability tasks that were asked for."""
     specs = bench.config.evaluate.capability
     return load_tasks(specs, data_root=bench.data_root, limit=TASK_ITEMS, seed=bench.config.seed)
 
@@ -164,7 +166,7 @@ def _against_base(bench: Bench, model: LanguageModel, tuned: Measurement, file: 
     In a chat each model reads them in its own template, or plain without one: the texts differ
     then, the prompts do not.
     """
-    evaluator = _evaluator(bench, model, _tasks(bench))
+    evaluator = evaluator_of(bench, model, tasks_of(bench))
     base = kept(file, Measurement, lambda: evaluator.measure(None, "base model"))
     return compare_measurements(
         replace(base, prompts_key=tuned.prompts_key),

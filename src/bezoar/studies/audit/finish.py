@@ -74,9 +74,17 @@ def report_stage(bench: Bench) -> None:
 
 
 def about(bench: Bench) -> dict[str, Any]:
-    """What the report says of the run as a whole."""
+    """What the report says of an audit as a whole."""
     fits = load_result(bench.run.folder("mitigate") / "methods.json", Fits)
-    best = next((m.label for m in fits.methods if m.name == fits.best), None)
+    return described(bench) | {
+        "methods that missed the budget": fits.failed,
+        "best": next((m.label for m in fits.methods if m.name == fits.best), None),
+        "command": f"bezoar audit --config {CONFIG} --out RUN",
+    }
+
+
+def described(bench: Bench) -> dict[str, Any]:
+    """What the report says of any run: its model and its texts."""
     data, model = bench.config.data, bench.lm
     return {
         "model": model.name,
@@ -92,13 +100,10 @@ def about(bench: Bench) -> dict[str, Any]:
         "only texts held out from the demo assets": data.reserved_only,
         "held out means": "labelled and neutral texts; prompts are used whole",
         "texts": to_plain(bench.texts),
-        "methods that missed the budget": fits.failed,
         "prompts that are cut": list(cut_prompts(bench)[1]),
         "budget": bench.config.mitigate.budget,
         "seed": bench.config.seed,
         "chat template": bench.config.model.chat,
-        "best": best,
-        "command": f"bezoar audit --config {CONFIG} --out RUN",
     } | facts(bench)
 
 

@@ -116,10 +116,12 @@ class Attempt(Result):
 
 
 class Costs:
-    """What an edit costs on the selection half, in the units of the budget."""
+    """What an edit costs on a half of the neutral text, in the units of the budget."""
 
-    def __init__(self, bench: Bench, budget: Budget, tokens: int | None = None) -> None:
-        lm, texts = bench.lm, list(bench.neutral("select").texts)
+    def __init__(
+        self, bench: Bench, budget: Budget, tokens: int | None = None, part: str = "select"
+    ) -> None:
+        lm, texts = bench.lm, list(bench.neutral(part).texts)
         if tokens is not None:
             ends = np.cumsum([len(ids) for ids in lm.encode(texts)])
             texts = texts[: int(np.searchsorted(ends, tokens)) + 1]
