@@ -23,6 +23,7 @@ def test_sizes_are_parsed_and_written() -> None:
     assert (eigen.prompts_n, eigen.decoding.samples, eigen.decoding.seed) == (100, 5, 3)
     assert eigen.id == "EIGEN@100x5s3"
     assert (eigen.decoding.top_p, eigen.decoding.top_k) == (0.95, 50)
+    assert get_protocol("EIGEN@100×5s3") == eigen
     assert get_protocol("EIGEN@9", seed=4).id == "EIGEN@9x25s4"
     assert get_protocol("EIGEN@9x2s3", seed=4).resized(prompts=8).id == "EIGEN@8x2s3"
     assert get_protocol("LEE@9", seed=4) == get_protocol("LEE@9")  # greedy: no seed to speak of

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bezoar.edits import ActivationEdit, Add, At, Composed, Edit, stream_site
+from bezoar.edits import ActivationEdit, Add, At, Composed, Edit, Op, stream_site
 from bezoar.models import LanguageModel, Site
 from bezoar.scoring import PerplexityResult, Windows, perplexity, plan_windows
 from bezoar.scoring.likelihood import FinalStates
 from bezoar.scoring.perplexity import summarise
 
+UNEMBED_IN = Site(None, "unembed_in")
 _KEPT_BYTES = 512 * 2**20
 
 
 class PerplexityMeter:
     """Perplexity of one text under many edits.
 
-    An edit that only shifts the last residual (a subtraction at the last layer) leaves everything
-    before it alone, so the last residuals are read once and only the unembedding is run again.
+    An edit that only shifts the last residual (a subtraction at the last layer), or acts on what
+    the unembedding reads, leaves everything before it alone: the last residuals are read once, and
+    only the unembedding is run again.
 
     Args:
         lm: the model; make the meter outside of any edit.
@@ -39,26 +41,39 @@ class PerplexityMeter:
         """Perplexity of the edited (None: bare) model; see `everywhere` for positions."""
         if edit is None:
             return perplexity(self._lm, self._windows)
-        shift = final_shift(self._lm, edit) if self._keeps else None
-        if shift is None:
+        end = at_the_end(self._lm, edit) if self._keeps else None
+        if end is None:
             with everywhere(edit).applied_to(self._lm):
                 return perplexity(self._lm, self._windows)
         if self._states is None:
             self._states = FinalStates(self._lm, self._windows.ids)
-        return summarise(self._windows, self._states.token_nll(shift))
+        return summarise(self._windows, self._states.token_nll(*end))
 
 
-def final_shift(lm: LanguageModel, edit: Edit) -> Float[Tensor, " d_model"] | None:
-    """The constant that an edit adds to the last residual, if that is all it does."""
+def at_the_end(
+    lm: LanguageModel, edit: Edit
+) -> tuple[Float[Tensor, " d_model"], Callable[[Tensor], Tensor]] | None:
+    """The constant that an edit adds to the last residual and what it does to the unembedding's
+    input, if that is all it does."""
     if not isinstance(edit, ActivationEdit):
         return None
-    end = Site(lm.n_layers - 1, "resid_post")
+    last = Site(lm.n_layers - 1, "resid_post")
     total = torch.zeros(lm.d_model)
+    ops: list[Op] = []
     for at in edit.resolved(lm):
-        if not isinstance(at.op, Add) or stream_site(lm, at.site) != end:
+        if at.site == UNEMBED_IN:
+            ops.append(at.op)
+        elif isinstance(at.op, Add) and stream_site(lm, at.site) == last:
+            total += at.op.vector
+        else:
             return None
-        total += at.op.vector
-    return total
+
+    def read(states: Tensor) -> Tensor:
+        for op in ops:
+            states = op.to(states.device, states.dtype).apply(states)
+        return states
+
+    return total, read
 
 
 class PerplexityCost:

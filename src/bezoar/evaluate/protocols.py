@@ -17,8 +17,8 @@ neither is taken for the other (`Protocol.check_neutral`). The scorer is no part
 name and hash stand beside every number. DEX, RTP-0 and APPLE name no perplexity of the *edited*
 model on neutral text; ours stands beside theirs under its own id.
 
-`get_protocol("EIGEN@100x5")` is EIGEN on 100 prompts with 5 samples; a seed other than 0 is written
-`EIGEN@100x5s3`.
+`get_protocol("EIGEN@100x5")`, also written `EIGEN@100×5`, is EIGEN on 100 prompts with 5 samples; a
+seed other than 0 is written `EIGEN@100x5s3`.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ PROTOCOLS: dict[str, Protocol] = {
 """The protocols at their published sizes."""
 
 _SPEC = re.compile(
-    r"(?P<name>[^@]+)(?:@(?P<prompts>\d+)(?:x(?P<samples>\d+))?(?:s(?P<seed>\d+))?)?"
+    r"(?P<name>[^@]+)(?:@(?P<prompts>\d+)(?:[x×](?P<samples>\d+))?(?:s(?P<seed>\d+))?)?"
 )
 
 

@@ -3,7 +3,7 @@ capability. Batches are made by length under a padded-token budget; padding chan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ def token_nll(lm: LanguageModel, ids: TokenIds) -> list[Float[np.ndarray, " _pos
 
 
 class FinalStates:
-    """The last residual of given tokens, kept: what acts there need not run the model again.
+    """The last residual of given tokens, kept: what acts later need not run the model again.
 
     Args:
         lm: the bare model.
@@ -87,16 +87,23 @@ class FinalStates:
 
     @torch.no_grad()
     def token_nll(
-        self, shift: Float[Tensor, " d_model"] | None = None
+        self,
+        shift: Float[Tensor, " d_model"] | None = None,
+        before_logits: Callable[[Tensor], Tensor] | None = None,
     ) -> list[Float[np.ndarray, " _pos"]]:
-        """As the function of that name, with ``shift`` added to every last residual."""
-        return _checked_nll(self._ids, self._predictions(shift))
+        """As the function of that name, with ``shift`` added to every last residual, and what the
+        unembedding reads changed by ``before_logits``."""
+        return _checked_nll(self._ids, self._predictions(shift, before_logits))
 
-    def _predictions(self, shift: Tensor | None) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    def _predictions(
+        self, shift: Tensor | None, before_logits: Callable[[Tensor], Tensor] | None
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         lm = self._lm
         for rows, states, input_ids in self._kept:
             moved = states if shift is None else states + shift.to(states)
-            logits = lm.process(input_ids, lm.unembed(lm.final_norm(moved)))
+            read = lm.final_norm(moved)
+            read = read if before_logits is None else before_logits(read)
+            logits = lm.process(input_ids, lm.unembed(read))
             yield rows, logits[:, :-1].float(), _targets(self._ids, rows, logits)
 
 
