@@ -21,16 +21,19 @@ from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.pairs import PairsReport
 from bezoar.runs import AuditConfig, Progress, load_result
 from bezoar.scoring import find_tasks
-from bezoar.studies.audit.asked import learns_from_pairs
+from bezoar.studies.audit.asked import INPUT_STAGES, learns_from_pairs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
+from bezoar.studies.audit.experts import experts_stage
 from bezoar.studies.audit.explore import explore_stage
 from bezoar.studies.audit.finish import AuditSummary, check_gate, report_stage, summarise
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage, sites_of
 from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mitigate_stage
+from bezoar.studies.audit.moments import moments_stage
 from bezoar.studies.audit.pairs import pairs_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
+from bezoar.studies.audit.states import states_stage
 from bezoar.studies.audit.work import brought_up, check_stage
 
 STAGES: dict[str, Callable[[Bench], None]] = {
@@ -39,13 +42,16 @@ STAGES: dict[str, Callable[[Bench], None]] = {
     "locate": locate_stage,
     "lens": lens_stage,
     "pairs": pairs_stage,
+    "states": states_stage,
+    "experts": experts_stage,
+    "moments": moments_stage,
     "mitigate": mitigate_stage,
     "evaluate": evaluate_stage,
     "report": report_stage,
 }
 """The stages in order."""
 
-FITTED = ("pairs", "mitigate", "evaluate", "report")
+FITTED = (*INPUT_STAGES, "mitigate", "evaluate", "report")
 """Those that need scorers and methods."""
 
 _RESULTS: dict[str, tuple[str, type[Any]]] = {

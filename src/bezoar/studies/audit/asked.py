@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.mitigate import DEFAULT_METHODS, Method, parse_method
 from bezoar.runs import AuditConfig
 
-INPUT_STAGES = ("pairs",)
+INPUT_STAGES = ("pairs", "states", "experts", "moments")
 """Stages that an audit has only if a method needs them, each named as the field of `FitInputs`."""
 
 
@@ -15,9 +15,11 @@ def specs_of(names: tuple[str, ...]) -> list[str]:
 
 
 def needs(config: AuditConfig) -> frozenset[str]:
-    """The fields of `bezoar.mitigate.FitInputs` that the methods asked for are fitted from."""
+    """The fields of `bezoar.mitigate.FitInputs` that the methods asked for are fitted from, and
+    those that a study reports on in any case."""
     methods = map(parse_method, specs_of(config.mitigate.methods))
-    return frozenset[str]().union(*(method.requires for method in methods))
+    own = {"states", "experts"} if config.study == "experts" else ()
+    return frozenset[str](own).union(*(method.requires for method in methods))
 
 
 def made_for(config: AuditConfig) -> list[str]:

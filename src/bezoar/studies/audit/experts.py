@@ -18,17 +18,21 @@ from bezoar.errors import UnsupportedAnatomy
 from bezoar.locate.expert_search import find_experts
 from bezoar.locate.experts import NeuronExperts, expert_sites
 from bezoar.runs import save_result
+from bezoar.studies.audit.asked import needs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.explore import content_hash
 
 
 def experts_stage(bench: Bench) -> None:
-    """Score every unit on the training texts; nothing is left of a mixture of experts.
+    """Score every unit on the training texts; nothing if no one asks for it, or if the units of a
+    mixture of experts are not one set.
 
     Raises:
         DataError: if the second corpus has one class only.
     """
     config, asked = bench.config, bench.config.experts
+    if "experts" not in needs(config):
+        return
     key = [asked, config.harvest.budget_tokens, config.seed, bench.lm.fingerprint]
     if asked.other:
         key.append(content_hash(asked.other, "data", bench.data_root))

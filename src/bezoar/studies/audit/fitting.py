@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from bezoar.errors import (
 )
 from bezoar.evaluate import Evaluator, everywhere, get_protocol
 from bezoar.evaluate.cost import PerplexityMeter
-from bezoar.locate import Lexicon
+from bezoar.locate import Lexicon, UnitMoments
 from bezoar.mitigate import (
     BudgetTrace,
     FitInputs,
@@ -37,17 +38,20 @@ from bezoar.mitigate import (
 )
 from bezoar.runs import Budget, Result, kept, load_result, parse_budget
 from bezoar.scoring import KLMeter, plan_windows
-from bezoar.studies.audit.asked import learns_from_pairs, null_draws
+from bezoar.studies.audit.asked import needs, null_draws
 from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.experts import units
 from bezoar.studies.audit.locate import store, telling_tokens
+from bezoar.studies.audit.states import toxic_states
 
 BANNED_WORDS = 60
 _NULL_EVALUATIONS = 4  # begun at the method's strength, and cost is nearly its square
 _NULL_TOKENS = 4_000
 _NEAR = 0.5  # of the method's cost: a null that cannot be made dearer is said to be cheaper
-_NO_VALUES = (
-    "Not tried: it acts along the value vectors of MLP neurons, and in a mixture of experts these "
-    "are not one set."
+_OF_NEURONS = {"values", "svd", "experts"}
+_NO_NEURONS = (
+    "Not tried: it acts on the neurons of MLPs or along their value vectors, and in a mixture of "
+    "experts these are not one set."
 )
 
 
@@ -180,8 +184,8 @@ class Fitting:
             return Attempt(failed=str(error))
 
     def _fit(self, method: Method, name: str) -> Attempt:
-        if any(getattr(self.inputs, what) is None for what in method.requires & {"values", "svd"}):
-            return Attempt(failed=_NO_VALUES)
+        if any(getattr(self.inputs, what) is None for what in method.requires & _OF_NEURONS):
+            return Attempt(failed=_NO_NEURONS)
         lm, asked = self.bench.lm, self.bench.config.mitigate
         inputs = inputs_for(self.bench, self.inputs, name)
         found = fit_to_budget(
@@ -265,9 +269,23 @@ def fit_inputs(bench: Bench) -> FitInputs:
         corpus=train,
         rows=store(bench, "train").rows(site).astype(np.float64),
         labels=train.labels,
-        pairs=bench.pairs("train") if learns_from_pairs(bench.config) else None,
-        held_out=bench.pairs("select") if learns_from_pairs(bench.config) else None,
+        **_asked_for(bench),
     )
+
+
+def _asked_for(bench: Bench) -> dict[str, Any]:
+    """What stages left that an audit has only if a method needs them."""
+    asked = needs(bench.config)
+    found: dict[str, Any] = {}
+    if "pairs" in asked:
+        found |= {"pairs": bench.pairs("train"), "held_out": bench.pairs("select")}
+    if "states" in asked:
+        found["states"] = toxic_states(bench)
+    if "experts" in asked:
+        found["experts"] = units(bench)
+    if "moments" in asked:
+        found["moments"] = UnitMoments.load(bench.run.folder("moments") / "units")
+    return found
 
 
 def banned_words(bench: Bench, lexicon: Lexicon, train: Corpus) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def states_stage(bench: Bench) -> None:
         ModelError: if the model cannot write.
     """
     config = bench.config
-    if "states" not in needs(config) and config.study != "experts":
+    if "states" not in needs(config):
         return
     asked = config.states
     key = [asked, config.model, config.seed, bench.scorer_a.hash]

@@ -14,11 +14,12 @@ from typing import Any
 from rich.console import Console
 
 from bezoar.runs import DPOStudyConfig, Progress
+from bezoar.studies.audit import STAGES as AUDIT
 from bezoar.studies.audit import check_bench, check_config
+from bezoar.studies.audit.asked import INPUT_STAGES
 from bezoar.studies.audit.explore import explore_stage
 from bezoar.studies.audit.locate import harvest_stage, locate_stage
 from bezoar.studies.audit.mitigate import mitigate_stage
-from bezoar.studies.audit.pairs import pairs_stage
 from bezoar.studies.audit.work import brought_up, check_stage
 from bezoar.studies.dpo.attack import attack_stage, check_attacks
 from bezoar.studies.dpo.bench import DPOBench, trained_specs
@@ -31,7 +32,7 @@ STAGES: dict[str, Callable[[Any], None]] = {
     "explore": explore_stage,
     "harvest": harvest_stage,
     "locate": locate_stage,
-    "pairs": pairs_stage,
+    **{name: AUDIT[name] for name in INPUT_STAGES},
     "mitigate": mitigate_stage,
     "evaluate": evaluate_stage,
     "compare": compare_stage,
