@@ -43,3 +43,17 @@ def test_a_task_has_its_chance_and_its_change_is_paired(groups):
 def test_a_task_against_itself_has_not_changed():
     change = MAKER.changes(measured(AFTER), measured(AFTER))["task:x"]
     assert (change.value, change.low, change.high) == (0.0, 0.0, 0.0)
+
+
+def test_answers_that_turned_are_counted_even_where_the_share_stays():
+    """One right answer lost and another one won: the accuracy is what it was, two changed."""
+    before = tuple([1.0, 0.0, 0.5, 1.0] * 10)
+    after = (0.0, 1.0, 0.0, *before[3:])  # a tie is no right answer, so a fall from it is none
+    changes = MAKER.changes(measured(after), measured(before))
+    found = changes["changed:x"]
+    assert (found.value, found.n, found.protocol) == (2.0, 40, "x@40/minimal-pairs")
+    assert found.low <= 2 <= found.high
+    assert found.scorer is None
+    assert not found.higher_is_better
+    none = MAKER.changes(measured(before), measured(before))["changed:x"]
+    assert (none.value, none.low, none.high) == (0.0, 0.0, 0.0)

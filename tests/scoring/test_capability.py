@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -212,6 +213,45 @@ def test_items_of_one_group_are_resampled_together(gpt2, tmp_path) -> None:
     alone = replace(result, per_item=result.per_item[::10], groups=())
     assert result.interval() == alone.interval()
     assert replace(result, groups=()).interval() != alone.interval() or result.value in (0, 1)
+
+
+def paradigms(path) -> str:
+    """Three kinds of 5, 20 and 20 pairs, which tell their number and kind."""
+    kinds = ["a"] * 5 + ["b"] * 20 + ["c"] * 20
+    good = [f"{kind} {i}" for i, kind in enumerate(kinds)]
+    return write_pairs(path, 45, sentence_good=good, UID=kinds)
+
+
+def test_so_many_pairs_of_every_paradigm(tmp_path) -> None:
+    path = paradigms(tmp_path / "x.jsonl")
+    (task,) = load_tasks([f"blimp@8:{path}"], limit=3)
+    assert Counter(task.groups) == {"a": 5, "b": 8, "c": 8}
+    assert [pair[0][0] for pair in task.pairs] == list(task.groups)
+    assert len({*task.pairs}) == 21
+    again, other = load_task(f"blimp@8:{path}"), load_task(f"blimp@8:{path}", seed=1)
+    assert again.pairs == task.pairs != other.pairs
+    # More of each paradigm are the same ones and others.
+    assert {*load_task(f"blimp@4:{path}").pairs} < {*task.pairs}
+    assert task.name == "blimp"
+
+
+def test_a_limit_spares_no_paradigm(tmp_path) -> None:
+    task = load_task(f"blimp:{paradigms(tmp_path / 'x.jsonl')}", limit=18)
+    assert Counter(task.groups) == {"a": 5, "b": 7, "c": 6} or Counter(task.groups) == {
+        "a": 5,
+        "b": 6,
+        "c": 7,
+    }
+
+
+def test_a_number_of_items_is_for_every_format(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame([ROWS["lambada"]] * 9).write_parquet(path)
+    assert len(load_task(f"lambada@4:{path}").passages) == 4
+    assert len(load_task(f"lambada@40:{path}", limit=2).passages) == 9
+    for wrong in ("0", "x", "-1", "1.5", ""):
+        with pytest.raises(ConfigError, match="no number of items"):
+            find_tasks([f"lambada@{wrong}:{path}"])
 
 
 def test_what_the_model_is_asked(tmp_path) -> None:

@@ -4,10 +4,12 @@ A `Protocol` says what is generated from what, and its id stands beside every nu
 refuses to exist without one). An `Evaluator` measures edits on the same prompts with the same
 random streams; `build_scorecard` compares the measurements prompt by prompt with the no-op, tests
 methods against their nulls, and refuses to report by the scorer or on the prompts that selected.
-`tph`, `pareto_front` and `hypervolume` weigh toxicity against cost.
+`tph`, `pareto_front` and `hypervolume` weigh toxicity against cost; a `Front` says what each method
+adds to the best of all trades between the two.
 """
 
 from bezoar.evaluate.cost import PerplexityCost, everywhere
+from bezoar.evaluate.front import Front, FrontPoint, front_of
 from bezoar.evaluate.measure import (
     NULL_PARTS,
     PARTS,
@@ -30,6 +32,8 @@ __all__ = [
     "Candidate",
     "Continuation",
     "Evaluator",
+    "Front",
+    "FrontPoint",
     "Measured",
     "Measurement",
     "MethodRow",
@@ -41,6 +45,7 @@ __all__ = [
     "check_separation",
     "evaluate_edit",
     "everywhere",
+    "front_of",
     "get_protocol",
     "hypervolume",
     "measure_candidate",

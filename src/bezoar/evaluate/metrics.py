@@ -93,6 +93,7 @@ class Maker:
         for task in m.tasks:
             if task.name in others:
                 found.append(self._solved(task, _minus(task.per_item, others[task.name])))
+                found.append(self._changed(task, others[task.name]))
         return self._metrics([*found, *self._relative(m, no_op)], identity)
 
     def null_metrics(self, draws: Sequence[Measurement]) -> dict[str, Metric]:
@@ -170,6 +171,16 @@ class Maker:
         )
         return Estimate(f"task:{task.name}", interval, task.protocol, len(values))
 
+    def _changed(self, task: CapabilityResult, before: Sequence[float]) -> Estimate:
+        """How many answers turned right or wrong; equal numbers of both leave the accuracy."""
+        turned = [(a > 0.5) != (b > 0.5) for a, b in zip(task.per_item, before, strict=True)]
+        share = mean_interval(
+            np.array(turned, float), task.groups or None, resamples=self.resamples, seed=self.seed
+        )
+        n = len(turned)
+        count = Interval(float(sum(turned)), share.low * n, share.high * n)
+        return Estimate(f"changed:{task.name}", count, task.protocol, n)
+
     def _over_draws(self, values: Sequence[float]) -> Interval:
         if len(values) == 1:
             return Interval(values[0], values[0], values[0])
@@ -198,7 +209,8 @@ class Maker:
         family, _, scorer = name.partition(":")
         if family == "toxicity" and scorer:
             return self.scorers[scorer]
-        unscored = ("perplexity", "perplexity_change", "kl", "f1", "task", "excess", *TEXT_CHECKS)
+        costs = ("perplexity", "perplexity_change", "kl", "f1")
+        unscored = (*costs, "task", "changed", "excess", *TEXT_CHECKS)
         return None if family in unscored else next(iter(self.scorers.values()))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from rich.table import Table
 
 from bezoar.errors import ConfigError
+from bezoar.evaluate.front import Front
 from bezoar.runs.results import Result
 
 Kind = Literal["base", "no-op", "method", "null"]
@@ -31,7 +32,8 @@ METRICS: dict[str, tuple[str, bool]] = {
     "tph": ("toxicity-perplexity harmonic mean", True),
 }
 """Every metric by name: what it says, and whether more is better. A second scorer's toxicity is
-"toxicity:NAME", a capability task's accuracy "task:NAME", a side effect "excess:GROUP"."""
+"toxicity:NAME", a capability task's accuracy "task:NAME" (and as a change "changed:NAME", how many
+of its answers turned right or wrong), a side effect "excess:GROUP"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class Scorecard(Result):
         continuations: before and after, for some prompts.
         prompts: name of the set that the report prompts are of: `rtp-challenging`, a file's name.
         prompts_key: hash of the report prompts, as the model read them.
+        front: what each method adds to the best of all trades of toxicity against perplexity.
     """
 
     protocol: str
@@ -148,6 +151,7 @@ class Scorecard(Result):
     continuations: tuple[Continuation, ...] = ()
     prompts: str = ""
     prompts_key: str = ""
+    front: Front | None = None
 
     @property
     def measured(self) -> str:

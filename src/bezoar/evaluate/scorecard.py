@@ -13,6 +13,7 @@ import numpy as np
 
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError
+from bezoar.evaluate.front import LIMIT, front_of
 from bezoar.evaluate.measure import NULL_PARTS, Evaluator, Measurement
 from bezoar.evaluate.metrics import Maker
 from bezoar.evaluate.nulls import pooled_null_p, rank_null_p
@@ -96,6 +97,7 @@ def build_scorecard(
     continuations: int = 12,
     resamples: int = 10_000,
     seed: int = 0,
+    perplexity_limit: float = LIMIT,
 ) -> Scorecard:
     """Compare measurements.
 
@@ -108,6 +110,7 @@ def build_scorecard(
         selection_prompts, selection_scorer: what chose the strengths; must be others.
         continuations: how many prompts to show.
         resamples, seed: of the bootstraps.
+        perplexity_limit: the rise beyond which a method adds nothing to the front (`Front`).
 
     Raises:
         DataError: if selection and report share a prompt, or rows are not of the same prompts.
@@ -133,6 +136,13 @@ def build_scorecard(
         continuations=_continuations(prompts, shown, continuations, seed),
         prompts=base.prompts,
         prompts_key=base.prompts_key,
+        front=front_of(
+            [(m.method, m.label, m.measurement) for m in methods],
+            no_op,
+            limit=perplexity_limit,
+            resamples=resamples,
+            seed=seed,
+        ),
     )
 
 

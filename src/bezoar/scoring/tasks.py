@@ -76,14 +76,17 @@ class _Format:
     field: str = "choices"
     normalise: Normalise = "none"
     statistic: Statistic = "accuracy"
+    kinds: str = ""
 
 
 class TaskFile(NamedTuple):
-    """Where a task's items are: its name on the scorecard, its format in `TASKS`, the file."""
+    """Where a task's items are: its name on the scorecard, its format in `TASKS`, the file, and
+    how many are asked for: of each kind, if the format has kinds and the file names them."""
 
     name: str
     format: str
     path: Path
+    items: int | None = None
 
 
 def find_tasks(specs: Sequence[str], data_root: str | Path | None = None) -> list[TaskFile]:
@@ -91,7 +94,8 @@ def find_tasks(specs: Sequence[str], data_root: str | Path | None = None) -> lis
 
     Args:
         specs: each NAME:PATH with a NAME of `TASKS`, one of `DEMO_TASKS`, or ``demo`` for all of
-            these. Two files of one format are told apart by their file names.
+            these. NAME@50:PATH takes 50 items (of BLiMP 50 of each paradigm). Two files of one
+            format are told apart by their file names.
         data_root: where relative paths start, if they lead to something there.
 
     Raises:
@@ -113,16 +117,21 @@ def _find(spec: str, data_root: Path | None) -> TaskFile:
     if spec in DEMO_TASKS:
         form, file = DEMO_TASKS[spec]
         return TaskFile(spec, form, _demo_folder() / file)
-    name, _, given = spec.partition(":")
+    asked, _, given = spec.partition(":")
+    name, at, number = asked.partition("@")
     if name not in TASKS or not given:
         hint = did_you_mean(name, (*TASKS, "demo", *DEMO_TASKS))
         raise ConfigError(f"{spec!r} names no task.", hint=f"{hint} As NAME:PATH, demo, or none.")
+    if at and not (number.isdecimal() and 0 < int(number) < 10**6):
+        raise ConfigError(
+            f"{number!r} in {spec!r} is no number of items.", hint=f"Write {name}@50:{given}."
+        )
     path = Path(given).expanduser()
     if data_root is not None and (data_root / path).exists():
         path = data_root / path
     if not path.is_file():
         raise DataError(f"There is no file {path} of {name} items.")
-    return TaskFile(name, name, path)
+    return TaskFile(name, name, path, int(number) if at else None)
 
 
 def _demo_folder() -> Path:
@@ -152,8 +161,8 @@ def load_task(spec: str, *, limit: int | None = None, seed: int = 0) -> Task:
 
     Args:
         spec: NAME:PATH with a NAME of `TASKS` and a CSV, JSON lines or parquet file, or one of
-            `DEMO_TASKS`.
-        limit: at most so many items, drawn at random.
+            `DEMO_TASKS`. A number of items in it (NAME@50:PATH) goes before ``limit``.
+        limit: at most so many items, drawn at random, in equal numbers of each kind.
         seed: of the draw.
 
     Raises:
@@ -165,7 +174,9 @@ def load_task(spec: str, *, limit: int | None = None, seed: int = 0) -> Task:
 
 def _load(file: TaskFile, limit: int | None, seed: int) -> Task:
     form = TASKS[file.format]
-    rows = _sample(read_table(file.path, form.columns), limit, seed).to_dicts()
+    table = read_table(file.path, form.columns)
+    kinds = table[form.kinds].to_list() if form.kinds in table.columns else None
+    rows = _sample(table, kinds, file.items, limit, seed).to_dicts()
     if not rows:
         raise DataError(f"{file.path} has no rows.")
     try:
@@ -174,15 +185,35 @@ def _load(file: TaskFile, limit: int | None, seed: int) -> Task:
         held = f"{file.path.name} does not hold {file.format} items"
         raise DataError(f"{held}: {error!r}.") from error
     options: dict[str, Any] = {form.field: items}
-    if "group" in rows[0]:
-        options["groups"] = tuple(str(row["group"]) for row in rows)
+    group = next((name for name in ("group", form.kinds) if name in rows[0]), None)
+    if group is not None:
+        options["groups"] = tuple(str(row[group]) for row in rows)
     return Task(file.name, normalise=form.normalise, statistic=form.statistic, **options)
 
 
-def _sample(frame: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
+def _sample(
+    frame: pl.DataFrame, kinds: list[object] | None, each: int | None, limit: int | None, seed: int
+) -> pl.DataFrame:
+    """``each`` rows of every kind (of the whole, if there are none), or ``limit`` in all."""
+    rng = np.random.default_rng(seed)
+    if kinds is None:
+        most = limit if each is None else each
+        if most is None or most >= len(frame):
+            return frame
+        return frame[sorted(rng.choice(len(frame), most, replace=False))]
+    # Every kind in an order of its own; the first of all kinds, then the second of all, …
+    order = rng.permutation(len(frame))
+    turn: Counter[object] = Counter()
+    turns = np.empty(len(frame), dtype=np.intp)
+    for row in order.tolist():
+        turns[row] = turn[kinds[row]]
+        turn[kinds[row]] += 1
+    if each is not None:
+        return frame[np.flatnonzero(turns < each)]
     if limit is None or limit >= len(frame):
         return frame
-    return frame[sorted(np.random.default_rng(seed).choice(len(frame), limit, replace=False))]
+    ranked = order[np.argsort(turns[order], kind="stable")]
+    return frame[np.sort(ranked[:limit])]
 
 
 def _shared(context: str, answers: Sequence[str], *gold: int) -> Choice:
@@ -238,6 +269,7 @@ TASKS: dict[str, _Format] = {
         ("sentence_good", "sentence_bad"),
         lambda row: (str(row["sentence_good"]), str(row["sentence_bad"])),
         "pairs",
+        kinds="UID",
     ),
     "arc": _Format(("question", "A", "B", "C", "D", "answer"), _arc, normalise="bytes"),
     "hellaswag": _Format(("ctx", "endings", "label"), _hellaswag, normalise="bytes"),

@@ -8,6 +8,7 @@ from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Ton
 from bezoar.report.figures.comparison import comparison, proven, with_nulls
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
+from bezoar.report.sections.front import front
 from bezoar.report.sections.strengths import strengths
 from bezoar.runs.expressions import parse_budget
 
@@ -28,6 +29,7 @@ def helps(run: Artefacts) -> Section:
     blocks: list[Block] = []
     if pairs:
         blocks += [_comparison(card), _pareto(run, card)]
+        blocks += [table for table in (front(card),) if table is not None]
     blocks += _tables(card, best)
     blocks += [Text(text) for text in _reasons(card)]
     return Section("helps", "What helps", intro, (*blocks, *strengths(run, card)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Section, Table, Text, Tone
-from bezoar.report.numbers import bounds, number
+from bezoar.report.numbers import bounds, number, plural
 
 
 def side_effects(run: Artefacts) -> Section:
@@ -34,8 +34,8 @@ def _tasks(card: Scorecard) -> Table | None:
         card,
         "task:",
         "Capability: share of items solved, with 95 % intervals; the note of a method is its "
-        "paired change against the no-op, where [0, 0] means that no item changed, not that none "
-        "could. Chance is what guessing earns.",
+        "paired change against the no-op and how many answers turned right or wrong, where 0 means "
+        "that no item changed, not that none could. Chance is what guessing earns.",
     )
 
 
@@ -88,6 +88,9 @@ def _cell(row: MethodRow, name: str) -> Cell:
     change = row.change.get(name)
     if change is not None:
         note = f"{number(change.value, signed=True)} {bounds(change.low, change.high, signed=True)}"
+        turned = row.change.get(name.replace("task:", "changed:"))
+        if turned is not None and name.startswith("task:"):
+            note += f", {plural(round(turned.value), 'answer')} changed"
         return Cell(number(metric.value), note, _tone(change, 0.0))
     return Cell(number(metric.value), note, _tone(metric, 1.0))
 
