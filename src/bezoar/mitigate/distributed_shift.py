@@ -19,6 +19,7 @@ b ← b − s Σ_i c_i·σ_i·v_i. Where an architecture has no such bias it sta
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ from bezoar.edits import ActivationEdit, Add, At, Edit, stream_site
 from bezoar.errors import ConfigError, EditError, did_you_mean
 from bezoar.locate import Direction
 from bezoar.locate.moments import UnitMoments
+from bezoar.mitigate.directed import layer_sets
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.models import LanguageModel, Site
 
@@ -60,6 +62,14 @@ class DistributedShift(Method):
                 )
         if not self.groups:
             raise ConfigError("A shift of no neurons.", hint=f"Name some of {', '.join(GROUPS)}.")
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        pairs = [f"groups={a}/{b}" for a, b in ((GROUPS[0], GROUPS[1]), (GROUPS[2], GROUPS[3]))]
+        return {
+            "groups": ("", *(f"groups={group}" for group in GROUPS), *pairs),
+            "layers": ("", *layer_sets(lm)),
+        }
 
     @property
     def requires(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -79,6 +80,11 @@ class EigenShift(Method):
                 f"mode={self.mode!r} scores as published, and score={self.score!r} is ours.",
                 hint="Leave the score out, or the mode.",
             )
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        shares = [f"percentile={q}" for q in (50, 90, 95, 99, 99.5)]
+        return {"directions": ("", *shares), "score": ("", "score=sigma")}
 
     @property
     def requires(self) -> frozenset[str]:

@@ -17,6 +17,7 @@ import torch
 from bezoar.edits import ActivationEdit, At, Edit, Gate
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate.experts import PAPER, NeuronExperts, Texts, expert_sites
+from bezoar.mitigate.directed import layer_sets
 from bezoar.mitigate.method import FitInputs, Method
 from bezoar.models import LanguageModel, Site
 from bezoar.models.sites import POINTS
@@ -80,7 +81,11 @@ class Gated(Method):
 
     @classmethod
     def search_space(cls, lm: LanguageModel) -> dict[str, tuple[str, ...]]:
-        return {"units": ("", "points=mlp_post"), "texts": ("", "texts=matched")}
+        return {
+            "units": ("", "points=mlp_post"),
+            "texts": ("", "texts=matched"),
+            "layers": ("", *layer_sets(lm)),
+        }
 
     @abstractmethod
     def gates(self, values: Values, chosen: Values) -> Values:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -31,6 +31,7 @@ from bezoar.edits import ActivationEdit, Affine, At, Edit, Project, WeightEdit
 from bezoar.edits.delta import LowRank
 from bezoar.edits.places import stores_transposed
 from bezoar.errors import ConfigError, DataError
+from bezoar.mitigate.directed import layer_sets
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.models import LanguageModel, Site, out_in_weight
 from bezoar.pairs import Pairs
@@ -78,6 +79,10 @@ class ProFS(Method):
                 f"fraction={self.fraction} of a projection is not between 0 and 1.",
                 hint="1 removes the subspace; for more, remove more directions: k.",
             )
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        return {"k": ("", "k=1", "k=5", "k=10", "k=20"), "layers": ("", *layer_sets(lm))}
 
     @property
     def requires(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,6 +25,7 @@ from bezoar.corpus import Corpus
 from bezoar.edits import ActivationEdit, Add, At, Edit, Gate
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate.moments import UnitMoments, collect_moments
+from bezoar.mitigate.directed import layer_sets
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.models import LanguageModel, Site
 
@@ -67,6 +69,14 @@ class Transport(Method):
             raise ConfigError(f"s={self.s} of a transport is not between 0 and {FURTHEST:g}.")
         if not self.points:
             raise ConfigError("A transport at no point.", hint="Name some: points=mlp_out.")
+
+    @classmethod
+    def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
+        return {
+            "kind": ("", "kind=gaussian"),
+            "points": ("", "points=mlp_out", "points=attn_out", "points=mlp_post"),
+            "layers": ("", *layer_sets(lm)),
+        }
 
     @property
     def requires(self) -> frozenset[str]:

@@ -203,7 +203,7 @@ class SearchConfig(Section):
 
     trials: int = Field(100, ge=1, description="Edits tried; a finished run can be given more.")
     parts: int = Field(3, ge=1, le=3, description="Methods in one stack, at most.")
-    first_prompts: int = Field(25, ge=2, description="Selection prompts that every edit continues.")
+    first_prompts: int = Field(50, ge=2, description="Selection prompts that every edit continues.")
     growth: float = Field(3.0, gt=1, description="Times as many for those that go on.")
     keep: float = Field(0.34, gt=0, le=1, description="Share of edits that go on.")
     finalists: int = Field(8, ge=1, description="Edits measured on report prompts.")
