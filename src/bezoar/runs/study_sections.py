@@ -150,8 +150,6 @@ class ExpertsMitigateConfig(MitigateConfig):
     methods: tuple[str, ...] = Field(
         (
             "eigenshift",
-            "eigenshift:mode=paper",
-            "eigenshift:mode=code",
             "aura",
             "det-0",
             "damp",
@@ -164,6 +162,7 @@ class ExpertsMitigateConfig(MitigateConfig):
         min_length=1,
         description="Names, or default.",
     )
+    null_draws: int = Field(2, ge=1, description="Null edits per method and kind of null.")
 
 
 class ExpertsEvaluateConfig(EvaluateConfig):
