@@ -14,7 +14,6 @@ from bezoar.locate.layer_experts import layer_experts
 from bezoar.locate.layer_results import LayerExperts, LayersReport
 from bezoar.models import LanguageModel
 from bezoar.runs import load_result, save_result
-from bezoar.stats import auroc, balanced_accuracy
 from tests.families import tiny_model
 from tests.locate.kit import corpus
 from tests.models import zoo
@@ -136,16 +135,6 @@ def test_matching_alone_gains_and_the_null_says_how_much(lm) -> None:
         assert 0.52 < score.null_mean < 0.58  # E|A − ½| of 30 against 30 texts is about .05
         assert score.null_mean < score.null_high
         assert score.matched.low >= 0.5
-
-
-def test_the_auroc_of_verdicts_is_their_balanced_accuracy_and_renaming_changes_nothing() -> None:
-    rng = np.random.default_rng(0)
-    verdicts, labels = rng.integers(0, 2, 200), rng.integers(0, 2, 200)
-    hard = auroc(verdicts, labels)
-    assert hard == pytest.approx(balanced_accuracy(verdicts, labels))
-    assert max(hard, 1 - hard) == pytest.approx(
-        max(auroc(1 - verdicts, labels), 1 - auroc(1 - verdicts, labels))
-    )
 
 
 def test_what_is_found_is_read_from_the_model(lm, found) -> None:
