@@ -17,6 +17,7 @@ _PICTURES = {
     "BudgetTrace": "budget_trace",
     "Contributions": "neuron_groups",
     "Drifts": "weight_drifts",
+    "ExpertsReport": "experts_figure_3_neurons",
     "Exploration": "text_lengths",
     "HeadContributions": "head_changes",
     "Interpolation": "interpolation_curve",
