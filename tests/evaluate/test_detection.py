@@ -23,14 +23,15 @@ LAST, UNEMBED = Site(-1, "resid_post"), Site(None, "unembed_in")
 
 
 def corpus(n: int, seed: int) -> Corpus:
-    """Random words; a positive text has one of four insults among them."""
+    """Random words; a positive text has four insults among them."""
     rng = np.random.default_rng(seed)
     plain = [word for word in WORDS if word not in BAD]
     texts, labels = [], [i % 2 for i in range(n)]
     for label in labels:
         words = list(rng.choice(plain, rng.integers(4, 14)))
         if label:
-            words[rng.integers(len(words))] = str(rng.choice(BAD))
+            words += rng.choice(BAD, 4).tolist()
+            rng.shuffle(words)
         texts.append(" " + " ".join(words))
     return Corpus(texts=tuple(texts), labels=np.array(labels), name="words")
 
@@ -55,7 +56,7 @@ def scores(meter: DetectionMeter, edit):
 
 def test_insults_can_be_read_in_the_states(meter):
     base = meter.base()
-    assert base["probe"].low > 0.6
+    assert base["probe"].low > 0.8
     assert set(base) == {"probe", "frozen", "unembed_in", "logits", "says"}
 
 
@@ -109,7 +110,9 @@ def test_the_last_position_is_every_position_of_a_text_that_is_read(meter):
 
 def test_a_word_ban_is_seen_in_the_logits_alone(llama, meter):
     banned = [ids[0] for ids in llama.encode([f" {word}" for word in BAD])]
-    found = scores(meter, LogitEdit(tuple((i,) for i in banned), torch.full((len(banned),), -torch.inf)))
+    found = scores(
+        meter, LogitEdit(tuple((i,) for i in banned), torch.full((len(banned),), -torch.inf))
+    )
     for name in ("probe", "frozen", "unembed_in"):
         assert found[name].identity
     assert not found["says"].identity

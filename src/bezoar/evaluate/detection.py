@@ -114,9 +114,10 @@ class DetectionMeter:
 
     def _score(self, name: str, rows: Float[np.ndarray, "n d"]) -> np.ndarray:
         if name == "says":
-            return rows[self._n :, 0].astype(np.float64)
+            return _rounded(rows[self._n :, 0], self._rows[name])
         probe = self._probe if name == "frozen" else self._fitted(rows)
-        return np.asarray(probe.decision_function(rows[self._n :]))
+        decisions = probe.decision_function(rows[self._n :])
+        return _rounded(decisions, probe.decision_function(self._rows[name]))
 
     def _fitted(self, rows: Float[np.ndarray, "n d"]) -> LinearProbe:
         probe = LinearProbe(site=str(self.site), pooling=self._pooling)
@@ -150,13 +151,14 @@ class DetectionMeter:
         recorder = Recorder(self._lm.anatomy, sites, stop=False)
         with _before(self._lm, self._unembed_in) as entered, recorder.listening(shape) as seen:
             logits = self._lm.logits(batch)
-        said = logits.float().log_softmax(-1).clamp_min(_FLOOR)
+        total = logits.logsumexp(-1, keepdim=True).float()
+        said = logits[..., self._telling].float()
         values = {
             "probe": seen[self.site],
             "unembed_in": entered[0].reshape(*shape, -1),
             "unembed_edited": seen[self._unembed_in],
-            "logits": said[..., self._tokens],
-            "says": said[..., self._telling].logsumexp(-1, keepdim=True),
+            "logits": (logits[..., self._tokens] - total).clamp_min(_FLOOR),
+            "says": (said.logsumexp(-1, keepdim=True) - total).clamp_min(_FLOOR),
         }
         return {name: pool(value, mask, self._pooling) for name, value in values.items()}
 
@@ -168,6 +170,13 @@ def unmoved(base: Float[np.ndarray, "n d"], edited: Float[np.ndarray, "n d"]) ->
     x, y = base - base.mean(0), edited - edited.mean(0)
     scale = float((x * y).sum() / max(float((x * x).sum()), 1e-30))
     return SHIFTED if scale > 0 and _still(y - scale * x, base) else ""
+
+
+def _rounded(scores: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Scores to a little of their usual spread and of their size: where an edit leaves nothing of
+    what a detector reads, the rounding errors that are left must not rank the texts."""
+    step = 1e-5 * float(np.std(like)) + 3e-6 * float(np.abs(scores).max()) or 1.0
+    return np.round(np.asarray(scores, dtype=np.float64) / step) * step
 
 
 def _still(moved: Float[np.ndarray, "n d"], base: Float[np.ndarray, "n d"]) -> bool:
