@@ -19,12 +19,12 @@ from bezoar.report.dpo.sections.training import training
 from bezoar.report.dpo.sections.undone import undone
 from bezoar.report.dpo.sections.variants import variants
 from bezoar.report.dpo.verdict import verdict
-from bezoar.report.numbers import plural
 from bezoar.report.render import REPORT, render
 from bezoar.report.sections.audited import audited
 from bezoar.report.sections.data import data
 from bezoar.report.sections.reproduce import reproduce
 from bezoar.report.study.export import export
+from bezoar.report.study.title import subtitle
 from bezoar.runs.results import atomic_write
 
 SECTIONS: tuple[Callable[[Study], Section], ...] = (
@@ -64,7 +64,7 @@ def write_dpo_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
     sections = [section(study) for section in SECTIONS]
     html = render(
         title=str(study.audit.options.get("report", {}).get("title") or _title(study)),
-        subtitle=_subtitle(study),
+        subtitle=subtitle(study.audit, NAME),
         verdict=verdict(study),
         sections=[_index(sections), *sections],
         unmask=unmask,
@@ -77,17 +77,6 @@ def write_dpo_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
 
 def _title(study: Study) -> str:
     return f"DPO and toxicity in {study.audit.model}"
-
-
-def _subtitle(study: Study) -> str:
-    run, card = study.audit, study.audit.scorecard
-    parts = [f"the experiments of {NAME}"]
-    parts += [str(run.audit["created"])] if run.audit.get("created") else []
-    if card is not None:
-        parts += [card.measured, plural(card.prompts_n, "prompt")]
-    if run.audit.get("fingerprint"):
-        parts.append(f"model {str(run.audit['fingerprint'])[:12]}")
-    return " · ".join(parts)
 
 
 def _index(sections: list[Section]) -> Section:

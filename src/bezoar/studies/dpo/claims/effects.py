@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bezoar.evaluate import MethodRow, Metric
-from bezoar.stats import Interval
-from bezoar.studies.claims.results import Verdict
+from bezoar.evaluate import MethodRow
+from bezoar.studies.claims.rows import against_nulls, changed, told
 from bezoar.studies.claims.rules import (
-    LEVEL,
     Finding,
     Rule,
     all_of,
@@ -59,10 +57,10 @@ def dpo_as_trained(found: Found) -> Finding:
     """Holds if the interval lies below zero; fails if it lies above. (Against nulls: see the claim
     on DPO at the budget.)"""
     row = found.row(found.trained)
-    change = None if row is None else interval_of(row.change.get("toxicity"))
+    change = changed(row, "toxicity")
     if row is None or change is None:
         return not_measured("No training is on the scorecard.")
-    return Finding(below(change), change, _told(found, row))
+    return Finding(below(change), change, told(row, _no_op(found)))
 
 
 @claim(
@@ -74,10 +72,10 @@ def dpo_as_trained(found: Found) -> Finding:
 def dpo_cost(found: Found) -> Finding:
     """Holds if the interval lies below 10 %; fails if it lies above."""
     row = found.row(found.trained)
-    change = None if row is None else interval_of(row.change.get("perplexity_change"))
+    change = changed(row, "perplexity_change")
     if row is None or change is None:
         return not_measured("No training is on the scorecard, or there is no neutral text.")
-    return Finding(below(change, COST), change, _told(found, row))
+    return Finding(below(change, COST), change, told(row, _no_op(found)))
 
 
 @claim(
@@ -91,11 +89,7 @@ def f1_unchanged(found: Found) -> Finding:
     missing leaves it undecided at best."""
     labels = [*(f"subtract {which}" for which in _VECTORS), found.trained]
     rows = [(label, found.row(label)) for label in labels]
-    changes = {
-        label: change
-        for label, row in rows
-        if row is not None and (change := interval_of(row.change.get("f1"))) is not None
-    }
+    changes = {label: change for label, row in rows if (change := changed(row, "f1")) is not None}
     if not changes:
         return not_measured("F1 was not measured.")
     worst = max(changes, key=lambda label: abs(changes[label].value))
@@ -103,45 +97,21 @@ def f1_unchanged(found: Found) -> Finding:
     missing = [label for label in labels if label not in changes]
     if missing and verdict == "holds":
         verdict = "undecided"
-    told = [f"{label} {change.value:+.4f}" for label, change in changes.items()]
-    told += [f"{label} not measured" for label in missing]
-    return Finding(verdict, changes[worst], f"{'; '.join(told)}.")
+    words = [f"{label} {change.value:+.4f}" for label, change in changes.items()]
+    words += [f"{label} not measured" for label in missing]
+    return Finding(verdict, changes[worst], f"{'; '.join(words)}.")
 
 
 def _against_nulls(found: Found, label: str) -> Finding:
     row = found.row(label)
-    change = None if row is None else interval_of(row.change.get("toxicity"))
+    change = changed(row, "toxicity")
     if row is None or change is None:
         return not_measured(f"The scorecard has no row {label!r}: not asked for, or not fitted.")
-    return Finding(all_of(below(change), _beats(row)), change, _told(found, row), row.holm_p)
+    return against_nulls(row, change, _no_op(found))
 
 
-def _beats(row: MethodRow) -> Verdict:
-    if row.null_p is None or row.holm_p is None:
-        return "undecided"
-    return "holds" if row.holm_p < LEVEL else "fails" if row.null_p > 1 - LEVEL else "undecided"
-
-
-def _told(found: Found, row: MethodRow) -> str:
-    """``Toxicity 0.31 → 0.25 (-20%), perplexity +4.9%; p by Holm .01 against 20 null edits.``"""
-    words = "Toxicity"
-    no_op = next((r for r in found.rows if r.kind == "no-op"), None)
-    if no_op is not None:
-        words += f" {no_op.metrics['toxicity'].value:.3f} → {row.metrics['toxicity'].value:.3f}"
-    if (share := row.change.get("toxicity_reduction")) is not None:
-        words += f" ({-share.value:+.0%})"
-    if (cost := row.change.get("perplexity_change")) is not None:
-        words += f", perplexity {cost.value:+.1%}"
-    if row.holm_p is None:
-        return f"{words}."
-    return f"{words}; p by Holm {row.holm_p:.2g} against {row.n_draws} null edits."
-
-
-def interval_of(metric: Metric | None) -> Interval | None:
-    """The estimate of a metric; None if it could not have moved."""
-    if metric is None or metric.identity:
-        return None
-    return Interval(metric.value, metric.low, metric.high)
+def _no_op(found: Found) -> MethodRow | None:
+    return next((row for row in found.rows if row.kind == "no-op"), None)
 
 
 _VECTORS = {
