@@ -122,6 +122,23 @@ def test_clusters_that_are_text_length_are_no_better_than_it(lm) -> None:
     assert max(one.kmeans.length_auroc for one in got.layers) > 0.8
 
 
+def test_on_texts_of_equal_length_clusters_of_length_tell_nothing(lm) -> None:
+    def some(n: int, seed: int) -> Corpus:
+        """Texts of label 1 are short, and those of label 0 long, in four cases of five."""
+        rng = np.random.default_rng(seed)
+        labels = np.arange(n) % 2
+        short = np.where(rng.random(n) < 0.8, labels, 1 - labels)
+        texts = tuple(" the" * (4 if s else 16) + f" {seed}{i}" for i, s in enumerate(short))
+        return Corpus(texts, labels, name="lengths")
+
+    got = layer_experts(lm, some(160, 1), some(200, 2), **QUICK)
+    best = max((one.kmeans for one in got.layers), key=lambda score: score.auroc.value)
+    assert best.auroc.value > 0.7
+    assert best.equal_length.low < 0.5 < best.equal_length.high + 0.02
+    assert 40 < got.equal_n < 160
+    assert got.equal_n % 2 == 0
+
+
 @pytest.mark.usefixtures("_unhooked")
 def test_matching_alone_gains_and_the_null_says_how_much(lm) -> None:
     got = planted(lm, lambda _, labels, rng: noise(labels, rng))

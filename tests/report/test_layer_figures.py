@@ -45,9 +45,9 @@ def experts(n: int = 4, **more: object) -> LayerExperts:
     for i in range(n):
         value = 0.55 + 0.3 * i / n - 0.1 * (i == n - 1)
         cluster = ClusterScore(
-            around(value), around(value), 0.52, 0.56, 0.01, 0.2 + i / n / 2, 0.6, 0.4
+            around(value), around(value), 0.52, 0.56, 0.01, 0.2 + i / n / 2, 0.6, 0.4, around(0.5)
         )
-        reader = ReaderScore(around(value + 0.1), around(value + 0.08), 3 + i)
+        reader = ReaderScore(around(value + 0.1), around(value + 0.08), None, 3 + i)
         mean = MeanNeuron(8, around(0.49), around(0.56), around(0.53))
         scores = (cluster, replace(cluster, auroc=around(value - 0.02)), reader, mean)
         site = f"{i}.resid_post"
@@ -55,7 +55,7 @@ def experts(n: int = 4, **more: object) -> LayerExperts:
     line = tuple(i / max(n - 1, 1) for i in range(n))
     ranks = tuple(LayerRanks(name, line, (line, line[::-1])) for name in CRITERIA)
     found = LayerExperts(
-        "m", "c", "decoder", tuple(layers), ranks, (), 0.01, 90, 60, 30, "mean", "mlp_post",
+        "m", "c", "decoder", tuple(layers), ranks, (), 0.01, 90, 60, 30, 50, "mean", "mlp_post",
         "ward", 0.3, 0.0,
     )  # fmt: skip
     return replace(found, **more)

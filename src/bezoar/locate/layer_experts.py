@@ -20,7 +20,7 @@ from bezoar.corpus import Corpus
 from bezoar.errors import ConfigError, DataError
 from bezoar.locate.clusters import Linkage, TwoClusters, hierarchical, k_means
 from bezoar.locate.layer_contests import FoundLayer, contests, ranks
-from bezoar.locate.layer_measure import Measure, interval
+from bezoar.locate.layer_measure import FEWEST, Measure, interval
 from bezoar.locate.layer_readers import (
     Rows,
     Verdicts,
@@ -37,8 +37,6 @@ from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
 from bezoar.stats import Placements, null_p_value
 
-FEWEST = 10
-"""Texts of each class, in either corpus, that there is any sense in parting."""
 SPELT, UNKNOWN = 1.5, 0.1
 """Tokens a character, and share of unknown tokens, above which a model does not know a language."""
 
@@ -118,6 +116,7 @@ def layer_experts(
         train_n=len(train),
         test_n=len(test),
         test_positives=int(task.test_labels.sum()),
+        equal_n=len(bench.measure.equal),
         pooling=pair.pooling,
         neurons=neurons,
         linkage=linkage,
@@ -172,6 +171,7 @@ def _at_layer(bench: _Bench, site: Site, units: Site, n_layers: int) -> FoundLay
         name: ReaderScore(
             auroc=interval(criteria[name]),
             balanced_accuracy=interval(measure.auroc(verdicts[name].hard.astype(np.float64))),
+            equal_length=measure.equal_length(verdicts[name].hard),
             unit=verdicts[name].unit,
         )
         for name in ("best neuron", "probe", "mean difference")

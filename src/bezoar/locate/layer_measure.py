@@ -12,6 +12,7 @@ from bezoar.locate.layer_results import ClusterScore
 from bezoar.locate.sweep_inputs import Pair, Task
 from bezoar.stats import (
     Interval,
+    Placements,
     auroc,
     auroc_samples,
     joint_groups,
@@ -20,6 +21,11 @@ from bezoar.stats import (
     text_key,
 )
 from bezoar.stats.bootstrap import percentile_bounds, resample_counts
+from bezoar.stats.matching import bands, matched_rows
+
+FEWEST = 10
+"""Texts of each class that there is any sense in parting."""
+_BAND = 0.1  # texts whose lengths differ by less count as equally long
 
 Measured = tuple[float, Float64[np.ndarray, " resamples"]]
 """A value on the test texts, and in each resample of them."""
@@ -33,6 +39,7 @@ class Measure:
         labels: 0/1.
         groups: texts that are drawn together.
         long: whether a text has more tokens than the median; None if all are of one length.
+        equal: rows of which either class has as many of every length; empty if they are too few.
         shuffled: the labels of the null.
         resamples, sample, seed: of bootstrap and silhouettes.
     """
@@ -40,6 +47,7 @@ class Measure:
     labels: Int[np.ndarray, " test"]
     groups: list[int]
     long: Int[np.ndarray, " test"] | None
+    equal: Int[np.ndarray, " some"]
     shuffled: Int[np.ndarray, "draws test"]
     resamples: int
     sample: int
@@ -51,10 +59,11 @@ class Measure:
         keys = [text_key(text) for text in test.texts]
         groups = joint_groups(keys, *([test.group] if test.group is not None else []))
         lengths = pair.stores[1].lengths[pair.slices[1]]
-        long = (lengths > np.median(lengths)).astype(np.int64)
-        usable = long if 0 < long.sum() < len(long) else None
         shuffled = shuffled_labels(labels, null_draws, task.seed)
-        return cls(labels, groups.tolist(), usable, shuffled, task.resamples, sample, task.seed)
+        equal = matched_rows(bands(lengths, _BAND), labels, task.seed)
+        kept = equal if len(equal) >= 2 * FEWEST else equal[:0]
+        sizes = (task.resamples, sample, task.seed)
+        return cls(labels, groups.tolist(), _long(lengths), kept, shuffled, *sizes)
 
     def auroc(self, scores: Float64[np.ndarray, " test"]) -> Measured:
         """AUROC of scores, or of verdicts as 0 and 1."""
@@ -62,6 +71,14 @@ class Measure:
             scores, self.labels, self.groups, resamples=self.resamples, seed=self.seed
         )
         return auroc(scores, self.labels), drawn
+
+    def equal_length(self, hard: Bool[np.ndarray, " test"]) -> Interval | None:
+        """AUROC of verdicts on texts of equal length."""
+        if not len(self.equal):
+            return None
+        groups = [self.groups[row] for row in self.equal]
+        verdicts = hard[self.equal].astype(np.float64)[:, None]
+        return Placements.of(verdicts, self.labels[self.equal], groups).interval()
 
     def null(self, hard: Bool[np.ndarray, " test"]) -> Float64[np.ndarray, " draws"]:
         """Matched AUROC of verdicts under each shuffled labelling."""
@@ -105,8 +122,17 @@ class Measure:
             silhouette=None if silhouette is None else silhouette[0],
             length_auroc=None if length is None else 0.5 + abs(length - 0.5),
             share=float(hard.mean()),
+            equal_length=self.equal_length(hard),
         )
         return score, null
+
+
+def _long(lengths: np.ndarray) -> Int[np.ndarray, " test"] | None:
+    """Longer than the median; or as long, where half of the texts are as long as they may be."""
+    for long in (lengths > np.median(lengths), lengths >= np.median(lengths)):
+        if 0 < long.sum() < len(long):
+            return long.astype(np.int64)
+    return None
 
 
 def interval(found: Measured) -> Interval:

@@ -26,6 +26,8 @@ class ClusterScore(Result):
         length_auroc: of the same assignment, matched, for "longer than the median text": what the
             clusters may be about instead. None if all texts are of one length.
         share: of the test texts, how many are in the cluster of the behaviour.
+        equal_length: ``auroc`` on texts of which either class has as many of every length; None if
+            there are too few.
     """
 
     auroc: Interval
@@ -36,6 +38,7 @@ class ClusterScore(Result):
     silhouette: float | None
     length_auroc: float | None
     share: float
+    equal_length: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,13 @@ class ReaderScore(Result):
     Attributes:
         auroc: of its decisions, which are numbers.
         balanced_accuracy: of its verdicts, which are not: like a cluster's.
+        equal_length: of its verdicts on texts of equal length, as of a cluster's.
         unit: number of the neuron, if it is one.
     """
 
     auroc: Interval
     balanced_accuracy: Interval
+    equal_length: Interval | None
     unit: int | None = None
 
 
@@ -144,6 +149,7 @@ class LayerExperts(Result):
         contests: clusters against neurons and linear readers: as published, and like for like.
         best_null_p: p of the best layer's matched AUROC among the best of each shuffled draw.
         train_n, test_n, test_positives: texts.
+        equal_n: test texts of equal length.
         pooling: of positions into one row a text.
         neurons: what the neurons are.
         linkage: of the hierarchy.
@@ -161,6 +167,7 @@ class LayerExperts(Result):
     train_n: int
     test_n: int
     test_positives: int
+    equal_n: int
     pooling: str
     neurons: str
     linkage: str
@@ -177,7 +184,7 @@ class LayerExperts(Result):
         title = f"{about}\n{self.caveat}" if self.caveat else about
         table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
         table.add_column("layer")
-        for name in ("k-means", "silhouette", "matched", "by chance", "hierarchical"):
+        for name in ("k-means", "equal length", "silhouette", "by chance", "hierarchical"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in ("mean neuron", "best neuron", "mean diff.", "probe"):
             table.add_column(name, justify="right", no_wrap=True)
@@ -186,8 +193,8 @@ class LayerExperts(Result):
             table.add_row(
                 str(one.layer),
                 str(k.auroc),
+                "" if k.equal_length is None else f"{k.equal_length.value:.3f}",
                 "" if k.silhouette is None else f"{k.silhouette:.2f}",
-                f"{k.matched.value:.3f}",
                 f"{k.null_high:.3f}",
                 f"{one.hierarchical.auroc.value:.3f}",
                 f"{one.mean_neuron.halved.value:.3f}",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import plotly.graph_objects as go
 
-from bezoar.locate import LayerExperts, LayerScore
+from bezoar.locate import ClusterScore, LayerExperts, LayerScore, ReaderScore
 from bezoar.report import theme
 from bezoar.report.numbers import estimate, number
 from bezoar.stats import Interval
@@ -20,6 +22,14 @@ _LINES: tuple[tuple[str, str, str, str], ...] = (
     ("probe", theme.PURPLE, "solid", "square"),
 )
 """Name, colour, dash and symbol of each line."""
+
+_SCORES: dict[str, Callable[[LayerScore], ClusterScore | ReaderScore]] = {
+    "k-means": attrgetter("kmeans"),
+    "hierarchical": attrgetter("hierarchical"),
+    "best neuron": attrgetter("best_neuron"),
+    "mean difference": attrgetter("mean_difference"),
+    "probe": attrgetter("probe"),
+}
 
 
 def layer_experts(found: LayerExperts) -> Any:
@@ -95,21 +105,19 @@ def _line(found: LayerExperts, name: str, colour: str, dash: str, symbol: str) -
 
 
 def _verdicts(one: LayerScore, name: str) -> Interval:
-    clusters = {"k-means": one.kmeans, "hierarchical": one.hierarchical}
-    readers = {
-        "best neuron": one.best_neuron,
-        "mean difference": one.mean_difference,
-        "probe": one.probe,
-    }
-    if name in clusters:
-        return clusters[name].auroc
-    return readers[name].balanced_accuracy if name in readers else one.mean_neuron.halved
+    if name not in _SCORES:
+        return one.mean_neuron.halved
+    seen = _SCORES[name](one)
+    return seen.auroc if isinstance(seen, ClusterScore) else seen.balanced_accuracy
 
 
 def _more(one: LayerScore, name: str) -> str:
-    if name == "best neuron":
-        return f"<br>unit {one.best_neuron.unit}"
-    clusters = {"k-means": one.kmeans, "hierarchical": one.hierarchical}.get(name)
-    if clusters is None or clusters.length_auroc is None:
+    if name not in _SCORES:
         return ""
-    return f"<br>of whether the text is long: {number(clusters.length_auroc)}"
+    seen = _SCORES[name](one)
+    more = f"<br>unit {one.best_neuron.unit}" if name == "best neuron" else ""
+    if seen.equal_length is not None:
+        more += f"<br>on texts of equal length: {estimate(seen.equal_length)}"
+    if isinstance(seen, ClusterScore) and seen.length_auroc is not None:
+        more += f"<br>of whether the text is long: {number(seen.length_auroc)}"
+    return more
