@@ -178,8 +178,8 @@ def _empty(d: int, drawn: Draws) -> Evidence:
         all_texts=Tally.empty(d, len(drawn.labellings)),
         matched=Tally.empty(d, len(drawn.matched_labellings)) if len(drawn.matched) else None,
         by_length=np.full(d, 0.5),
-        shuffled=np.empty((drawn.kept, d)),
-        halves=np.empty((2 * len(drawn.halves), d)),
+        shuffled=np.empty((drawn.kept, d), np.float32),
+        halves=np.empty((2 * len(drawn.halves), d), np.float32),
     )
 
 

@@ -174,6 +174,11 @@ class ExpertsReport(Result):
                 matched = None if group.matched is None else group.matched.shares[i]
                 name = f"{group.name} ({group.all_texts.units:,})" if i == 0 else ""
                 table.add_row(name, f"{row.threshold:.2f}", *_told(row), *_told(matched))
+        table.caption = (
+            f"texts with the behaviour have {self.lengths.mean_positive:.0f} tokens, others "
+            f"{self.lengths.mean_negative:.0f}; {self.groups[0].rising_with_length:.0%} of units "
+            "are larger in longer texts"
+        )
         return table
 
 

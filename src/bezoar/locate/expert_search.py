@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from bezoar.activations import ActivationStore, Pooling, StoreDtype, harvest
 from bezoar.activations.tokens import tokenise
 from bezoar.corpus import Corpus
@@ -96,7 +94,7 @@ def find_experts(
     experts = NeuronExperts(
         scores=scores,
         matched={site: e.matched.auroc for site, e in found.items() if e.matched is not None},
-        shuffled={site: e.shuffled.astype(np.float32) for site, e in found.items()},
+        shuffled={site: e.shuffled for site, e in found.items()},
         max_tokens=store.manifest.max_tokens,
         trained_on=corpus.hash,
     )

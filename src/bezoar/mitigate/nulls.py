@@ -49,7 +49,9 @@ def null_inputs(
             side beside the rejected side of another prompt), "random-subspace" (for methods that
             make one of the pairs), "shuffled-moments" (those of permuted labels), "random-choices"
             (toxic states that differ from others along a random direction, so that the scores of
-            singular directions rank them at random) or "shuffled-states" (their labels permuted).
+            singular directions rank them at random), "shuffled-states" (their labels permuted),
+            "permuted-gates" (scores of units given to other units of their site) or
+            "shuffled-experts" (units scored under shuffled labels).
         lm: the model.
         inputs: the real ones.
         n: how many.

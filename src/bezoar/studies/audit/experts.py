@@ -33,7 +33,8 @@ def experts_stage(bench: Bench) -> None:
     config, asked = bench.config, bench.config.experts
     if "experts" not in needs(config):
         return
-    key = [asked, config.harvest.budget_tokens, config.seed, bench.lm.fingerprint]
+    shuffles, kept = _shuffles(bench)
+    key = [asked, shuffles, kept, config.harvest.budget_tokens, config.seed, bench.lm.fingerprint]
     if asked.other:
         key.append(content_hash(asked.other, "data", bench.data_root))
     with bench.run.stage("experts", key=key, after=["explore"]) as stage:
@@ -59,8 +60,17 @@ def balanced(corpus: Corpus, most: int, seed: int) -> Corpus:
     return corpus.take(np.sort(rows), left_out="not needed")
 
 
+def _shuffles(bench: Bench) -> tuple[int, int]:
+    """How many shuffles of the labels there are, and how many of them are kept unit by unit: at
+    least one for each null of a method."""
+    asked = bench.config.experts
+    kept = max(asked.kept, bench.config.mitigate.null_draws)
+    return max(asked.shuffles, kept), kept
+
+
 def _score(bench: Bench, folder: Path) -> None:
     asked, seed = bench.config.experts, bench.run.seed("experts")
+    shuffles, kept = _shuffles(bench)
     experts, report = find_experts(
         bench.lm,
         balanced(bench.corpus("train"), asked.texts, seed),
@@ -68,8 +78,8 @@ def _score(bench: Bench, folder: Path) -> None:
         other=_other(bench, seed),
         pooling=asked.pooling,
         max_tokens=asked.max_tokens,
-        shuffles=asked.shuffles,
-        kept=asked.kept,
+        shuffles=shuffles,
+        kept=kept,
         halves=asked.halves,
         top=asked.top,
         seed=seed,
