@@ -23,6 +23,8 @@ _LINES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Name, colour, dash and symbol of each line."""
 
+_NUMBERED = 16  # layers up to which each has its number below the axis
+
 _SCORES: dict[str, Callable[[LayerScore], ClusterScore | ReaderScore]] = {
     "k-means": attrgetter("kmeans"),
     "hierarchical": attrgetter("hierarchical"),
@@ -79,7 +81,7 @@ def layer_experts(found: LayerExperts) -> Any:
                 "line": chance,
             }
         ],
-        xaxis={"title": {"text": "layer"}, "tickformat": "d"},
+        xaxis={"title": {"text": "layer"}, "tickvals": x if len(x) <= _NUMBERED else None},
         yaxis={"title": {"text": "balanced accuracy of verdicts"}, "tickformat": ".2f"},
     )
 
