@@ -15,7 +15,7 @@ from bezoar.errors import ConfigError, CorruptArtefact, DataError, ModelError
 from bezoar.locate import ToxicStates, collect_states, continue_and_attribute, states_of
 from bezoar.locate.continuations import first_token, token_spans
 from bezoar.locate.produced import Produced
-from bezoar.locate.states import SITE, Found
+from bezoar.locate.states import SITE, StatesFound
 from bezoar.locate.states_report import held_out_auroc, report_states
 from tests.families import tiny_model
 from tests.locate.states_kit import PROMPTS, HashScorer
@@ -208,7 +208,7 @@ def test_held_out_states_of_a_planted_difference_separate_and_shuffled_ones_do_n
     rows = [Produced(i, i % 5, i % 7) for i in range(240)]
     states = torch.from_numpy(rng.normal(size=(240, 16)).astype(np.float32))
     states[:80, 3] += 2.0
-    about = Found("correct", 240, 80, 80, {}, 8, 1, 2, 0, "s", "occlusion", "", "m", "p")
+    about = StatesFound("correct", 240, 80, 80, {}, 8, 1, 2, 0, "s", "occlusion", "", "m", "p")
     planted = ToxicStates(states[:80], states[80:], tuple(rows[:80]), tuple(rows[80:]), about)
     report = report_states(llama, planted, draws=19)
     assert report.auroc.low > 0.8
@@ -226,7 +226,7 @@ def test_held_out_means_another_prompt(llama):
     kinds = torch.from_numpy(rng.normal(size=(60, 64)).astype(np.float32))
     rows = tuple(Produced(i // 6, i % 6, 0) for i in range(360))
     states = kinds.repeat_interleave(6, 0)
-    about = Found("paper", 60, 30, 180, {}, 8, 1, 1, 0, "s", "occlusion", "", "m", "p")
+    about = StatesFound("paper", 60, 30, 180, {}, 8, 1, 1, 0, "s", "occlusion", "", "m", "p")
     copies = ToxicStates(states[:180], states[180:], rows[:180], rows[180:], about)
     assert held_out_auroc(copies).low < 0.5
 

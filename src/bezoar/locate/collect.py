@@ -15,7 +15,7 @@ from torch import Tensor
 from bezoar.errors import ConfigError, DataError, did_you_mean
 from bezoar.locate.continuations import Continuations, continue_and_attribute, first_token
 from bezoar.locate.produced import Produced, read_states
-from bezoar.locate.states import STATES_MODES, Found, StatesMode, ToxicStates
+from bezoar.locate.states import STATES_MODES, StatesFound, StatesMode, ToxicStates
 from bezoar.models import LanguageModel
 from bezoar.runs.progress import Progress
 from bezoar.scoring import Scorer
@@ -102,7 +102,7 @@ def states_of(
         dropped[_UNMATCHED] = before - len(toxic.rows)
     else:
         other = _Read.of(lm, written, _first_steps(written), quirk, progress)
-    found = Found(
+    found = StatesFound(
         mode=mode,
         prompts=len(written),
         toxic=sum(written.toxic),
@@ -245,7 +245,7 @@ def _check(texts: Sequence[str], mode: str, words: int, matched: int) -> None:
         raise DataError("No prompts were given.", hint="Give a few hundred.")
 
 
-def _check_found(lm: LanguageModel, found: Found, others: int) -> None:
+def _check_found(lm: LanguageModel, found: StatesFound, others: int) -> None:
     """Whether there is something to compare."""
     told = f"{found.toxic} of {found.prompts} greedy continuations of {lm.name} are toxic by "
     told += found.scorer

@@ -37,7 +37,7 @@ SITE = Site(None, "unembed_in")
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Result):
+class StatesFound(Result):
     """How the states came about.
 
     Attributes:
@@ -70,7 +70,7 @@ class Found(Result):
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    found: Found
+    found: StatesFound
     toxic: tuple[Produced, ...]
     other: tuple[Produced, ...]
 
@@ -90,7 +90,7 @@ class ToxicStates:
     other: Float[Tensor, "m d_model"]
     toxic_rows: tuple[Produced, ...]
     other_rows: tuple[Produced, ...]
-    found: Found
+    found: StatesFound
 
     __repr__ = one_line
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bezoar.locate.produced import Produced
-from bezoar.locate.states import Found, StatesMode, ToxicStates
+from bezoar.locate.states import StatesFound, StatesMode, ToxicStates
 from bezoar.locate.vocabulary import shown
 from bezoar.models import LanguageModel
 from bezoar.runs.results import Result
@@ -72,7 +72,7 @@ class StatesReport(Result):
         choices: the other ways to choose states from the same continuations.
     """
 
-    found: Found
+    found: StatesFound
     prompts: str
     other: int
     tokens: tuple[TokenCount, ...]

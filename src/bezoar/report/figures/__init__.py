@@ -16,6 +16,7 @@ _PICTURES = {
     "ActivationDrop": "figure_2_activation_drop",
     "BudgetTrace": "budget_trace",
     "Contributions": "neuron_groups",
+    "Detection": "detection",
     "Drifts": "weight_drifts",
     "ExpertsReport": "experts_figure_3_neurons",
     "Exploration": "text_lengths",
