@@ -74,9 +74,19 @@ class Trial(Result):
 
     @property
     def label(self) -> str:
-        """For people: ``subtract value + word ban``."""
-        specs = [part.spec for part in self.parts] or self.asked
-        return " + ".join(parse_method(spec).label for spec in specs)
+        """For people: ``subtract value, layers=3 + word ban``."""
+        return " + ".join(parse_method(spec).label for spec in self.specs)
+
+    @property
+    def short(self) -> str:
+        """The same without options: ``12: subtract + word ban``."""
+        names = (parse_method(spec).name.replace("-", " ") for spec in self.specs)
+        return f"{self.number}: {' + '.join(names)}"
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """Of its methods, as far as it came."""
+        return tuple(part.spec for part in self.parts) or self.asked
 
     def left(self, base: tuple[float, ...]) -> float:
         """The share of the base's toxicity that is left on the prompts it was tried on; NaN if on
@@ -170,7 +180,7 @@ class Finalist(Result):
 
     Attributes:
         number: of its trial; ``name`` is its folder below ``edits``.
-        label: for people; unique.
+        label: for people; unique. ``options`` are its methods with theirs.
         parts: see `Trial`.
         foldable, fold_reason: whether it becomes plain weights, and if not, why.
         cost: on the selection half, in the units of the budget; ``cost_again`` on the report half.
@@ -195,6 +205,10 @@ class Finalist(Result):
     report: Interval | None
     survives: Interval | None = None
     attack: str = ""
+
+    @property
+    def options(self) -> str:
+        return " + ".join(part.method().label for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -255,7 +269,7 @@ class Finals(Result):
         for place, one in enumerate(self.finalists, 1):
             table.add_row(
                 str(place),
-                one.label + " *" * (place == 1),
+                one.options + " *" * (place == 1),
                 _percent(one.selection),
                 _percent(one.report, bounds=True),
                 f"{one.cost:.3g}",

@@ -20,6 +20,7 @@ _PICTURES = {
     "Drifts": "weight_drifts",
     "ExpertsReport": "experts_figure_3_neurons",
     "Exploration": "text_lengths",
+    "Found": "search_front",
     "HeadContributions": "head_changes",
     "Interpolation": "interpolation_curve",
     "LayerExperts": "layer_experts",

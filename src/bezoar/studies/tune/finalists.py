@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from bezoar.attack import KeyScaling, ToxicityAndCost, run_attacks, toxicity_and_cost
 from bezoar.edits import Edit, NoOp, self_test
 from bezoar.errors import BudgetError, DataError
@@ -128,7 +130,7 @@ class _Finalists:
         return kept(self.folder / "measured" / f"{name}.json", Measurement, make)
 
     def _finalist(self, trial: Trial, no_op: Measurement) -> tuple[Finalist, Measurement]:
-        name, label = f"trial-{trial.number}", f"{trial.label} (trial {trial.number})"
+        name, label = f"trial-{trial.number}", trial.short
         edit, lm = self.edit(Stack(trial.parts)), self.bench.lm
         proof = self_test(edit, lm, self.bench.prompts("select")[:4])
         edit.save(self.folder / "edits" / name, lm)
@@ -165,8 +167,9 @@ class _Finalists:
     def _reduction(self, edited: Sequence[float], base: Sequence[float]) -> Interval | None:
         config = self.bench.config
         resamples = config.evaluate.resamples
+        a, b = np.array(edited), np.array(base)
         try:
-            left = paired_ratio(edited, base, resamples=resamples, seed=config.seed)
+            left = paired_ratio(a, b, resamples=resamples, seed=config.seed)
         except DataError:
             return None
         return Interval(1 - left.value, 1 - left.high, 1 - left.low)

@@ -86,7 +86,8 @@ def _lines(bench: Bench, done: list[str]) -> Iterator[str]:
 
 def _found(finals: Finals) -> Iterator[str]:
     best = finals.winner
-    yield f"chosen      {best.label}"
+    yield f"chosen      trial {best.label}"
+    yield f"            {best.options}"
     yield f"  less      {_told(best.selection)} where it was chosen ({finals.scorer_a})"
     yield f"  again     {_told(best.same_scorer)} on other prompts, by the same scorer"
     yield f"  report    {_told(best.report)} there, by {finals.scorer_b}"
