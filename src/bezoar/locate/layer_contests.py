@@ -42,14 +42,7 @@ class FoundLayer:
 def ranks(found: Sequence[FoundLayer]) -> tuple[LayerRanks, ...]:
     """By each criterion that every layer has."""
     told = []
-    for name in (
-        "k-means",
-        "hierarchical",
-        "silhouette",
-        "best neuron",
-        "mean difference",
-        "probe",
-    ):
+    for name in _CRITERIA:
         if any(name not in one.criteria for one in found):
             continue
         values = np.array([one.criteria[name][0] for one in found])
@@ -67,8 +60,11 @@ def _ranked(values: Float[np.ndarray, " layers"]) -> Float64[np.ndarray, " layer
     return ranks
 
 
+_ALIKE = "cut in two without labels"
+"""How a rival is called that is treated as a layer is."""
+
 _CHOSEN = {
-    "best neuron, halved": "best neuron, cut in two without labels",
+    "best neuron, halved": f"best neuron, {_ALIKE}",
     "best neuron": "best neuron, cut by its labels",
     "mean difference": "mean difference",
     "probe": "linear probe",
@@ -84,27 +80,19 @@ def contests(found: Sequence[FoundLayer], length: Placements) -> tuple[Contest, 
     """
     clusters = Placements.mean([one.placed["k-means"] for one in found])
     rivals = {
-        "mean neuron, as published": [one.neurons.plain for one in found],
+        "mean neuron, averaged as published": [one.neurons.plain for one in found],
         "mean neuron, its sign said by the labels": [one.neurons.signed for one in found],
-        "mean neuron, cut in two without labels": [one.neurons.halved for one in found],
+        f"mean neuron, {_ALIKE}": [one.neurons.halved for one in found],
     }
-    told = [
-        _contest(
-            "mean of layers",
-            name,
-            name.endswith("without labels"),
-            clusters,
-            Placements.mean(parts),
-        )
-        for name, parts in rivals.items()
-    ]
+    told = []
+    for name, parts in rivals.items():
+        all_neurons = Placements.mean(parts)
+        told.append(_contest("mean of layers", name, clusters, all_neurons))
     best = _best(found, "k-means").placed["k-means"]
     for key, name in _CHOSEN.items():
         rival = _best(found, key).placed[key]
-        told.append(_contest("best layer", name, name.endswith("without labels"), best, rival))
-    told.append(
-        _contest("best layer", "text length, cut in two without labels", True, best, length)
-    )
+        told.append(_contest("best layer", name, best, rival))
+    told.append(_contest("best layer", f"text length, {_ALIKE}", best, length))
     return tuple(told)
 
 
@@ -113,5 +101,6 @@ def _best(found: Sequence[FoundLayer], name: str) -> FoundLayer:
     return max(found, key=lambda one: one.verdicts[name].chosen_by)
 
 
-def _contest(layers: str, rival: str, alike: bool, a: Placements, b: Placements) -> Contest:
+def _contest(layers: str, rival: str, a: Placements, b: Placements) -> Contest:
+    alike = rival.endswith(_ALIKE)
     return Contest(layers, rival, alike, a.interval(), b.interval(), a.minus(b))

@@ -194,9 +194,10 @@ def _at_layer(bench: _Bench, site: Site, units: Site, n_layers: int) -> FoundLay
 
 
 def _named(task: Task, clusters: TwoClusters, rows: Rows) -> Verdicts:
-    """The clusters as verdicts: the behaviour's is the one that more of its training texts are in.
+    """The clusters as verdicts.
 
-    That is, more than of the others; where neither is, the second.
+    The behaviour's is the cluster that holds more of its training texts, as a share of them, than
+    of the others.
     """
     train, test = (clusters.assign(part) for part in rows)
     y = task.train_labels
