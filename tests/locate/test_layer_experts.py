@@ -102,7 +102,7 @@ def test_a_single_telling_neuron_is_no_layer_and_is_found(lm) -> None:
     assert alike.like_for_like
     assert alike.rival_auroc.value == 1
     assert alike.difference.high < 0
-    assert fights["mean neuron, averaged as published"].like_for_like is False
+    assert fights["mean neuron, as published"].like_for_like is False
 
 
 def test_clusters_that_are_text_length_are_no_better_than_it(lm) -> None:

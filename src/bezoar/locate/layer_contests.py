@@ -80,7 +80,7 @@ def contests(found: Sequence[FoundLayer], length: Placements) -> tuple[Contest, 
     """
     clusters = Placements.mean([one.placed["k-means"] for one in found])
     rivals = {
-        "mean neuron, averaged as published": [one.neurons.plain for one in found],
+        "mean neuron, as published": [one.neurons.plain for one in found],
         "mean neuron, its sign said by the labels": [one.neurons.signed for one in found],
         f"mean neuron, {_ALIKE}": [one.neurons.halved for one in found],
     }
