@@ -157,8 +157,10 @@ def test_halves_agree_on_what_is_there_and_corpora_are_compared(gpt2, words, rep
     both = find_experts(gpt2, words, ["paper"], other=corpus(120, 1), **SMALL)[1]
     assert both.groups[0].corpora.rank_correlation > 0.2
     assert both.groups[0].corpora.overlap > 3 * both.groups[0].corpora.chance
-    itself = find_experts(gpt2, words, ["paper"], other=words, **SMALL)[1].groups[0].corpora
-    assert (itself.rank_correlation, itself.overlap) == (pytest.approx(1), 1)
+    (group,) = find_experts(gpt2, words, ["paper"], other=words, **SMALL)[1].groups
+    for itself in (group.corpora, group.corpora_matched):
+        assert (itself.rank_correlation, itself.overlap) == (pytest.approx(1), 1)
+    assert report.groups[0].corpora is report.groups[0].corpora_matched is None
 
 
 def test_a_permutation_moves_scores_inside_their_site(experts):

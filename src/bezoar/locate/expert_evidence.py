@@ -6,13 +6,13 @@ every shuffle of the labels is a matrix product with the ranks. Only counts leav
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bezoar.activations import ActivationStore
-from bezoar.locate.expert_results import ExpertGroup, Lengths
+from bezoar.locate.expert_results import Agreement, ExpertGroup, Lengths
 from bezoar.locate.expert_spread import Tally, agreement, correlation, spread
 from bezoar.models import Site
 from bezoar.runs.progress import Progress, track
@@ -130,7 +130,7 @@ def group_of(
     name: str,
     found: dict[Site, Evidence],
     drawn: Draws,
-    other: dict[Site, np.ndarray] | None,
+    other: dict[Site, Evidence] | None,
     top: int,
 ) -> ExpertGroup:
     """What is said of some sites together.
@@ -139,7 +139,7 @@ def group_of(
         name: of the group.
         found: the evidence of its sites.
         drawn: the labellings.
-        other: AUROC of the same units on another corpus, by site, if there is one.
+        other: the same of another corpus, if there is one.
         top: how many units are the best ones.
     """
     values = np.concatenate([e.all_texts.auroc for e in found.values()])
@@ -147,10 +147,6 @@ def group_of(
     halves = np.concatenate([e.halves for e in found.values()], axis=1)
     pairs = [(halves[i], halves[i + 1]) for i in range(0, len(halves), 2)]
     matched = {site: e.matched for site, e in found.items() if e.matched is not None}
-    corpora = None
-    if other is not None:
-        known = np.concatenate([other[site] for site in found])
-        corpora = agreement("two corpora", [(values, known)], top)
     return ExpertGroup(
         name=name,
         points=tuple(dict.fromkeys(site.point for site in found)),
@@ -159,8 +155,28 @@ def group_of(
         rising_with_length=float((by_length > 0.5).mean()),
         length_correlation=correlation(values, by_length),
         halves=agreement("random halves of the texts", pairs, top) if pairs else None,
-        corpora=corpora,
+        corpora=_between(found, other, top, lambda e: e.all_texts),
+        corpora_matched=_between(found, other, top, lambda e: e.matched),
     )
+
+
+def _between(
+    found: dict[Site, Evidence],
+    other: dict[Site, Evidence] | None,
+    top: int,
+    of: Callable[[Evidence], Tally | None],
+) -> Agreement | None:
+    """How alike the units are on two corpora, if there are two, and texts of that kind in both."""
+    if other is None:
+        return None
+    sides: list[np.ndarray] = []
+    for known in (found, other):
+        tallies = [of(known[site]) for site in found]
+        values = [tally.auroc for tally in tallies if tally is not None]
+        if len(values) < len(tallies):
+            return None
+        sides.append(np.concatenate(values))
+    return agreement("two corpora", [(sides[0], sides[1])], top)
 
 
 def _halves(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

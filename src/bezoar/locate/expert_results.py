@@ -112,6 +112,7 @@ class ExpertGroup(Result):
             separate long from short.
         halves: between random halves of the texts; None if that was not asked for.
         corpora: between two corpora; None if there is one.
+        corpora_matched: the same, on texts of equal lengths in both classes of either.
     """
 
     name: str
@@ -122,6 +123,7 @@ class ExpertGroup(Result):
     length_correlation: float
     halves: Agreement | None
     corpora: Agreement | None
+    corpora_matched: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True)

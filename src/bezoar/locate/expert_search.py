@@ -84,7 +84,8 @@ def find_experts(
         if other is not None:
             other.need_both_labels()
             store = read(other, folder / "other")
-            second = score_neurons(store, other.labels, sites, shuffles=0, progress=progress).auroc
+            alone = draw(other.labels, store.lengths, shuffles=1, kept=0, halves=0, seed=seed)
+            second = collect(store, sites, alone, progress)
         store = read(corpus, folder / "texts")
         drawn = draw(
             corpus.labels, store.lengths, shuffles=shuffles, kept=kept, halves=halves, seed=seed
