@@ -32,6 +32,7 @@ PACKAGES = (
     "scipy",
     "scikit-learn",
     "numba",
+    "optuna",
     "pyarrow",
     "polars",
 )

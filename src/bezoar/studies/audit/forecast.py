@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bezoar.activations import forecast
+from bezoar.activations import Forecast, forecast
 from bezoar.mitigate import DPO, parse_method
 from bezoar.pairs.steered import STEERED
 from bezoar.runs import AuditConfig, Result
@@ -40,21 +40,22 @@ class AuditForecast(Result):
     def __str__(self) -> str:
         return (
             f"To do: {self.variants} variants to measure, {self.tokens / 1e6:.1f} million tokens; "
-            f"{_duration(self.seconds)} at most,\n       {self.bytes / 1e6:.0f} MB on disk, about "
+            f"{duration(self.seconds)} at most,\n       {self.bytes / 1e6:.0f} MB on disk, about "
             f"{self.peak_memory / 1e9:.1f} GB of memory."
         )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """``12 min``, ``1.7 h``."""
     return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, seconds / 60):.0f} min"
 
 
-def forecast_audit(bench: Bench) -> AuditForecast:
-    """Count what the stages after ``explore`` will read and write, and time a small batch."""
-    config, lm = bench.config, bench.lm
+def forecast_harvest(bench: Bench) -> Forecast:
+    """What reading the labelled texts takes, with the time of a small batch."""
+    config = bench.config
     texts = [text for part in PARTS for text in bench.corpus(part).texts]
-    harvested = forecast(
-        lm,
+    return forecast(
+        bench.lm,
         texts,
         sites_of(bench),
         pooling=config.harvest.pooling,
@@ -62,6 +63,18 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         budget_tokens=config.harvest.budget_tokens,
         max_tokens=config.harvest.max_tokens,
     )
+
+
+def prompt_tokens(bench: Bench) -> float:
+    """What continuing one prompt takes, in units of tokens read."""
+    decoding = bench.protocol.decoding
+    return (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
+
+
+def forecast_audit(bench: Bench) -> AuditForecast:
+    """Count what the stages after ``explore`` will read and write, and time a small batch."""
+    config, lm = bench.config, bench.lm
+    harvested = forecast_harvest(bench)
     methods = [parse_method(spec) for spec in specs_of(config.mitigate.methods)]
     draws = [null_draws(method, config) for method in methods]
     kinds = [len(m.null_kinds) + bool(m.null_kinds) for m in methods]
@@ -73,7 +86,7 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         if "pairs" in m.requires
     )
     decoding = bench.protocol.decoding
-    prompt = (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
+    prompt = prompt_tokens(bench)
     written = prompt * decoding.samples * bench.texts.prompts_report
     chosen = prompt * decoding.samples * bench.texts.prompts_select * len(methods)
     neutral = config.data.neutral_tokens

@@ -40,6 +40,8 @@ def brought_up(
     check: Callable[[B], None],
     progress: Progress | None = None,
     console: Console | None = None,
+    forecast: Callable[[B], object] = forecast_audit,
+    until: str = "evaluate",
 ) -> Iterator[B]:
     """Open a run, bring it up to a stage, and hold it open for reading what it found.
 
@@ -51,6 +53,8 @@ def brought_up(
         check: refuses what the model, once it is loaded, turns out not to allow.
         progress: where to show it.
         console: where to say what the job will take, once the texts are known.
+        forecast: what the job will take.
+        until: the stage that most of it goes into; once it is done, nothing is said.
 
     Raises:
         ConfigError: if there is no such stage.
@@ -66,8 +70,8 @@ def brought_up(
             stage(bench)
             if name == upto:
                 break
-            if name == "explore" and console is not None and "evaluate" not in run.finished():
+            if name == "explore" and console is not None and until not in run.finished():
                 if said := chat_in_words(bench):
                     console.print(said)
-                console.print(str(forecast_audit(bench)))
+                console.print(str(forecast(bench)))
         yield bench

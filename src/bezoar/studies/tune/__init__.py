@@ -21,6 +21,7 @@ from bezoar.studies.audit import check_bench, check_config
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.work import brought_up, check_stage
 from bezoar.studies.tune.finalists import finalists_stage
+from bezoar.studies.tune.forecast import forecast_search
 from bezoar.studies.tune.report import TuneSummary, report_stage, summarise
 from bezoar.studies.tune.search import search_stage
 
@@ -106,6 +107,14 @@ def run_tune(
     config = check_tune(config)
     check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
     with brought_up(
-        Bench, config, STAGES, upto, check=check, progress=progress, console=console
+        Bench,
+        config,
+        STAGES,
+        upto,
+        check=check,
+        progress=progress,
+        console=console,
+        forecast=forecast_search,
+        until="search",
     ) as bench:
         return summarise(bench)
