@@ -161,3 +161,13 @@ def test_nothing_at_strength_zero(lm):
     before = logits(lm)
     with Transport(s=0.0).fit(lm, moments_inputs(lm)).applied_to(lm):
         torch.testing.assert_close(logits(lm), before)
+
+
+def test_a_shift_of_the_coefficients_is_the_shift_of_what_they_write(lm):
+    """Means are linear: the same edit from two sites, one on either side of the MLP's last map."""
+    given = moments_inputs(lm)
+    ours = []
+    for point in ("mlp_post", "mlp_out"):
+        with Transport(points=(point,), layers=(1,)).fit(lm, given).applied_to(lm):
+            ours.append(logits(lm))
+    torch.testing.assert_close(*ours, atol=1e-4, rtol=1e-4)

@@ -6,7 +6,7 @@ what is missing. A part that is there and damaged is an error that names the fil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from bezoar.runs.config import read_yaml
 from bezoar.runs.folder import CONFIG, ENVIRONMENT
 from bezoar.runs.plain import MAX_OPTIONS
 from bezoar.runs.reading import RunFiles
+from bezoar.runs.usage import Times, read_times
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Artefacts:
         environments: where the run was made.
         exploration, sweep, values, tokens, share, lens, frozen, components, writers, traces,
             scorecard, base: of the stages; ``frozen`` is the lens at the last state's scale.
+        times: what fits and stages took, from the log.
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class Artefacts:
     traces: tuple[BudgetTrace, ...]
     scorecard: Scorecard | None
     base: Comparison | None
+    times: Times = field(default_factory=Times)
 
     @property
     def model(self) -> str:
@@ -122,6 +125,7 @@ def load_artefacts(folder: Path) -> Artefacts:
         traces=_traces(run),
         scorecard=run.result("evaluate/scorecard.json", Scorecard),
         base=run.result("evaluate/base.json", Comparison),
+        times=read_times(folder),
     )
     if not any((found.audit, found.exploration, found.sweep, found.scorecard)):
         raise RunError(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bezoar.errors import BezoarError
 from bezoar.evaluate import Scorecard
-from bezoar.mitigate import BudgetTrace
+from bezoar.mitigate import BudgetTrace, parse_method
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Picture, Table, Text
 from bezoar.report.figures.budget_trace import budget_trace
 from bezoar.report.numbers import count, number, plural
+from bezoar.runs.usage import Times
 
+_STAGES = ("locate", "pairs", "states", "experts", "moments")
+_STAGE_OF = dict.fromkeys(("probe", "mean_difference", "values", "svd", "words"), "locate")
 FAILED = "methods that missed the budget"
 
 
@@ -27,6 +31,8 @@ def strengths(run: Artefacts, card: Scorecard) -> list[Block]:
         blocks.append(Text(_bent(bent), "bad"))
     if named:
         blocks += [_picture(named), _table(named)]
+    if (took := _taken(run.traces, labels, run.times)) is not None:
+        blocks.append(took)
     return blocks
 
 
@@ -69,3 +75,48 @@ def _table(traces: tuple[BudgetTrace, ...]) -> Table:
     caption = f"The search for each strength; a cost of at most {traces[0].budget:g} was allowed."
     columns = ("method", "strength", "cost", "tried", "monotone", "how it ended")
     return Table(caption, columns, rows, folded=True)
+
+
+def _taken(traces: tuple[BudgetTrace, ...], labels: dict[str, str], times: Times) -> Table | None:
+    """What one fit of each method took, beside the stages that made its inputs."""
+    rows = []
+    for trace in traces:
+        usage = times.fitted.get(trace.method)
+        if usage is None:
+            continue
+        stages = _stages_for(trace.method)
+        spent = sum(times.stages.get(stage, 0.0) for stage in stages)
+        device = (number(usage.device_memory / 2**20),) if _on_device(times) else ()
+        rows.append(
+            (
+                labels.get(trace.method, trace.method),
+                number(usage.seconds),
+                number(usage.memory / 2**20),
+                *device,
+                Cell(number(spent), ", ".join(stages)) if stages else Cell("–", "", "muted"),
+            )
+        )
+    if not rows:
+        return None
+    caption = (
+        "What one fit took on the machine of this run, by how much the process grew at its "
+        "largest meanwhile, and what the stages took whose results it is fitted from, which all "
+        "methods share."
+    )
+    device_head = ("device MiB",) if _on_device(times) else ()
+    columns = ("method", "seconds to fit", "MiB", *device_head, "seconds of stages before")
+    return Table(caption, columns, tuple(rows), folded=True)
+
+
+def _on_device(times: Times) -> bool:
+    return any(usage.device_memory for usage in times.fitted.values())
+
+
+def _stages_for(spec: str) -> tuple[str, ...]:
+    """The stages that left what a method is fitted from; none for one that is not known here."""
+    try:
+        needed = parse_method(spec).requires
+    except BezoarError:
+        return ()
+    found = {_STAGE_OF.get(name, name) for name in needed if name != "corpus"}
+    return tuple(stage for stage in _STAGES if stage in found)

@@ -14,9 +14,10 @@ from pathlib import Path
 from bezoar.compare import Comparison, PerPrompt, PerText, compare_measurements
 from bezoar.edits import Edit, NoOp
 from bezoar.evaluate import NULL_PARTS, Evaluator, Measured, Measurement, build_scorecard
+from bezoar.evaluate.front import LIMIT
 from bezoar.mitigate import FitInputs
 from bezoar.models import LanguageModel
-from bezoar.runs import kept, load_result, save_result, track
+from bezoar.runs import kept, load_result, parse_budget, save_result, track
 from bezoar.scoring import GROUPS, Task, load_tasks
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import FittedMethod, fit_inputs
@@ -84,6 +85,7 @@ def evaluate_stage(
             continuations=config.evaluate.continuations,
             resamples=config.evaluate.resamples,
             seed=config.seed,
+            perplexity_limit=_front_limit(config.mitigate.budget),
         )
         save_result(stage.folder / "scorecard.json", card)
         rows = {"base": base, "no-op": no_op}
@@ -112,6 +114,12 @@ def evaluator_of(bench: Bench, lm: LanguageModel, tasks: list[Task]) -> Evaluato
         tasks=tasks,
         prompts_name=bench.prompts_name,
     )
+
+
+def _front_limit(budget: str) -> float:
+    """Twice what perplexity may rise by: methods spend the budget, on another text than this."""
+    asked = parse_budget(budget)
+    return 2 * asked.limit if asked.measure == "ppl" and asked.relative else LIMIT
 
 
 def tasks_of(bench: Bench) -> list[Task]:

@@ -37,6 +37,7 @@ from bezoar.mitigate import (
     parse_method,
 )
 from bezoar.runs import Budget, Result, kept, load_result, parse_budget
+from bezoar.runs.usage import Meter, note_fit
 from bezoar.scoring import KLMeter, plan_windows
 from bezoar.studies.audit.asked import needs, null_draws
 from bezoar.studies.audit.bench import Bench
@@ -188,6 +189,7 @@ class Fitting:
             return Attempt(failed=_NO_NEURONS)
         lm, asked = self.bench.lm, self.bench.config.mitigate
         inputs = inputs_for(self.bench, self.inputs, name)
+        self._time(method, inputs)
         found = fit_to_budget(
             lm, method, inputs, self.cost, self.budget.limit, asked.max_evaluations
         )
@@ -207,6 +209,13 @@ class Fitting:
             nulls=(),
         )
         return Attempt(fitted, found.trace, self.short_cost(found.edit))
+
+    def _time(self, method: Method, inputs: FitInputs) -> None:
+        """Note what one fit takes, from nothing: the search's own may find something kept."""
+        start = method.with_strength(min(method.strength_start, method.strength_max))
+        meter = Meter()
+        start.fit(self.bench.lm, inputs)
+        note_fit(self.bench.run.path, method.spec, meter.stop())
 
     def _with_nulls(self, attempt: Attempt, fitted: FittedMethod) -> Attempt:
         """Every kind of null at the method's cost, and the main kind at its very strength, if a
