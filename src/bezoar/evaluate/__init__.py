@@ -9,6 +9,8 @@ adds to the best of all trades between the two.
 """
 
 from bezoar.evaluate.cost import PerplexityCost, everywhere
+from bezoar.evaluate.detection import DetectionMeter
+from bezoar.evaluate.detection_results import DETECTORS, Detection, DetectorScore, EditDetection
 from bezoar.evaluate.front import Front, FrontPoint, front_of
 from bezoar.evaluate.measure import (
     NULL_PARTS,
@@ -25,12 +27,17 @@ from bezoar.evaluate.scorecard import Candidate, Measured, build_scorecard, meas
 from bezoar.evaluate.separation import check_separation
 
 __all__ = [
+    "DETECTORS",
     "METRICS",
     "NULL_PARTS",
     "PARTS",
     "PROTOCOLS",
     "Candidate",
     "Continuation",
+    "Detection",
+    "DetectionMeter",
+    "DetectorScore",
+    "EditDetection",
     "Evaluator",
     "Front",
     "FrontPoint",

@@ -140,8 +140,7 @@ class LayersConfig(Section):
 class DetectConfig(Section):
     """Whether what changes generation also changes detection."""
 
-    texts: int = Field(500, ge=20, description="Of each label, to fit and to report on.")
-    resamples: int = Field(2_000, ge=100, description="Of the bootstrap by text.")
+    texts: int = Field(300, ge=20, description="Of each label, to fit and to report on.")
 
 
 class ExpertsMitigateConfig(MitigateConfig):
@@ -239,7 +238,7 @@ QUICK_EXPERTS: dict[str, Any] = QUICK | {
         "resamples": 500,
     },
     "layers": {"texts": 120, "null_draws": 199, "resamples": 300},
-    "detect": {"texts": 60, "resamples": 500},
+    "detect": {"texts": 60},
 }
 """Sizes of `--quick` in a study of experts."""
 
