@@ -55,7 +55,7 @@ def _measure(args: argparse.Namespace) -> None:
     def bezoar() -> None:
         found["bezoar"] = decompose(torch.from_numpy(matrix)).singular_values.numpy()
 
-    times = interleave({"numpy": numpy, "bezoar": bezoar}, args.repeats)
+    times = interleave({"numpy": numpy, "bezoar": bezoar}, args.repeats, warm=0)
     exact = np.linalg.svd(np.linalg.qr(matrix.astype(np.float64), mode="r"), compute_uv=False)
     claim = f"σ and V of {args.rows:,} × {args.width:,}: × numpy.linalg.svd(full_matrices=False)"
     off = {name: float(np.abs(sigma / exact - 1).max()) for name, sigma in found.items()}

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from bezoar.locate import Unembedding
 from bezoar.locate.produced import Produced
-from bezoar.locate.states import Found, ToxicStates
+from bezoar.locate.states import StatesFound, ToxicStates
 from bezoar.mitigate import EigenShift, FitInputs
 from tests.edits.kit import noise
 
 
 def states_between(toxic: Tensor, other: Tensor) -> ToxicStates:
     """Two sets of states, all produced at position 1."""
-    found = Found("correct", 9, 5, len(toxic), {}, 20, 1, 1, 0, "s", "gradient", "", "m", "p")
+    found = StatesFound("correct", 9, 5, len(toxic), {}, 20, 1, 1, 0, "s", "gradient", "", "m", "p")
     rows = tuple(Produced(i, 1, 7) for i in range(len(toxic) + len(other)))
     return ToxicStates(toxic, other, rows[: len(toxic)], rows[len(toxic) :], found)
 
