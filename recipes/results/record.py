@@ -12,11 +12,14 @@ import argparse
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from bezoar.runs import load_result
+from bezoar.studies.claims import Claims, number
 
 Row = dict[str, Any]
 
@@ -31,6 +34,17 @@ def shown(metric: Row | None, digits: int = 3, *, percent: bool = False) -> str:
 
 def chance(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def claims(run: Path) -> Iterator[str]:
+    """One line a claim of a study."""
+    yield "| claim | source | verdict | value | p | the numbers |"
+    yield "|---|---|---|---|---|---|"
+    for claim in load_result(run / "claims" / "claims.json", Claims).claims:
+        p = "–" if claim.null_p is None else f"{claim.null_p:.3g}"
+        value = f"{claim.measure}: {number(claim.value)}" if claim.value else "–"
+        cells = (claim.statement, claim.source, f"**{claim.verdict}**", value, p, claim.why)
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def comparison(card: Row) -> list[str]:

@@ -15,24 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from record import comparison, fill, other_metrics, record_config
-
-from bezoar.runs import load_result
-from bezoar.studies.dpo.claims import Claims
-from bezoar.studies.dpo.claims.results import number
+from record import claims, comparison, fill, other_metrics, record_config
 
 Row = dict[str, Any]
-
-
-def claims(run: Path) -> Iterator[str]:
-    """One line a claim."""
-    yield "| claim | source | verdict | value | p | the numbers |"
-    yield "|---|---|---|---|---|---|"
-    for claim in load_result(run / "claims" / "claims.json", Claims).claims:
-        p = "–" if claim.null_p is None else f"{claim.null_p:.3g}"
-        value = f"{claim.measure}: {number(claim.value)}" if claim.value else "–"
-        cells = (claim.statement, claim.source, f"**{claim.verdict}**", value, p, claim.why)
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def pairs(run: Path) -> Iterator[str]:
