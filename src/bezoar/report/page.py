@@ -33,6 +33,10 @@ def write_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
         from bezoar.report.dpo import write_dpo_report
 
         return write_dpo_report(run_folder, unmask=unmask)
+    if run.options.get("study") == "experts":
+        from bezoar.report.experts import write_experts_report
+
+        return write_experts_report(run_folder, unmask=unmask)
     if run.options.get("study") == "tune":
         from bezoar.report.tune import write_tune_report
 

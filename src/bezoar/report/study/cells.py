@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bezoar.evaluate import Metric
 from bezoar.report.blocks import Cell, Tone
-from bezoar.report.numbers import bounds, number, percent
+from bezoar.report.numbers import bounds, count, number, percent
 from bezoar.stats import Interval
 
 
@@ -34,3 +34,8 @@ def share_cell(value: float | None, *, signed: bool = False) -> Cell:
     if value is None:
         return Cell("–", "", "muted")
     return Cell(percent(value, signed=signed), "", "", (value,))
+
+
+def count_cell(n: int) -> Cell:
+    """How many."""
+    return Cell(count(n), "", "", (float(n),))

@@ -61,7 +61,7 @@ class Paper:
     def _item(
         self, kind: str, n: int | str, what: str, there: Sequence[str]
     ) -> tuple[str, str, str]:
-        name = f"{kind} {n}" if isinstance(n, int) else f"{n} {kind.lower()}"
+        name = f"{kind} {n}" if isinstance(n, int) else f"{n} {kind.lower()}".capitalize()
         prefix = f"{kind.lower()}_{str(n).replace(' ', '_')}"
         key = next((k for k in there if k == prefix or k.startswith(f"{prefix}_")), "")
         if key:
