@@ -10,6 +10,8 @@ from bezoar.evaluate.eigen_results import EigenSpectrum
 from bezoar.report import theme
 from bezoar.report.numbers import percent
 
+_TICKS = [float(f"{digit}e{power}") for power in range(-6, 7) for digit in (1, 2, 5)]
+
 
 def eigen_spectrum(found: EigenSpectrum) -> Any:
     """|Δ_i| of every singular direction against its σ_i; what is chosen is filled.
@@ -39,7 +41,8 @@ def eigen_spectrum(found: EigenSpectrum) -> Any:
         traces,
         height=440,
         meta={"narrow": {"height": 520}},
-        xaxis={"title": {"text": "singular value σ of the unembedding"}, "type": "log"},
+        xaxis={"title": {"text": "singular value σ of the unembedding"}, "type": "log"}
+        | {"tickvals": _TICKS},
         yaxis={"title": {"text": f"|Δ|, {states}"}, "rangemode": "tozero"},
         legend={"y": 1.12},
     )
