@@ -160,6 +160,7 @@ def test_halves_agree_on_what_is_there_and_corpora_are_compared(gpt2, words, rep
     (group,) = find_experts(gpt2, words, ["paper"], other=words, **SMALL)[1].groups
     for itself in (group.corpora, group.corpora_matched):
         assert (itself.rank_correlation, itself.overlap) == (pytest.approx(1), 1)
+    assert group.other_halves == group.halves
     assert report.groups[0].corpora is report.groups[0].corpora_matched is None
 
 

@@ -6,7 +6,7 @@ every shuffle of the labels is a matrix product with the ranks. Only counts leav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,8 +144,6 @@ def group_of(
     """
     values = np.concatenate([e.all_texts.auroc for e in found.values()])
     by_length = np.concatenate([e.by_length for e in found.values()])
-    halves = np.concatenate([e.halves for e in found.values()], axis=1)
-    pairs = [(halves[i], halves[i + 1]) for i in range(0, len(halves), 2)]
     matched = {site: e.matched for site, e in found.items() if e.matched is not None}
     return ExpertGroup(
         name=name,
@@ -154,10 +152,18 @@ def group_of(
         matched=spread(matched, drawn.matched_labellings[0]) if matched else None,
         rising_with_length=float((by_length > 0.5).mean()),
         length_correlation=correlation(values, by_length),
-        halves=agreement("random halves of the texts", pairs, top) if pairs else None,
+        halves=_within(list(found.values()), top),
         corpora=_between(found, other, top, lambda e: e.all_texts),
         corpora_matched=_between(found, other, top, lambda e: e.matched),
+        other_halves=None if other is None else _within([other[site] for site in found], top),
     )
+
+
+def _within(sites: Sequence[Evidence], top: int) -> Agreement | None:
+    """How alike the units are on random halves of the texts, if these were divided."""
+    halves = np.concatenate([e.halves for e in sites], axis=1)
+    pairs = [(halves[i], halves[i + 1]) for i in range(0, len(halves), 2)]
+    return agreement("random halves of the texts", pairs, top) if pairs else None
 
 
 def _between(

@@ -113,6 +113,8 @@ class ExpertGroup(Result):
         halves: between random halves of the texts; None if that was not asked for.
         corpora: between two corpora; None if there is one.
         corpora_matched: the same, on texts of equal lengths in both classes of either.
+        other_halves: between random halves of the second corpus: two corpora cannot agree more
+            than each of them agrees with itself.
     """
 
     name: str
@@ -124,6 +126,7 @@ class ExpertGroup(Result):
     halves: Agreement | None
     corpora: Agreement | None
     corpora_matched: Agreement | None = None
+    other_halves: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def find_experts(
         if other is not None:
             other.need_both_labels()
             store = read(other, folder / "other")
-            alone = draw(other.labels, store.lengths, shuffles=1, kept=0, halves=0, seed=seed)
+            alone = draw(other.labels, store.lengths, shuffles=1, kept=0, halves=halves, seed=seed)
             second = collect(store, sites, alone, progress)
         store = read(corpus, folder / "texts")
         drawn = draw(
