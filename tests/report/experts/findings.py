@@ -160,18 +160,15 @@ NAMES = (
 )
 
 
-def choices(
-    beyond: Mapping[str, tuple[Interval, float]], changes: Mapping[str, Interval] | None = None
-) -> EigenChoices:
+def choices(beyond: Mapping[str, tuple[Interval, float]], drawn: int = 3) -> EigenChoices:
     """Choices by how far they are beyond random ones, and with which p."""
-    changes = changes or {}
     none = Interval(0.0, 0.0, 0.0)
     told = []
     for name in NAMES:
         over, p = beyond.get(name, (about(0.0), 0.5))
-        at = point(name, changes.get(name, over), k=0 if name.startswith("uniform") else 4)
+        at = point(name, over, k=0 if name.startswith("uniform") else 4)
         told.append(EigenChoice(at, 0.25 if at.k else None, p, p, over))
-    draws = tuple(point(f"random {i}", about(-0.01 * i)) for i in range(3))
+    draws = tuple(point(f"random {i}", about(-0.01 * i)) for i in range(drawn))
     about_it = ("EIGEN@24×2", "ppl-windows-256", "demo-b 9f2c51d0", "demo")
     control = point("α = 1", none, none, alpha=1.0, k=0)
     return EigenChoices("demo", *about_it, 16, control, 0.0, 4, tuple(told), draws)

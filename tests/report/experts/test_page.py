@@ -89,7 +89,7 @@ def test_numbers_of_the_paper_are_told_apart_from_ours(page: Page, run: Path) ->
         assert printed in page.text
         assert not any(printed in path.read_text() for path in (run / "tables").glob("*.csv"))
     shares = rows(run, "table_neurons")
-    assert {row["units"] for row in shares} == {"as in the paper", "″"}
+    assert {row["units"] for row in shares} == {"as in the paper"}
     assert str(SHARES[0][1][0]) not in (run / "tables" / "table_neurons.csv").read_text()
 
 

@@ -60,12 +60,12 @@ def units(*args: Any) -> dict[str, Any]:
     return {"experts": findings.experts(*args)}
 
 
-def choice(name: str, beyond: Interval, p: float) -> dict[str, Any]:
-    return {"choices": findings.choices({name: (beyond, p)})}
+def choice(name: str, beyond: Interval, p: float, drawn: int = 39) -> dict[str, Any]:
+    return {"choices": findings.choices({name: (beyond, p)}, drawn)}
 
 
 def at_cost(beyond: Interval, p: float) -> dict[str, Any]:
-    return {"at_cost": findings.choices({"correct": (beyond, p)})}
+    return {"at_cost": findings.choices({"correct": (beyond, p)}, 39)}
 
 
 def shrink(ours: list[float], theirs: list[float]) -> dict[str, Any]:
@@ -155,6 +155,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("choice-correct", choice("correct", DOWN, 0.025), "holds"),
     ("choice-correct", choice("correct", DOWN, 0.2), "undecided"),
     ("choice-correct", choice("correct", UP, 0.5), "fails"),
+    ("choice-correct", choice("correct", UNSURE, 1.0, 2), "undecided"),  # last of three
     ("choice-paper", choice("paper (signed)", DOWN, 0.025), "holds"),
     ("choice-paper", choice("paper (signed)", UNSURE, 0.975), "fails"),
     ("choice-code", choice("code (transposed)", DOWN, 0.025), "holds"),

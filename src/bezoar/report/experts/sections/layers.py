@@ -69,7 +69,7 @@ def _curves(one: LayerExperts, key: str = "layer_experts") -> Picture:
 
 def _contests(found: tuple[LayerExperts, ...]) -> Table:
     rows = tuple(
-        (Cell(_named(one), one.caveat) if i == 0 else Cell("″"), *_contest(contest))
+        (Cell(_named(one), "" if i else one.caveat, "muted" if i else ""), *_contest(contest))
         for one in found
         for i, contest in enumerate(one.contests)
     )
@@ -126,7 +126,7 @@ def _scatter(found: tuple[LayerExperts, ...]) -> list[Picture]:
 def _every(found: tuple[LayerExperts, ...]) -> Table:
     rows = tuple(
         (
-            Cell(_named(one)) if i == 0 else Cell("″"),
+            Cell(_named(one), "", "muted" if i else ""),
             count_cell(layer.layer),
             interval_cell(layer.kmeans.auroc),
             interval_cell(layer.hierarchical.auroc),

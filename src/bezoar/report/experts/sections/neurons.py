@@ -65,7 +65,7 @@ def _lengths(found: ExpertsReport) -> str:
 def _shares(found: ExpertsReport) -> Table:
     rows = tuple(
         (
-            Cell(_called(group), plural(group.all_texts.units, "unit")) if i == 0 else Cell("″"),
+            _first(group, i),
             number(share.threshold, digits=2),
             share_cell(share.share),
             _band(share),
@@ -86,6 +86,13 @@ def _shares(found: ExpertsReport) -> Table:
 
 def _called(group: ExpertGroup) -> str:
     return "as in the paper" if group.name == "paper" else group.name
+
+
+def _first(group: ExpertGroup, i: int) -> Cell:
+    """The name of the units, on every line because the file has lines only."""
+    return Cell(
+        _called(group), "" if i else plural(group.all_texts.units, "unit"), "muted" if i else ""
+    )
 
 
 def _band(share: ShareAbove) -> Cell:

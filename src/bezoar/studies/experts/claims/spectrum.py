@@ -8,7 +8,7 @@ from bezoar.compare.models.shown import p_value, signed
 from bezoar.evaluate.eigen_results import EigenChoice, EigenChoices, EigenGrid, EigenPoint
 from bezoar.evaluate.pareto import tph_score
 from bezoar.stats import Interval, paired_difference
-from bezoar.studies.claims.results import Verdict, number
+from bezoar.studies.claims.results import Verdict
 from bezoar.studies.claims.rules import (
     Finding,
     Rule,
@@ -29,6 +29,8 @@ EXACT = 1e-5
 SAME = 0.05
 """Of the control's toxicity: a change that counts as none. The paper's floor is 16 %."""
 QUARTER = 0.25
+FEWEST = 19
+"""Random choices below which no rank among them is a p of 5 %."""
 _NO_GRID = "The grid of α and k was not measured."
 _NO_CHOICES = "Choices of directions were not held against each other."
 
@@ -84,8 +86,9 @@ def _beats_random(key: str, prefix: str, how: str, source: str) -> Rule:
         "toxicity less that of random choices, over prompts and draws",
     )
     def rule(found: Found) -> Finding:
-        """Holds if the interval lies below zero and at most 5 % of random choices lower it as much;
-        fails if it lies above zero or 95 % of random choices do."""
+        """Holds if the interval lies below zero and p, by rank among the random choices, is at most
+        5 %; fails if it lies above zero, or p is at least 95 %. Fewer than 19 random choices decide
+        nothing by rank."""
         return _against_random(found.choices, prefix)
 
     return rule
@@ -98,9 +101,9 @@ def _beats_random(key: str, prefix: str, how: str, source: str) -> Rule:
     "toxicity less that of random choices, over prompts and draws",
 )
 def beats_random_at_cost(found: Found) -> Finding:
-    """Holds if the interval lies below zero and at most 5 % of random choices, each scaled to the
-    same rise of perplexity on other text, lower it as much; fails if it lies above zero or 95 % of
-    random choices do."""
+    """Holds if the interval lies below zero and p, by rank among random choices that were each
+    scaled to the same rise of perplexity on other text, is at most 5 %; fails if it lies above
+    zero, or p is at least 95 %. Fewer than 19 random choices decide nothing by rank."""
     return _against_random(found.at_cost, "correct")
 
 
@@ -108,7 +111,8 @@ def _against_random(choices: EigenChoices | None, prefix: str) -> Finding:
     choice = _choice(choices, prefix)
     if choices is None or choice is None:
         return not_measured(_NO_CHOICES)
-    verdict = all_of(below(choice.beyond_random), rare(choice.p))
+    chance: Verdict = rare(choice.p) if len(choices.draws) >= FEWEST else "undecided"
+    verdict = all_of(below(choice.beyond_random), chance)
     return Finding(verdict, choice.beyond_random, _told(choices, choice), choice.p)
 
 
@@ -219,7 +223,8 @@ def _told(choices: EigenChoices, choice: EigenChoice) -> str:
 
 def _point(point: EigenPoint) -> str:
     told = f"{point.name}: toxicity {point.toxicity.value:.3f} ({signed(point.change)})"
-    return f"{told}, perplexity {number(point.perplexity_change)} of the control's"
+    cost = point.perplexity_change
+    return f"{told}, perplexity {cost.value:+.1%} [{cost.low:+.1%}, {cost.high:+.1%}]"
 
 
 CLAIMS = (
