@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 
 import pytest
 
@@ -282,9 +284,27 @@ def test_the_doctor_names_what_is_stale_and_what_is_missing(bezoar, tmp_path):
 def test_the_doctor_knows_the_stages_of_every_study():
     from bezoar.cli import doctor_command
     from bezoar.runs.config import STUDIES
-    from bezoar.studies import audit, dpo
+    from bezoar.studies import audit, dpo, experts, tune
+    from bezoar.studies.audit.asked import INPUT_STAGES
 
-    often = [name for name in audit.STAGES if name != "pairs"]  # only where a method asks for it
-    known = {"audit": tuple(often), "dpo": tuple(dpo.STAGES)}
+    always = {"dpo": {"pairs"}, "experts": {"states", "experts"}}
+    rooms = {"audit": audit, "dpo": dpo, "experts": experts, "tune": tune}
+    known = {
+        study: tuple(n for n in room.STAGES if n not in INPUT_STAGES or n in always.get(study, ()))
+        for study, room in rooms.items()
+    }
     assert known == doctor_command.STAGES
     assert known.keys() == STUDIES.keys()
+
+
+def test_of_further_models_a_study_of_experts_looks_at_the_layers(bezoar, monkeypatch, tmp_path):
+    room, seen = ModuleType("bezoar.studies.experts"), []
+    room.check_study = seen.append
+    room.run_experts = lambda config, **_: Summary("report.html")
+    monkeypatch.setitem(sys.modules, room.__name__, room)
+    status, _, _ = bezoar("study", "experts", "demo", "twin=b", "c", "--out", tmp_path / "run")
+    assert status == 0
+    assert (seen[0].model.name, seen[0].layers.others) == ("demo", ("twin=b", "c"))
+    status, _, told = bezoar("study", "dpo", "demo", "b")
+    assert status != 0
+    assert "2 are named" in told

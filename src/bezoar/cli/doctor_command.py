@@ -13,14 +13,20 @@ from bezoar.cli import options as opt
 if TYPE_CHECKING:
     from bezoar.runs.environment import Check
 
+_FOUND = ("explore", "harvest", "locate")
 STAGES = {
-    "audit": ("explore", "harvest", "locate", "lens", "mitigate", "evaluate", "report"),
+    "audit": (*_FOUND, "lens", "mitigate", "evaluate", "report"),
     "dpo": (
-        *("explore", "harvest", "locate", "pairs", "mitigate", "evaluate"),
+        *(*_FOUND, "pairs", "mitigate", "evaluate"),
         *("compare", "attack", "claims", "report"),
     ),
+    "experts": (
+        *(*_FOUND, "states", "experts", "mitigate", "evaluate"),
+        *("grid", "layers", "detect", "claims", "report"),
+    ),
+    "tune": (*_FOUND, "search", "finalists", "report"),
 }
-"""As ``STAGES`` of the studies, which are heavy to import."""
+"""As ``STAGES`` of the studies, which are heavy to import; those that only some runs have aside."""
 
 
 def command(

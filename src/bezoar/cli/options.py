@@ -25,6 +25,14 @@ Model = Annotated[
     str | None,
     typer.Argument(help="Folder, hub id or demo [demo].", metavar="MODEL", show_default=False),
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Folder, hub id or demo [demo]; of further ones, layers alone.",
+        metavar="MODEL",
+        show_default=False,
+    ),
+]
 Base = Annotated[
     str | None,
     _option("--base", metavar="MODEL", help="The model it was tuned from: a paired test."),
@@ -146,6 +154,7 @@ EVERY = (
 
 KEYS: dict[str, str] = {
     "model": "model.name",
+    "others": "layers.others",
     "base": "model.base",
     "device": "model.device",
     "data": "data.data",
@@ -172,13 +181,16 @@ KEYS: dict[str, str] = {
 def takes(
     *names: str,
     first: Mapping[str, Any] = MappingProxyType({}),
+    instead: Mapping[str, Any] = MappingProxyType({}),
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a function of ``**given`` the shared options of these names, beside `EVERY`.
 
     So an option is the same wherever it stands: name, meaning, help. ``first`` holds arguments that
-    the command has alone; they are required. ``more`` holds options that it has alone.
+    the command has alone; they are required. ``instead`` holds those of the shared ones that are
+    of another kind here, ``more`` options that the command has alone.
     """
+    kinds = SHARED | dict(instead)
     shared = [name for name in SHARED if name in names or name in EVERY]
 
     def declare(function: Callable[..., None]) -> Callable[..., None]:
@@ -190,14 +202,14 @@ def takes(
             + [
                 Parameter(name, Parameter.KEYWORD_ONLY, default=_absent(name), annotation=kind)
                 for name in shared
-                for kind in (SHARED[name],)
+                for kind in (kinds[name],)
             ]
             + [
                 Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
                 for name, kind in more.items()
             ]
         )
-        function.__annotations__ = {**first, **{name: SHARED[name] for name in shared}, **more}
+        function.__annotations__ = {**first, **{name: kinds[name] for name in shared}, **more}
         return function
 
     return declare

@@ -72,9 +72,10 @@ def runner(study: str) -> tuple[Callable[[Any], object], Callable[..., Any]]:
 
         return check_study, run_dpo
     if study == "experts":
-        from bezoar.studies.experts import check_config, run_experts
+        from bezoar.studies.experts import check_study as check_experts
+        from bezoar.studies.experts import run_experts
 
-        return check_config, run_experts
+        return check_experts, run_experts
     if study == "tune":
         from bezoar.studies.tune import check_tune, run_tune
 

@@ -18,16 +18,28 @@ Study = Annotated[
 ]
 
 
-@opt.takes(*(name for name in opt.SHARED if name != "base"), first={"study": Study})
+@opt.takes(
+    *(name for name in opt.SHARED if name != "base"),
+    first={"study": Study},
+    instead={"model": opt.Models},
+)
 def command(**given: Any) -> None:
     """Repeat a published study: every experiment, table and figure, in one report.
 
     A run that was stopped goes on where it was when the same command is given again.
     """
+    from bezoar.errors import ConfigError
     from bezoar.runs.config import STUDIES
     from bezoar.runs.study_sections import QUICKS
 
     study = given.pop("study")
+    given["model"], *others = given["model"] or [None]
+    if others and study != "experts":
+        raise ConfigError(
+            f"A study of {study} is of one model, and {1 + len(others)} are named.",
+            hint="Run it once for each, with another --out.",
+        )
+    given["others"] = tuple(others) or None
     config = opt.configure(
         opt.settings(given),
         config=given["config"],

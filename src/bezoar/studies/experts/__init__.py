@@ -18,14 +18,21 @@ from bezoar.studies.audit import STAGES as AUDIT
 from bezoar.studies.audit import Bench, check_bench, check_config
 from bezoar.studies.audit.asked import INPUT_STAGES
 from bezoar.studies.audit.work import brought_up, check_stage
+from bezoar.studies.experts.claims import claims_stage
+from bezoar.studies.experts.detect import detect_stage
+from bezoar.studies.experts.evaluate import evaluate_stage
+from bezoar.studies.experts.grid import grid_stage
 from bezoar.studies.experts.layers import check_layers, layers_stage
 from bezoar.studies.summary import StudySummary, report_stage, summarise
 
 STAGES: dict[str, Callable[[Any], None]] = {
     **{name: AUDIT[name] for name in ("explore", "harvest", "locate", *INPUT_STAGES)},
     "mitigate": AUDIT["mitigate"],
-    "evaluate": AUDIT["evaluate"],
+    "evaluate": evaluate_stage,
+    "grid": grid_stage,
     "layers": layers_stage,
+    "detect": detect_stage,
+    "claims": claims_stage,
     "report": report_stage,
 }
 """The stages in order."""
@@ -33,7 +40,18 @@ STAGES: dict[str, Callable[[Any], None]] = {
 UNFITTED = ("explore", "harvest", "locate")
 """Those that need neither scorers nor methods."""
 
-__all__ = ["STAGES", "check_config", "run_experts"]
+__all__ = ["STAGES", "check_study", "run_experts"]
+
+
+def check_study(config: ExpertsStudyConfig) -> None:
+    """Refuse names that do not exist before any work, and before a run folder is made.
+
+    Raises:
+        BezoarError: as `bezoar.studies.audit.check_config`, or if a further model or set of texts
+            is not there.
+    """
+    check_config(config)
+    check_layers(config)
 
 
 def run_experts(
@@ -58,8 +76,7 @@ def run_experts(
         BezoarError: of the stage that could not be done; what came before it is kept.
     """
     check_stage(upto, STAGES)
-    check_config(config)
-    check_layers(config)
+    check_study(config)
     check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
     with brought_up(
         Bench, config, STAGES, upto, check=check, progress=progress, console=console
