@@ -24,6 +24,7 @@ def page(found: Numbers) -> str:
     return template.render(
         rungs=sizes(rungs),
         compression=compression(found),
+        hidden=hidden(rungs),
         layers=layers(rungs),
         toxicity=toxicity(rungs),
         probes=rungs[0]["probes"],
@@ -53,6 +54,15 @@ def compression(found: Numbers) -> str:
     ]
     rows.append(["5-gram (Kneser-Ney)", *(f"{found['ngram'][name]:.3f}" for name in TEXTS)])
     return table(["bits per byte", *TEXTS.values()], rows)
+
+
+def hidden(rungs: Sequence[Numbers]) -> str:
+    rows = [
+        [title(rung), *(f"{rung['reserve'][-1]['bits'][name]:.3f}" for name in TEXTS)]
+        for rung in rungs
+        if not rung["decoder"]
+    ]
+    return table(["bits per hidden token", *TEXTS.values()], rows)
 
 
 def layers(rungs: Sequence[Numbers]) -> str:

@@ -58,7 +58,9 @@ def test_page_gives_the_last_measurement_and_leaves_the_twin_out_where_it_has_no
     assert "| 4.3 M | 1.500 | 1.500 |" in text
     assert "| 5-gram (Kneser-Ney) | 1.630 | 1.840 |" in text
     assert "0.850 [0.840, 0.860] (4.resid_post)" in text
-    assert "3.000" not in text  # bits of a hidden token are not bits per byte
+    decoders, _, twin = text.partition("bits per hidden token")
+    assert "3.000" not in decoders  # bits of a hidden token are not bits per byte
+    assert "| 4.3 M, masked | 3.000 | 3.000 |" in twin
     assert "| 4.3 M, masked | masked twin (BERT) | 4,340,000 |" in text
 
 
