@@ -45,9 +45,7 @@ def words_rival(
     train: Sequence[str], labels: np.ndarray, test: Sequence[str], folds: Folds
 ) -> Scores:
     """Logistic regression on TF-IDF words and pairs of words, its C chosen by the same folds."""
-    vectors = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=_WORD
-    )
+    vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=_WORD)
     # Fitting the vocabulary knows no label, so it need not be repeated in every fold.
     x = vectors.fit_transform(train)
     held_out = np.zeros((len(_C_GRID), len(labels)))
