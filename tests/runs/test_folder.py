@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from bezoar.errors import RunConflict, RunError, RunLocked
-from bezoar.runs import AuditConfig, Run, load_config, parse_config
+from bezoar.runs import AuditConfig, ExpertsStudyConfig, Run, TuneConfig, load_config, parse_config
 
 OTHER = parse_config(AuditConfig, {"mitigate": {"budget": "ppl<=10%"}, "seed": 7})
 
@@ -69,6 +69,37 @@ def test_what_no_stage_has_read_may_still_be_chosen(tmp_path, begun, option, ref
     else:
         Run.open(tmp_path, other).close()
         assert load_config(tmp_path / "config.yaml", AuditConfig) == other
+
+
+@pytest.mark.parametrize(
+    ("kind", "begun", "option", "refused"),
+    [
+        (TuneConfig, "search", {"mitigate": {"budget": "ppl<=5%"}}, True),
+        (TuneConfig, "search", {"mitigate": {"methods": ["word-ban"]}}, True),
+        (TuneConfig, "search", {"evaluate": {"scorer_a": "words"}}, True),
+        (TuneConfig, "search", {"evaluate": {"scorer_b": "words"}}, False),
+        (TuneConfig, "finalists", {"evaluate": {"scorer_b": "words"}}, True),
+        (TuneConfig, "search", {"search": {"trials": 300}}, False),
+        (ExpertsStudyConfig, "states", {"evaluate": {"scorer_a": "words"}}, True),
+        (ExpertsStudyConfig, "evaluate", {"grid": {"draws": 99}}, False),
+        (ExpertsStudyConfig, "grid", {"grid": {"draws": 99}}, True),
+        (ExpertsStudyConfig, "grid", {"layers": {"others": ["bert"]}}, False),
+        (ExpertsStudyConfig, "moments", {"experts": {"top": 9}}, False),
+    ],
+)
+def test_a_search_and_a_study_keep_what_their_own_stages_read(
+    tmp_path, kind, begun, option, refused
+):
+    with Run.open(tmp_path, kind()) as run:
+        finish(run, begun)
+    other = parse_config(kind, option)
+    if refused:
+        with pytest.raises(RunConflict) as caught:
+            Run.open(tmp_path, other)
+        command = {TuneConfig: "tune", ExpertsStudyConfig: "study experts"}[kind]
+        assert f"'bezoar {command} --config {tmp_path / 'config.yaml'}" in str(caught.value.hint)
+    else:
+        Run.open(tmp_path, other).close()
 
 
 def test_a_run_that_began_no_stage_takes_any_config(tmp_path):

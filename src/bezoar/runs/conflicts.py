@@ -16,21 +16,26 @@ from bezoar.runs.sections import FREE_KEYS
 from bezoar.runs.stages import MARKER
 
 SHOWN = 6
-FIRST_READ = {
-    "evaluate.protocol": "explore",
-    "mitigate.select_prompts": "explore",
-    "harvest": "harvest",
-    "locate.site": "harvest",
-    "locate": "locate",
-    "pairs": "pairs",
-    "states": "states",
-    "mitigate": "mitigate",
-    "search": "search",
-    "evaluate.scorer_a": "mitigate",
-    "evaluate.kl_tokens": "mitigate",
-    "evaluate": "evaluate",
+READ_BY: dict[str, tuple[str, ...]] = {
+    "evaluate.protocol": ("explore",),
+    "mitigate.select_prompts": ("explore",),
+    "harvest": ("harvest",),
+    "locate.site": ("harvest",),
+    "locate": ("locate",),
+    "pairs": ("pairs",),
+    "states": ("states",),
+    "experts": ("experts",),
+    "moments": ("moments",),
+    "mitigate": ("mitigate", "search"),
+    "search": ("search",),
+    "evaluate.scorer_a": ("pairs", "states", "mitigate", "search"),
+    "evaluate.kl_tokens": ("mitigate", "search"),
+    "evaluate": ("evaluate", "finalists"),
+    "grid": ("grid",),
+    "layers": ("layers",),
+    "detect": ("detect",),
 }
-"""The first stage of an audit that reads an option or section; any other concerns every stage."""
+"""The first stages, of any kind of run, that read an option or section; any other concerns all."""
 
 
 def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: Path) -> None:
@@ -47,7 +52,7 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
     Raises:
         RunConflict: naming the keys, their values there and now, and a command that goes on.
     """
-    again = f"'bezoar audit --config {file} --out {folder}'"
+    again = f"'bezoar {_command(config)} --config {file} --out {folder}'"
     made_by = versions(environments)
     other = f"bezoar {made_by[-1]}" if made_by and made_by[-1] != __version__ else ""
     _refuse_other_study(folder, file, config)
@@ -87,10 +92,16 @@ def _refuse_other_study(folder: Path, file: Path, config: BaseModel) -> None:
         )
 
 
+def _command(config: BaseModel) -> str:
+    """What runs a configuration of this kind."""
+    study = str(getattr(config, "study", "audit"))
+    return study if study in ("audit", "tune") else f"study {study}"
+
+
 def _was_read(key: str, folder: Path) -> bool:
     """Whether a stage that reads an option was begun."""
-    first = FIRST_READ.get(key) or FIRST_READ.get(key.partition(".")[0])
-    return first is None or (folder / first / MARKER).exists()
+    first = READ_BY.get(key) or READ_BY.get(key.partition(".")[0])
+    return first is None or any((folder / stage / MARKER).exists() for stage in first)
 
 
 def versions(environments: Path) -> list[str]:
