@@ -84,7 +84,7 @@ def test_the_main_table_has_the_numbers_of_the_scorecard(run: Path) -> None:
 
 
 def test_numbers_of_the_paper_are_told_apart_from_ours(page: Page, run: Path) -> None:
-    assert page.text.count("What EigenShift (2025) print") == 4
+    assert page.text.count("What EigenShift (2025) prints") == 4
     for printed in (MAIN[0][5], "9.28, 6.23, 28.5"):
         assert printed in page.text
         assert not any(printed in path.read_text() for path in (run / "tables").glob("*.csv"))

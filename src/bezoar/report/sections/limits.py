@@ -16,7 +16,7 @@ _LIMITS = (
     "(the embedding layer, the length of the text, a bag of words) and the shuffled labels are "
     "beside it for that reason.",
     "The logit lens and promoted tokens describe directions in the model's vocabulary. They are "
-    "aids for reading, not proofs of cause; only the comparison under “What helps” intervenes.",
+    "aids for reading, not proofs of cause; only an edit, beside its nulls, intervenes.",
     "An edit that folds is stored as ordinary weights and acts wherever the checkpoint is "
     "loaded. A patch acts only where it is applied at run time.",
     "p-values compare a method with null edits of the same norm or cost. With few draws they "

@@ -28,10 +28,10 @@ def grid(study: Study) -> Section:
     """The picture and the numbers."""
     intro = (
         f"EigenShift scales k of the unembedding's singular values by α. In the grid that {NAME} "
-        "print, even edits that change next to nothing seem to remove a sixth of the toxicity: the "
-        "mark of a baseline that was measured under other conditions. Here every point is paired "
-        "with α = 1, which changes nothing and goes through the same code on the same prompts with "
-        "the same random numbers."
+        "prints, even edits that change next to nothing seem to remove a sixth of the toxicity: "
+        "the mark of a baseline that was measured under other conditions. Here every point is "
+        "paired with α = 1, which changes nothing and goes through the same code on the same "
+        "prompts with the same random numbers."
     )
     found = study.grid
     blocks: list[Block] = [Text(f"This run has no grid. {study.no_grid}".strip(), "muted")]
@@ -96,7 +96,7 @@ def _row(point: EigenPoint) -> tuple[Cell | str, ...]:
 
 def _printed() -> Table:
     caption = (
-        f"What {NAME} print for Llama-2-7B, whose baseline is 11.13 and 6.23: toxicity in per "
+        f"What {NAME} prints for Llama-2-7B, whose baseline is 11.13 and 6.23: toxicity in per "
         "cent, perplexity, TPH in per cent."
     )
     return Table(caption, GRID_COLUMNS, GRID, folded=True)

@@ -34,7 +34,7 @@ _EVERY = (
 def layers(study: Study) -> Section:
     """Where the good layers are, and whether they beat what they must."""
     intro = (
-        f"{NAME} cut the texts in two clusters by each layer, without labels, and call the layer "
+        f"{NAME} cuts the texts in two clusters by each layer, without labels, and calls the layer "
         "an expert if the clusters agree with them better than the average neuron does. That "
         "compares a whole layer with one neuron, and lets the labels choose between the clusters "
         "afterwards. Below, contests are also like for like: averages against averages, the best "
@@ -98,7 +98,7 @@ def _contest(contest: Contest) -> tuple[Cell | str, ...]:
 
 def _printed() -> Table:
     rows = tuple((name, share_cell(neurons), share_cell(layer)) for name, neurons, layer in LAYERS)
-    caption = f"What {NAME} print: mean AUROC, without intervals."
+    caption = f"What {NAME} prints: mean AUROC, without intervals."
     return Table(caption, ("model", "average neuron", "layers' clusters"), rows, folded=True)
 
 

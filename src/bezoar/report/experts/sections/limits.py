@@ -8,7 +8,7 @@ from bezoar.report.experts.paper import NAME
 from bezoar.report.sections.limits import limits as audit_limits
 
 _LIMITS = (
-    f"{NAME} study models of seven billion parameters and more, on 5,000 prompts, with a "
+    f"{NAME} studies models of seven billion parameters and more, on 5,000 prompts, with a "
     "classifier of their own. A small model writes and hides toxicity in other ways; signs and "
     "orders can be compared, levels cannot, and a claim that fails here is not refuted there.",
     "Toxic states come from greedy continuations that scorer A calls toxic. Where a model writes "
@@ -18,8 +18,8 @@ _LIMITS = (
     "deleting a quarter of all of them changes any model. Only the contest at equal cost, and "
     "against shrinking everything, says whether toxicity is what was deleted.",
     "Det-0, Damp and AurA are run here as their publications run them in this comparison: on every "
-    "unit above one half. Their own authors tune how many; `top_n` does so here, and the rows at "
-    "the budget do it by strength.",
+    "unit above one half. Their own authors tune how many; the option top_n does so here, and the "
+    "rows at the budget do it by strength.",
     "Clusters are judged by labels that they have not seen, on pooled rows of one kind. Another "
     "pooling, more than two clusters, or another point of the layer may part the texts better.",
     "A detector that is fitted anew says what can be read, not what the model uses. Where an edit "

@@ -101,7 +101,7 @@ def _p(row: MethodRow) -> Cell:
 
 def _printed() -> Table:
     caption = (
-        f"What {NAME} print: toxicity in per cent / perplexity / TPH in per cent, of models with "
+        f"What {NAME} prints: toxicity in per cent / perplexity / TPH in per cent, of models with "
         f"7 billion parameters and GPT-2-XL; to compare in sign and order only. {MAIN_NOTE}"
     )
     return Table(caption, MAIN_COLUMNS, MAIN, folded=True)

@@ -11,7 +11,15 @@ from bezoar.report.figures.experts_figure_3_neurons import experts_figure_3_neur
 from bezoar.report.numbers import number, p_value, percent, plural
 from bezoar.report.study.cells import count_cell, share_cell
 
-_COLUMNS = ("units", "threshold", "above it", "shuffled labels", "p", "equal lengths", "shuffled ")
+_COLUMNS = (
+    "units",
+    "threshold",
+    "above it",
+    "shuffled labels",
+    "p",
+    "equal lengths",
+    "the same, shuffled",
+)
 
 
 def neurons(study: Study) -> Section:
@@ -111,7 +119,7 @@ def _printed() -> Table:
     rows: tuple[tuple[Cell | str, ...], ...] = tuple(
         (name, *map(share_cell, shares)) for name, shares in SHARES
     )
-    caption = f"What {NAME} print, of all texts of Jigsaw, without a band."
+    caption = f"What {NAME} prints, of all texts of Jigsaw, without a band."
     return Table(caption, ("model", "> .50", "> .51", "> .52", "> .55"), rows, folded=True)
 
 
