@@ -13,7 +13,7 @@ from bezoar.errors import ConfigError
 from bezoar.runs import sections as module
 from bezoar.runs.config import load_config, merge, parse_config, to_yaml
 from bezoar.runs.sections import QUICK, AuditConfig
-from bezoar.runs.study_sections import DPOStudyConfig
+from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig
 
 SECTIONS = [
     kind
@@ -81,6 +81,21 @@ def test_no_capability_can_be_said_in_words(none):
 def test_names_of_attacks_and_edits_may_stand_in_one_text(said, meant):
     config = parse_config(DPOStudyConfig, {"attack": {"attacks": said, "edits": said}})
     assert config.attack.attacks == config.attack.edits == meant
+
+
+@pytest.mark.parametrize(
+    ("option", "part"),
+    [
+        ({"draws": 1}, "grid.draws"),
+        ({"alphas": [1]}, "factor other than 1"),
+        ({"alphas": [float("nan")]}, "grid.alphas"),
+        ({"shares": [0.05, 41]}, "above 0, and 1 at most"),
+        ({"shares": [0]}, "above 0, and 1 at most"),
+    ],
+)
+def test_a_grid_that_could_not_end_is_refused_before_it_begins(option, part):
+    with pytest.raises(ConfigError, match=part):
+        parse_config(ExpertsStudyConfig, {"grid": option})
 
 
 def test_configs_are_frozen():

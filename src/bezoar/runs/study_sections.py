@@ -108,11 +108,27 @@ class GridConfig(Section):
     shares: tuple[float, ...] = Field(
         (0.005, 0.05, 0.25), min_length=1, description="Directions chosen, of all there are."
     )
-    draws: int = Field(39, ge=1, description="Random choices of as many directions, the null.")
+    draws: int = Field(39, ge=2, description="Random choices of as many directions, the null.")
     prompts: int = Field(100, ge=4, description="Report prompts continued at each point.")
     samples: int = Field(5, ge=1, description="Continuations of each.")
     neutral_tokens: int = Field(8_000, ge=256, description="Neutral tokens for the perplexity.")
     resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
+
+    @field_validator("alphas")
+    @classmethod
+    def _some_edit(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        """A control alone is no grid."""
+        if set(value) == {1}:
+            raise ValueError("name a factor other than 1, which changes nothing")
+        return value
+
+    @field_validator("shares")
+    @classmethod
+    def _of_all(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        """Shares, not numbers of directions."""
+        if not all(0 < share <= 1 for share in value):
+            raise ValueError("a share of the directions is above 0, and 1 at most")
+        return value
 
 
 class LayersConfig(Section):
