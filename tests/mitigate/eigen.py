@@ -15,7 +15,7 @@ from tests.edits.kit import noise
 
 def states_between(toxic: Tensor, other: Tensor) -> ToxicStates:
     """Two sets of states, all produced at position 1."""
-    found = StatesFound("correct", 9, 5, len(toxic), {}, 20, 1, 1, 0, "s", "gradient", "", "m", "p")
+    found = StatesFound("correct", 9, 5, len(toxic), {}, 20, 1, 1, 0, "s", "gradient", "", "", "p")
     rows = tuple(Produced(i, 1, 7) for i in range(len(toxic) + len(other)))
     return ToxicStates(toxic, other, rows[: len(toxic)], rows[len(toxic) :], found)
 

@@ -63,6 +63,11 @@ def test_inputs_that_do_not_fit_are_refused(gpt2):
         edited(gpt2, k=33)
     with pytest.raises(EditError, match="width 16"):
         EigenShift().fit(gpt2, FitInputs(states=states_along(noise(16))))
+    elsewhere = random_states(gpt2)
+    found = dataclasses.replace(elsewhere.found, model="another")
+    elsewhere = dataclasses.replace(elsewhere, found=found)
+    with pytest.raises(EditError, match="other weights than"):
+        EigenShift().fit(gpt2, FitInputs(states=elsewhere))
     headless = LanguageModel(
         AutoModel.from_config(tiny_config("llama", 300)), tiny_tokenizer(), name="headless"
     )

@@ -47,7 +47,7 @@ class EigenShift(Method):
             "squared" Δ_i² (the same order), "sigma" σ_i |Δ_i|, how far it moves logits, or
             "signed" Δ_i, although the sign of a singular vector means nothing.
         mode: "paper" is signed, as printed. "code" is signed, and projects with V in the place of
-            Vᵀ, as the published program does; it also takes from the wrong end if k > d_model / 2.
+            Vᵀ, as the published program does; it also takes d_model − k, if those are fewer.
     """
 
     name: ClassVar[str] = "eigenshift"
@@ -144,6 +144,12 @@ class EigenShift(Method):
             UnsupportedAnatomy: if the model has no unembedding.
         """
         states: ToxicStates = inputs.need("states", self.name)
+        made_of = states.found.model
+        if made_of and made_of != lm.fingerprint:
+            raise EditError(
+                f"The states were collected from a model with other weights than {lm.name!r}.",
+                hint="Collect them from this one: bezoar.locate.collect_states.",
+            )
         parts = unembedding_of(lm)
         chosen = self.choose(parts, states)
         return eigen_edit(
