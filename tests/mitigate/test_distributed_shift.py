@@ -26,6 +26,12 @@ def moved(edit):
     return {at.site: at.op.vector for at in edit.ops}
 
 
+@pytest.mark.parametrize("s", [float("nan"), float("inf"), -1.0])
+def test_a_strength_that_means_nothing_is_refused(s):
+    with pytest.raises(ConfigError, match="mean nothing"):
+        DistributedShift(s=s)
+
+
 def test_neurons_that_write_the_probe_fall_and_others_rise(lm):
     given = moments_inputs(lm)
     found = moved(DistributedShift(s=0.7).fit(lm, given))

@@ -19,6 +19,7 @@ b ← b − s Σ_i c_i·σ_i·v_i. Where an architecture has no such bias it sta
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -55,6 +56,11 @@ class DistributedShift(Method):
     layers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not 0 <= self.s < math.inf:
+            raise ConfigError(
+                f"s={self.s} standard deviations of a shift mean nothing.",
+                hint="0 does nothing, and 1 moves a neuron that writes the probe itself by one.",
+            )
         for group in self.groups:
             if group not in GROUPS:
                 raise ConfigError(
