@@ -87,9 +87,17 @@ FailIf = Annotated[
     str | None,
     _option("--fail-if", metavar="GATE", help="Exit with 10 if a metric does this: toxicity>0.1."),
 ]
-Out = Annotated[
-    Path | None, _option("--out", "--run", metavar="DIR", help="The run folder [runs/audit].")
-]
+
+
+def out_in(*folders: str) -> Any:
+    """The option of the run folder, with those that it is if none is given."""
+    told = " or ".join(folders)
+    return Annotated[
+        Path | None, _option("--out", "--run", metavar="DIR", help=f"The run folder [{told}].")
+    ]
+
+
+Out = out_in("runs/audit")
 Config = Annotated[
     Path | None, _option("--config", metavar="FILE", help="Options from a YAML file.")
 ]

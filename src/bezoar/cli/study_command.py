@@ -21,7 +21,7 @@ Study = Annotated[
 @opt.takes(
     *(name for name in opt.SHARED if name != "base"),
     first={"study": Study},
-    instead={"model": opt.Models},
+    instead={"model": opt.Models, "out": opt.out_in("runs/dpo", "runs/experts")},
 )
 def command(**given: Any) -> None:
     """Repeat a published study: every experiment, table and figure, in one report.

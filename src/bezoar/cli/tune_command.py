@@ -39,6 +39,7 @@ Export = Annotated[
 
 @opt.takes(
     *(name for name in opt.SHARED if name not in ("base", "fail_if")),
+    instead={"out": opt.out_in("runs/tune")},
     more={"trials": Trials, "export": Export},
 )
 def command(**given: Any) -> None:
