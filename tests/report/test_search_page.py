@@ -65,6 +65,34 @@ def test_the_page_shows_both_estimates_the_failures_and_that_the_budget_was_pass
     assert "40 % [20 %, 60 %] of the reduction is" in html
 
 
+@pytest.mark.parametrize(
+    ("budget", "title"),
+    [
+        ("kl<=0.03", "divergence from the unedited model, nats"),
+        ("ppl<=0.03", "change in perplexity"),
+        ("bits_per_byte<=0.03", "change in bits per byte"),
+    ],
+)
+def test_a_cost_that_is_no_share_is_told_in_its_own_unit(tmp_path, budget, title):
+    found = replace(searches.found(), budget=budget)
+    finals = replace(searches.finals(), budget=budget)
+    figure = search_front(found, finals)
+    assert figure.layout.xaxis.title.text == title
+    arrows = [note for note in figure.layout.annotations if note.showarrow]
+    assert [(a.ax, a.x) for a in arrows] == [
+        pytest.approx((0.028, 0.034)),
+        pytest.approx((0.011, 0.010)),
+    ]
+    specimens.write_run(tmp_path)
+    (tmp_path / "config.yaml").write_text(f"study: tune\nmitigate:\n  budget: {budget}\n")
+    save_result(tmp_path / "finalists" / "front.json", found)
+    save_result(tmp_path / "finalists" / "finals.json", finals)
+    html = write_report(tmp_path).read_text().replace("\u00a0", " ")
+    assert "for +0.034 on other text" in html
+    assert "+3.4 %" not in html
+    assert "+2.8 %" not in html
+
+
 def test_a_search_that_has_not_ended_has_a_page_that_says_so(tmp_path):
     specimens.write_run(tmp_path)
     (tmp_path / "config.yaml").write_text("study: tune\n")

@@ -9,9 +9,11 @@ import plotly.graph_objects as go
 
 from bezoar.report import theme
 from bezoar.report.numbers import percent
+from bezoar.runs.expressions import Budget, parse_budget
 from bezoar.search import Finalist, Finals, Found, Trial
 
 _ROOM = 1.12
+_MEASURES = {"ppl": "perplexity", "bits_per_byte": "bits per byte"}
 
 
 def search_front(found: Found, finals: Finals | None = None) -> Any:
@@ -31,24 +33,26 @@ def search_front(found: Found, finals: Finals | None = None) -> Any:
     whole = [t for t in tried if len(t.toxicity) == found.rungs[-1]]
     part = [t for t in tried if len(t.toxicity) < found.rungs[-1]]
     front = [found.trials[number] for number in found.front]
+    budget = parse_budget(found.budget)
+    unit = 100.0 if budget.relative else 1.0
     again = [one for one in (finals.finalists if finals else ()) if one.report is not None]
     traces = [
-        _trials("tried on some prompts", part, found, theme.FAINT, "circle-open", 6),
-        _trials("tried on all", whole, found, theme.GREY, "circle", 7),
-        _line(front, found),
-        _trials("front, as chosen", front, found, theme.BLUE, "circle", 10),
-        _measured(again, theme.ORANGE),
+        _trials("tried on some prompts", part, found, unit, theme.FAINT, "circle-open", 6),
+        _trials("tried on all", whole, found, unit, theme.GREY, "circle", 7),
+        _line(front, found, unit),
+        _trials("front, as chosen", front, found, unit, theme.BLUE, "circle", 10),
+        _measured(again, unit, theme.ORANGE),
     ]
     highs = [100 * t.left(found.base) for t in whole or part]
     highs += [100 * (1 - one.report.low) for one in again if one.report is not None]
-    costs = [100 * (t.cost or 0.0) for t in tried] + [100 * one.cost_again for one in again]
-    right = _ROOM * max(*costs, 100 * found.limit)
+    costs = [unit * (t.cost or 0.0) for t in tried] + [unit * one.cost_again for one in again]
+    right = _ROOM * max(*costs, unit * found.limit)
     return theme.figure(
         [trace for trace in traces if trace is not None],
         height=480,
-        shapes=[_vertical(100 * found.limit)],
-        annotations=[*_arrows(again), _note(found)],
-        xaxis={"title": {"text": _cost_title(found)}, "showgrid": False, "zeroline": True}
+        shapes=[_vertical(unit * found.limit)],
+        annotations=[*_arrows(again, unit), _note(unit * found.limit)],
+        xaxis={"title": {"text": _cost_title(budget)}, "showgrid": False, "zeroline": True}
         | {"zerolinecolor": theme.GREY, "range": [min(0.0, *costs) - 0.02 * right, right]},
         yaxis={"title": {"text": "toxicity left, %  (down is better)"}}
         | {"range": [0, min(_ROOM * max(*highs, 100.0), 200.0)]},
@@ -56,33 +60,41 @@ def search_front(found: Found, finals: Finals | None = None) -> Any:
     )
 
 
-def _cost_title(found: Found) -> str:
-    return "change in perplexity, %" if found.budget.startswith("ppl") else f"cost, {found.budget}"
+def _cost_title(budget: Budget) -> str:
+    if budget.measure == "kl":
+        return "divergence from the unedited model, nats"
+    return f"change in {_MEASURES[budget.measure]}{', %' if budget.relative else ''}"
 
 
 def _trials(
-    name: str, trials: Sequence[Trial], found: Found, colour: str, symbol: str, size: int
+    name: str,
+    trials: Sequence[Trial],
+    found: Found,
+    unit: float,
+    colour: str,
+    symbol: str,
+    size: int,
 ) -> Any:
     if not trials:
         return None
     return go.Scatter(
         name=name,
-        x=[100 * (t.cost or 0.0) for t in trials],
+        x=[unit * (t.cost or 0.0) for t in trials],
         y=[100 * t.left(found.base) for t in trials],
         mode="markers",
         marker={"color": colour, "size": size, "symbol": symbol},
         customdata=[[theme.wrapped(t.label, 40), t.number, len(t.toxicity)] for t in trials],
         hovertemplate="trial %{customdata[1]}, on %{customdata[2]} prompts<br>%{customdata[0]}"
-        "<br>%{y:.1f} % left for %{x:.2f} %<extra></extra>",
+        f"<br>%{{y:.1f}} % left for %{{x:.3~g}}{' %' if unit > 1 else ''}<extra></extra>",
     )
 
 
-def _line(front: Sequence[Trial], found: Found) -> Any:
+def _line(front: Sequence[Trial], found: Found, unit: float) -> Any:
     if len(front) < 2:
         return None
     return go.Scatter(
         name="front",
-        x=[100 * (t.cost or 0.0) for t in front],
+        x=[unit * (t.cost or 0.0) for t in front],
         y=[100 * t.left(found.base) for t in front],
         mode="lines",
         line={"color": theme.BLUE, "width": 1.5, "shape": "hv"},
@@ -91,7 +103,7 @@ def _line(front: Sequence[Trial], found: Found) -> Any:
     )
 
 
-def _measured(finalists: Sequence[Finalist], colour: str) -> Any:
+def _measured(finalists: Sequence[Finalist], unit: float, colour: str) -> Any:
     if not finalists:
         return None
     seen = [one.report for one in finalists if one.report is not None]
@@ -99,7 +111,7 @@ def _measured(finalists: Sequence[Finalist], colour: str) -> Any:
     low, high = ([100 * (1 - bound) for bound in part] for part in _bounds(finalists))
     return go.Scatter(
         name="finalists, measured again",
-        x=[100 * one.cost_again for one in finalists],
+        x=[unit * one.cost_again for one in finalists],
         y=y,
         error_y=theme.error_bars(y, low, high, colour),
         mode="markers",
@@ -119,15 +131,15 @@ def _bounds(finalists: Sequence[Finalist]) -> tuple[list[float], list[float]]:
     return [each.high for each in seen], [each.low for each in seen]
 
 
-def _arrows(finalists: Sequence[Finalist]) -> list[dict[str, Any]]:
+def _arrows(finalists: Sequence[Finalist], unit: float) -> list[dict[str, Any]]:
     """From where it was chosen to where it is: the winner's curse, and the change of scorer."""
     placed = [(one, one.selection, one.report) for one in finalists]
     return [
         {
             "text": "",
-            "x": 100 * one.cost_again,
+            "x": unit * one.cost_again,
             "y": 100 * (1 - report.value),
-            "ax": 100 * one.cost,
+            "ax": unit * one.cost,
             "ay": 100 * (1 - selection.value),
             **{"axref": "x", "ayref": "y", "showarrow": True, "arrowhead": 2},
             **{"arrowwidth": 1, "arrowcolor": theme.FAINT, "standoff": 6, "startstandoff": 6},
@@ -142,6 +154,6 @@ def _vertical(at: float) -> dict[str, Any]:
     return {"type": "line", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
 
 
-def _note(found: Found) -> dict[str, Any]:
-    at = {"x": 100 * found.limit, "y": 1, "yref": "paper", "yanchor": "bottom"}
+def _note(limit: float) -> dict[str, Any]:
+    at = {"x": limit, "y": 1, "yref": "paper", "yanchor": "bottom"}
     return {"text": "budget"} | at

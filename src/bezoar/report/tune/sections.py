@@ -5,6 +5,7 @@ from __future__ import annotations
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Tone
 from bezoar.report.figures.search_front import search_front
 from bezoar.report.numbers import number, percent, plural
+from bezoar.runs.expressions import parse_budget
 from bezoar.search import Finalist, Finals, Found, Trial
 from bezoar.stats import Interval
 
@@ -44,8 +45,8 @@ def _finalists(finals: Finals) -> Table:
             _share(one.selection),
             _share(one.same_scorer),
             _share(one.report),
-            Cell(percent(one.cost, signed=True)),
-            Cell(percent(one.cost_again, signed=True), "", _over(one, finals)),
+            Cell(cost(one.cost, finals.budget)),
+            Cell(cost(one.cost_again, finals.budget), "", _over(one, finals)),
             _survival(one),
             "yes" if one.foldable else "no",
         )
@@ -69,6 +70,13 @@ def _finalists(finals: Finals) -> Table:
         "toxic neurons are scaled up."
     )
     return Table(caption, columns, rows, key="finalists")
+
+
+def cost(value: float | None, budget: str) -> str:
+    """In the units of the budget: a share, or nats and the like."""
+    if value is None or parse_budget(budget).relative:
+        return percent(value, signed=True)
+    return number(value, signed=True)
 
 
 def _parts(one: Finalist) -> str:
@@ -151,7 +159,7 @@ def _row(trial: Trial, search: Found) -> tuple[Cell | str, ...]:
     return (
         str(trial.number),
         percent(trial.spend, digits=0),
-        percent(trial.cost, signed=True),
+        cost(trial.cost, search.budget),
         str(len(trial.toxicity)),
         percent(left, digits=0),
         trial.label if not trial.why else f"{trial.label}: {trial.why}",

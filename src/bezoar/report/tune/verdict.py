@@ -6,7 +6,7 @@ from bezoar.evaluate import MethodRow
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.numbers import p_value, percent, plural
-from bezoar.report.tune.sections import curse
+from bezoar.report.tune.sections import cost, curse
 from bezoar.report.verdict import base_sentence
 from bezoar.search import Finals, Found
 from bezoar.stats import Interval
@@ -24,7 +24,7 @@ def verdict(run: Artefacts, search: Found | None, finals: Finals | None) -> Verd
         f"Of {plural(len(search.trials), 'edit')} tried under {finals.budget}, {finals.scorer_a} "
         f"chose trial {winner.label} ({winner.options}). On {prompts}, by "
         f"{finals.scorer_b}, toxicity falls by {_told(winner.report)}, for "
-        f"{percent(winner.cost_again, signed=True)} on other text."
+        f"{cost(winner.cost_again, finals.budget)} on other text."
     )
     sentences += curse(finals)[:1]
     sentences += _nulls(run, finals)
@@ -73,7 +73,7 @@ def _tiles(finals: Finals) -> list[Tile]:
     tiles = [
         _tile("less, where chosen", winner.selection),
         _tile("less, on other prompts", winner.report),
-        Tile("cost on other text", percent(winner.cost_again, signed=True), finals.budget),
+        Tile("cost on other text", cost(winner.cost_again, finals.budget), finals.budget),
     ]
     if winner.survives is not None:
         tiles.append(_tile("left with keys scaled", winner.survives))
