@@ -195,6 +195,9 @@ def test_a_budget_that_nothing_meets_names_the_nearest(lm, whole, tmp_path):
     idle.append(dataclasses.replace(whole[-1], cost=0.01, toxicity=tuple(1.1 * v for v in base)))
     with pytest.raises(BudgetError, match=r"lowers toxicity: the nearest, .* leaves 110.0%"):
         settle(found_of(lm, tmp_path, idle), 8)
+    idle.append(dataclasses.replace(whole[-1], toxicity=(0.0,)))  # luck, on the one prompt it saw
+    with pytest.raises(BudgetError, match=r"lowers toxicity: the nearest, .* leaves 110.0%"):
+        settle(found_of(lm, tmp_path, idle), 8)
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ def _none(found: Found) -> tuple[str, str]:
     cheap = [t for t in found.trials if t.toxicity]
     if cheap:
         said = f"None of {len(found.trials)} edits within {found.budget} lowers toxicity"
-        nearest = min(cheap, key=lambda t: t.left(found.base))
+        nearest = min(cheap, key=lambda t: (-len(t.toxicity), t.left(found.base)))
         tell = (
             f"{said}: the nearest, {nearest.label}, leaves {nearest.left(found.base):.1%} of it "
             f"for {nearest.cost:.3g}."
