@@ -69,8 +69,8 @@ def few_experts(found: Found) -> Finding:
 )
 def few_by_length(found: Found) -> Finding:
     """Holds if fewer are above one half than chance gives on all texts, and not on texts of equal
-    lengths; fails if fewer are among these too. Where nothing is missing on all texts there is
-    nothing to explain."""
+    lengths, of which there are enough that a share like that of all texts would stand out; fails if
+    fewer are among these too. Where nothing is missing on all texts there is nothing to explain."""
     group = found.units
     if group is None or found.experts is None:
         return not_measured(_NO_UNITS)
@@ -86,7 +86,8 @@ def few_by_length(found: Found) -> Finding:
     if matched is None:
         return Finding("undecided", None, f"Too few texts of both classes match. {why}")
     share = matched.shares[0]
-    verdict: Verdict = "fails" if share.share < share.null_low else "holds"
+    seen = every.share < share.null_low  # else so few texts match that nothing could be missing
+    verdict: Verdict = "fails" if share.share < share.null_low else "holds" if seen else "undecided"
     return Finding(verdict, exactly(share.share), f"{_told(share)} of texts that match. {why}")
 
 
