@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from bezoar.evaluate import Scorecard
@@ -68,11 +69,11 @@ def _lines(bench: Bench) -> Iterator[str]:
         yield from _measured(load_result(run / "evaluate" / "scorecard.json", Scorecard))
     if "claims" in bench.run.finished():
         claims = load_result(run / "claims" / "claims.json", Claims)
-        counted = ", ".join(f"{n} {v}" for v in VERDICTS if (n := claims.count(v)))
+        counted = ", ".join(f"{v} {n}" for v in VERDICTS if (n := claims.count(v)))
         yield f"claims      {counted}"
         for claim in claims.claims:
             if claim.verdict == "fails":
-                yield f"  fails     {claim.statement}"
+                yield from wrap(f"  fails     {claim.statement}", 80, subsequent_indent=" " * 12)
     if (run / "report.html").exists():
         yield f"report      {run / 'report.html'}"
         yield f"figures     {run / 'figures'}, tables in {run / 'tables'}"
