@@ -12,6 +12,7 @@ from bezoar.edits import self_test
 from bezoar.errors import ConfigError
 from bezoar.locate import collect_moments
 from bezoar.mitigate import null_inputs, parse_method
+from bezoar.mitigate.distributed_shift import DistributedShift
 from bezoar.mitigate.transport import Transport, transport_map
 from tests.edits.kit import logits
 from tests.mitigate.kit import inputs
@@ -171,3 +172,11 @@ def test_a_shift_of_the_coefficients_is_the_shift_of_what_they_write(lm):
         with Transport(points=(point,), layers=(1,)).fit(lm, given).applied_to(lm):
             ours.append(logits(lm))
     torch.testing.assert_close(*ours, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", [Transport(), DistributedShift()])
+def test_moments_of_another_model_are_refused(gpt2, method):
+    given = moments_inputs(gpt2)
+    other = dataclasses.replace(given.moments, model="another")
+    with pytest.raises(ConfigError, match="other weights than"):
+        method.fit(gpt2, dataclasses.replace(given, moments=other))

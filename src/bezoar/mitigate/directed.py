@@ -11,6 +11,7 @@ from torch import Tensor
 from bezoar.edits import stream_site
 from bezoar.errors import ConfigError, EditError, SiteMismatch, did_you_mean
 from bezoar.locate import Direction, Subspace, ValueRanking
+from bezoar.locate.moments import UnitMoments
 from bezoar.mitigate.method import FitInputs
 from bezoar.models import LanguageModel, Site
 
@@ -128,3 +129,18 @@ def require_same_place(lm: LanguageModel, chosen: Chosen, targets: list[Site]) -
                 "numbers live.",
                 hint="Fit a direction there, or pass mode='code' to do it anyway.",
             )
+
+
+def moments_of(lm: LanguageModel, inputs: FitInputs, by: str) -> UnitMoments:
+    """The moments of units that a method needs, of this model.
+
+    Raises:
+        ConfigError: if there are none, or they are of other weights.
+    """
+    moments: UnitMoments = inputs.need("moments", by)
+    if moments.model and moments.model != lm.fingerprint:
+        raise ConfigError(
+            f"The moments were gathered in a model with other weights than {lm.name!r}.",
+            hint="Gather them in this one: bezoar.locate.collect_moments.",
+        )
+    return moments

@@ -31,8 +31,7 @@ from torch import Tensor
 from bezoar.edits import ActivationEdit, Add, At, Edit, stream_site
 from bezoar.errors import ConfigError, EditError, did_you_mean
 from bezoar.locate import Direction
-from bezoar.locate.moments import UnitMoments
-from bezoar.mitigate.directed import layer_sets
+from bezoar.mitigate.directed import layer_sets, moments_of
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.models import LanguageModel, Site
 
@@ -96,11 +95,11 @@ class DistributedShift(Method):
         """An `ActivationEdit` adding a constant at every ``mlp_post``.
 
         Raises:
-            ConfigError: if an input is missing.
+            ConfigError: if an input is missing, or the moments are of another model.
             EditError: if the probe does not fit the model.
         """
         probe: Direction = inputs.need("probe", self.name)
-        moments: UnitMoments = inputs.need("moments", self.name)
+        moments = moments_of(lm, inputs, self.name)
         if len(probe.vector) != lm.d_model:
             raise EditError(
                 f"{probe.name!r} has width {len(probe.vector)}, and {lm.name} has d_model "

@@ -25,7 +25,7 @@ from bezoar.corpus import Corpus
 from bezoar.edits import ActivationEdit, Add, At, Edit, Gate
 from bezoar.errors import ConfigError, did_you_mean
 from bezoar.locate.moments import UnitMoments, collect_moments
-from bezoar.mitigate.directed import layer_sets
+from bezoar.mitigate.directed import layer_sets, moments_of
 from bezoar.mitigate.method import FitInputs, Method, register
 from bezoar.models import LanguageModel, Site
 
@@ -107,9 +107,9 @@ class Transport(Method):
         """An `ActivationEdit` that shifts (and scales) every unit at every site.
 
         Raises:
-            ConfigError: if moments are missing, at all or of a site.
+            ConfigError: if moments are missing, at all or of a site, or are of another model.
         """
-        moments: UnitMoments = inputs.need("moments", self.name)
+        moments = moments_of(lm, inputs, self.name)
         sites = self.sites_in(lm)
         if self.sequential:
             moments = self._sequential(lm, inputs, sites, moments.pooling)
