@@ -17,7 +17,7 @@ COLUMNS = (
     "toxicity",
     "change",
     "reduction",
-    "perplexity",
+    "change of perplexity",
     "size of the edit",
     "beyond random",
     "random as good",
