@@ -123,6 +123,20 @@ def test_without_toxic_text_it_says_what_was_tried(tmp_path: Path, model: str) -
         states_stage(bench_of(run, asked, every=0))
 
 
+def test_what_can_do_without_states_is_told_which_methods_cannot(
+    tmp_path: Path, model: str
+) -> None:
+    methods = {"methods": ["word-ban", "eigenshift", "eigenshift:mode=code"]}
+    for study, told in (
+        ("audit", "Or leave eigenshift out of --methods."),
+        ("experts", "threshold."),
+    ):
+        asked = config(tmp_path / study, model, study=study, mitigate=TINY["mitigate"] | methods)
+        with Run.open(Path(asked.out), asked) as run, pytest.raises(DataError) as caught:
+            states_stage(bench_of(run, asked, every=0))
+        assert caught.value.hint.endswith(told)
+
+
 def test_an_audit_that_asks_for_none_has_none(tmp_path: Path, model: str) -> None:
     asked = config(tmp_path / "run", model, study="audit")
     with Run.open(Path(asked.out), asked) as run:

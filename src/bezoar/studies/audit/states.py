@@ -8,7 +8,6 @@ states chosen as the paper and as its code do) and ``report.json``.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +17,10 @@ from bezoar.errors import DataError
 from bezoar.evaluate import get_protocol
 from bezoar.locate import Continuations, StatesMode, ToxicStates, continue_and_attribute, states_of
 from bezoar.locate.states_report import report_states
-from bezoar.runs import Result, kept, load_result, save_result
+from bezoar.mitigate import parse_method
+from bezoar.runs import AuditConfig, Result, kept, load_result, save_result
 from bezoar.stats import hash_halves, near_duplicates, text_key, unit_hash
-from bezoar.studies.audit.asked import needs
+from bezoar.studies.audit.asked import needs, specs_of
 from bezoar.studies.audit.bench import HALVES_SALT, Bench
 
 FEWEST = 200
@@ -69,7 +69,7 @@ def states_stage(bench: Bench) -> None:
         written = kept(stage.folder / "written.json", Continuations, partial(_write, bench))
         found: dict[StatesMode, ToxicStates] = {}
         for mode, name in _FOLDERS.items():
-            with suppress(*((DataError,) if mode != "correct" else ())):
+            try:
                 found[mode] = states_of(
                     bench.lm,
                     written,
@@ -79,6 +79,10 @@ def states_stage(bench: Bench) -> None:
                     seed=bench.run.seed("states"),
                     progress=bench.progress,
                 )
+            except DataError as error:
+                if mode == "correct":
+                    raise DataError(error.message, hint=error.hint + _without(config)) from error
+            else:
                 found[mode].save(stage.folder / name)
         states = found.pop("correct")
         about = load_result(stage.folder / "prompts.json", StatesPrompts)
@@ -91,6 +95,15 @@ def states_stage(bench: Bench) -> None:
             seed=bench.run.seed("states"),
         )
         save_result(stage.folder / "report.json", report)
+
+
+def _without(config: AuditConfig) -> str:
+    """What an audit or a search may leave out, so that it can do without states."""
+    specs = specs_of(config.mitigate.methods)
+    names = dict.fromkeys(m.name for m in map(parse_method, specs) if "states" in m.requires)
+    if config.study == "experts" or not names:
+        return ""
+    return f" Or leave {', '.join(names)} out of --methods."
 
 
 def toxic_states(bench: Bench, mode: StatesMode = "correct") -> ToxicStates | None:
