@@ -287,7 +287,7 @@ def test_the_doctor_knows_the_stages_of_every_study():
     from bezoar.studies import audit, dpo, experts, tune
     from bezoar.studies.audit.asked import INPUT_STAGES
 
-    always = {"dpo": {"pairs"}, "experts": {"states", "experts"}}
+    always = {"dpo": {"pairs"}, "experts": {"experts"}}
     rooms = {"audit": audit, "dpo": dpo, "experts": experts, "tune": tune}
     known = {
         study: tuple(n for n in room.STAGES if n not in INPUT_STAGES or n in always.get(study, ()))

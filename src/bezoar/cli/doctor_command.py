@@ -21,7 +21,7 @@ STAGES = {
         *("compare", "attack", "claims", "report"),
     ),
     "experts": (
-        *(*_FOUND, "states", "experts", "mitigate", "evaluate"),
+        *(*_FOUND, "experts", "mitigate", "evaluate"),
         *("grid", "layers", "detect", "claims", "report"),
     ),
     "tune": (*_FOUND, "search", "finalists", "report"),

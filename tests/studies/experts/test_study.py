@@ -13,6 +13,7 @@ from bezoar.runs import ExpertsStudyConfig, Run, load_result, parse_config
 from bezoar.scoring import CachedScorer
 from bezoar.studies import experts
 from bezoar.studies.audit import Bench
+from bezoar.studies.audit.asked import made_for
 from bezoar.studies.claims import Claims
 from bezoar.studies.experts import STAGES, grid, run_experts
 from bezoar.studies.summary import StudySummary
@@ -116,3 +117,10 @@ def test_the_page_holds_what_was_measured(done: tuple[Path, StudySummary]) -> No
     tables = {path.stem for path in (out / "tables").glob("*.csv")}
     ours = {"main", "grid", "choices", "choices_at_cost", "neurons", "layers", "detection"}
     assert {f"table_{name}" for name in ours} <= tables
+
+
+def test_without_a_method_of_states_a_study_needs_none():
+    config = parse_config(ExpertsStudyConfig, {"mitigate": {"methods": ["damp"]}})
+    assert made_for(config) == ["experts"]
+    config = parse_config(ExpertsStudyConfig, {"mitigate": {"methods": ["eigenshift"]}})
+    assert made_for(config) == ["states", "experts"]

@@ -16,9 +16,9 @@ def specs_of(names: tuple[str, ...]) -> list[str]:
 
 def needs(config: AuditConfig) -> frozenset[str]:
     """The fields of `bezoar.mitigate.FitInputs` that the methods asked for are fitted from, and
-    those that a study reports on in any case."""
+    those that a study reports on in any case: a model that writes nothing toxic has neurons too."""
     methods = map(parse_method, specs_of(config.mitigate.methods))
-    own = {"states", "experts"} if config.study == "experts" else ()
+    own = {"experts"} if config.study == "experts" else ()
     return frozenset[str](own).union(*(method.requires for method in methods))
 
 
