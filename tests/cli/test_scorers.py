@@ -12,13 +12,14 @@ import torch
 
 from bezoar.studies.audit import STAGES as GRAPH
 from bezoar.studies.audit import bench
+from bezoar.studies.audit.asked import INPUT_STAGES
 from tests.cli.conftest import Outcome
 from tests.families import tiny_model
 from tests.studies.tiny import TINY, save_tiny_model
 
 pytest.importorskip("bezoar_demo")
 
-STAGES = [name for name in GRAPH if name != "pairs"]  # of which these methods need none
+STAGES = [name for name in GRAPH if name not in INPUT_STAGES]  # of which these methods need none
 
 
 class Broken:

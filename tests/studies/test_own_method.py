@@ -53,7 +53,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(method, "_METHODS", dict(method._METHODS))
         module = ModuleType("add_a_method")
         patch.setitem(sys.modules, module.__name__, module)
-        (code,) = blocks(ROOT / "docs/how-to/add-a-method.md", "python")
+        code, *_ = blocks(ROOT / "docs/how-to/add-a-method.md", "python")
         exec(code, vars(module))  # noqa: S102
         register(Halve)
         asked = config(place / "run", name=saved(place / "model", None)).model_dump()
