@@ -35,6 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def config(out: Path, model: str, **more: Any) -> ExpertsStudyConfig:
     options = {"out": str(out), "model": {"name": model}, "states": STATES}
+    options |= {"mitigate": {"methods": ["eigenshift"]}}
     return parse_config(ExpertsStudyConfig, TINY, options, more)
 
 
@@ -105,7 +106,7 @@ def test_a_killed_stage_goes_on_from_what_was_written(
 def test_where_few_are_left_those_that_choose_serve_and_it_is_said(
     tmp_path: Path, model: str
 ) -> None:
-    asked = config(tmp_path / "run", model, mitigate=TINY["mitigate"] | {"select_prompts": 330})
+    asked = config(tmp_path / "run", model, mitigate={"select_prompts": 330})
     with Run.open(Path(asked.out), asked) as run:
         bench = bench_of(run, asked)
         states_stage(bench)
@@ -127,18 +128,16 @@ def test_what_can_do_without_states_is_told_which_methods_cannot(
     tmp_path: Path, model: str
 ) -> None:
     methods = {"methods": ["word-ban", "eigenshift", "eigenshift:mode=code"]}
-    for study, told in (
-        ("audit", "Or leave eigenshift out of --methods."),
-        ("experts", "threshold."),
-    ):
+    for study in ("audit", "experts"):
         asked = config(tmp_path / study, model, study=study, mitigate=TINY["mitigate"] | methods)
         with Run.open(Path(asked.out), asked) as run, pytest.raises(DataError) as caught:
             states_stage(bench_of(run, asked, every=0))
-        assert caught.value.hint.endswith(told)
+        assert caught.value.hint.endswith("Or leave eigenshift out of --methods.")
 
 
-def test_an_audit_that_asks_for_none_has_none(tmp_path: Path, model: str) -> None:
-    asked = config(tmp_path / "run", model, study="audit")
+def test_a_run_that_asks_for_none_has_none(tmp_path: Path, model: str) -> None:
+    other = {"methods": ["word-ban"]}
+    asked = config(tmp_path / "run", model, mitigate=other)
     with Run.open(Path(asked.out), asked) as run:
         states_stage(bench := Bench(run, asked))
         assert not (bench.run.folder("states") / "report.json").exists()

@@ -22,6 +22,7 @@ from tests.studies.tiny import TINY, save_tiny_model
 SMALL: dict[str, Any] = {
     "states": {"prompts": 40, "max_new_tokens": 8, "shuffles": 3},
     "data": {"neutral_tokens": 2_400},
+    "mitigate": {"methods": ["eigenshift"]},
     "evaluate": {"protocol": "EIGEN@6x2"},
     "grid": {
         "alphas": [1, 0, -2],

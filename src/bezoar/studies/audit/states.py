@@ -98,12 +98,10 @@ def states_stage(bench: Bench) -> None:
 
 
 def _without(config: AuditConfig) -> str:
-    """What an audit or a search may leave out, so that it can do without states."""
+    """What a run may leave out, so that it can do without states."""
     specs = specs_of(config.mitigate.methods)
     names = dict.fromkeys(m.name for m in map(parse_method, specs) if "states" in m.requires)
-    if config.study == "experts" or not names:
-        return ""
-    return f" Or leave {', '.join(names)} out of --methods."
+    return f" Or leave {', '.join(names)} out of --methods." if names else ""
 
 
 def toxic_states(bench: Bench, mode: StatesMode = "correct") -> ToxicStates | None:
