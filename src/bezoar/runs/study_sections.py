@@ -18,6 +18,13 @@ from bezoar.runs.sections import (
 )
 
 
+def _names(value: object) -> object:
+    """A name, or names with commas between."""
+    if not isinstance(value, str):
+        return value
+    return [name for part in value.split(",") if (name := part.strip())]
+
+
 class CompareConfig(Section):
     """How the trained model is laid beside the base."""
 
@@ -53,13 +60,7 @@ class AttackConfig(Section):
     resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
     keep_attacked: bool = Field(False, description="Save what undoes a remedy, as edits.")
 
-    @field_validator("attacks", "edits", mode="before")
-    @classmethod
-    def _names(cls, value: object) -> object:
-        """A name, or names with commas between."""
-        if not isinstance(value, str):
-            return value
-        return [name for part in value.split(",") if (name := part.strip())]
+    _listed = field_validator("attacks", "edits", mode="before")(_names)
 
 
 class DPODataConfig(DataConfig):
@@ -144,13 +145,7 @@ class LayersConfig(Section):
     null_draws: int = Field(999, ge=19, description="Shuffled labels, the null of the matching.")
     resamples: int = Field(1_000, ge=100, description="Of the bootstrap by text.")
 
-    @field_validator("others", "corpora", mode="before")
-    @classmethod
-    def _names(cls, value: object) -> object:
-        """A name, or names with commas between."""
-        if not isinstance(value, str):
-            return value
-        return [name for part in value.split(",") if (name := part.strip())]
+    _listed = field_validator("others", "corpora", mode="before")(_names)
 
 
 class DetectConfig(Section):

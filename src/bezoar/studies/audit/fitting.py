@@ -238,7 +238,10 @@ class Fitting:
     def _at_cost(
         self, method: Method, inputs: FitInputs, kind: str, n: int, target: float
     ) -> NullFit:
-        """Nulls that each cost what the method costs, on the same text."""
+        """Nulls as near to the method's cost, on the same text, as a few evaluations bring them.
+
+        What each came to is kept beside the target: where a strength ends first, it is cheaper.
+        """
         lm, seed = self.bench.lm, self.bench.run.seed("nulls")
         found: list[tuple[float | None, float | None]] = []
         for drawn in null_inputs(kind, lm, inputs, n, seed):
