@@ -8,7 +8,7 @@ from recipes.modes.rows import computed, effects, plain, row
 
 from bezoar.compare.models import activation_drop, residual_shift, shift_sources
 from bezoar.edits import Edit
-from bezoar.studies.dpo.claims.rules import difference
+from bezoar.studies.claims.rules import difference
 
 GROUP = "Pictures of the trained model"
 NEURONS, SHIFTED = 64, 52
