@@ -13,18 +13,11 @@ from bezoar.mitigate.det_zero import DetZero
 from bezoar.mitigate.distributed_shift import DistributedShift
 from bezoar.mitigate.dpo import DPO
 from bezoar.mitigate.eigenshift import EigenShift
-from bezoar.mitigate.method import (
-    FitInputs,
-    Method,
-    get_method,
-    make_method,
-    methods,
-    parse_method,
-    register,
-)
+from bezoar.mitigate.method import FitInputs, Method, get_method, methods, register
 from bezoar.mitigate.nulls import null_inputs, nulls_at_cost
 from bezoar.mitigate.profs import ProFS
 from bezoar.mitigate.project_out import ProjectOut
+from bezoar.mitigate.specs import make_method, parse_method
 from bezoar.mitigate.subtract import Subtract
 from bezoar.mitigate.transport import Transport
 from bezoar.mitigate.uniform_shrink import UniformShrink
