@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bezoar.runs import AuditConfig, DPOStudyConfig, ExpertsStudyConfig, TuneConfig
+from bezoar.runs import AuditConfig, DPOStudyConfig, ExpertsStudyConfig, SAEStudyConfig, TuneConfig
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -31,6 +31,7 @@ _STUDY = """
 STUDIES: tuple[tuple[str, str, type[AuditConfig]], ...] = (
     ("the study of DPO", "bezoar study dpo", DPOStudyConfig),
     ("the study of experts", "bezoar study experts", ExpertsStudyConfig),
+    ("the study of sparse autoencoders", "bezoar study sae", SAEStudyConfig),
     ("a search", "bezoar tune", TuneConfig),
 )
 

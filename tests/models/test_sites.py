@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bezoar.errors import SiteError
-from bezoar.models import GLOBAL_POINTS, POINTS, Site
+from bezoar.models import GLOBAL_POINTS, POINTS, LanguageModel, Site, named_sites
 
 SITES = st.builds(Site, st.integers(-40, 40), st.sampled_from(POINTS)) | st.builds(
     Site, st.none(), st.sampled_from(GLOBAL_POINTS)
@@ -56,3 +56,13 @@ def test_a_wrong_name_is_answered_with_the_nearest(text, nearest):
 def test_a_layer_is_asked_for_where_one_is_needed_and_only_there(text):
     with pytest.raises(SiteError, match="layer"):
         Site.parse(text)
+
+
+def test_sites_may_be_named_before_the_model_is_known(gpt2: LanguageModel) -> None:
+    every = named_sites(gpt2, ["every.mlp_out"])
+    assert every == gpt2.sites(["mlp_out"])
+    middle = named_sites(gpt2, ["middle.resid_post"])
+    assert middle == [Site(gpt2.n_layers // 2, "resid_post")]
+    assert named_sites(gpt2, ["-1.mlp_out", "every.mlp_out"]) == every
+    with pytest.raises(SiteError, match="mlp_uot"):
+        named_sites(gpt2, ["middle.mlp_uot"])

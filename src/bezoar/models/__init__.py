@@ -15,6 +15,7 @@ from bezoar.models.language_model import LanguageModel
 from bezoar.models.linear import is_plain, out_in_weight
 from bezoar.models.names import AnatomyNames
 from bezoar.models.parity import check_parity
+from bezoar.models.site_names import named_sites
 from bezoar.models.sites import GLOBAL_POINTS, POINTS, Site
 from bezoar.models.trace import first_tensor
 
@@ -34,6 +35,7 @@ __all__ = [
     "first_tensor",
     "generate",
     "is_plain",
+    "named_sites",
     "out_in_weight",
     "require_writable",
 ]

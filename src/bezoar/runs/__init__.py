@@ -19,6 +19,7 @@ from bezoar.runs.results import (
     save_result,
     to_plain,
 )
+from bezoar.runs.sae_sections import ContestConfig, FeaturesConfig, SAEStudyConfig
 from bezoar.runs.sections import (
     AnatomyConfig,
     AuditConfig,
@@ -30,6 +31,7 @@ from bezoar.runs.sections import (
     ModelConfig,
     PairsConfig,
     ReportConfig,
+    SAEConfig,
 )
 from bezoar.runs.stages import Stage
 from bezoar.runs.study_sections import (
@@ -47,10 +49,12 @@ __all__ = [
     "AuditConfig",
     "Budget",
     "CompareConfig",
+    "ContestConfig",
     "DPOStudyConfig",
     "DataConfig",
     "EvaluateConfig",
     "ExpertsStudyConfig",
+    "FeaturesConfig",
     "Gate",
     "HarvestConfig",
     "LocateConfig",
@@ -61,6 +65,8 @@ __all__ = [
     "ReportConfig",
     "Result",
     "Run",
+    "SAEConfig",
+    "SAEStudyConfig",
     "SearchConfig",
     "Stage",
     "TuneConfig",

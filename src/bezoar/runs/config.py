@@ -10,8 +10,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from bezoar.errors import ConfigError, did_you_mean
+from bezoar.runs.sae_sections import SAEStudyConfig
 from bezoar.runs.sections import AuditConfig
-from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig, TuneConfig
+from bezoar.runs.study_sections import (
+    DPOStudyConfig,
+    ExpertsStudyConfig,
+    TuneConfig,
+)
 
 C = TypeVar("C", bound=BaseModel)
 
@@ -19,6 +24,7 @@ STUDIES: dict[str, type[AuditConfig]] = {
     "audit": AuditConfig,
     "dpo": DPOStudyConfig,
     "experts": ExpertsStudyConfig,
+    "sae": SAEStudyConfig,
     "tune": TuneConfig,
 }
 """The configuration of each kind of run."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bezoar.runs.expressions import parse_budget, parse_gate
 
-Study = Literal["audit", "dpo", "experts", "tune"]
+Study = Literal["audit", "dpo", "experts", "sae", "tune"]
 Pooling = Literal["mean", "max", "last", "none"]
 Dtype = Literal["float32", "float16", "bfloat16"]
 
@@ -21,6 +21,13 @@ class Section(BaseModel):
     """A frozen group of options; an unknown one is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def names(value: object) -> object:
+    """A name, or names with commas between, as a list."""
+    if not isinstance(value, str):
+        return value
+    return [name for part in value.split(",") if (name := part.strip())]
 
 
 class AnatomyConfig(Section):
@@ -165,6 +172,42 @@ class MomentsConfig(Section):
     texts: int = Field(1_000, ge=20, description="Training texts at most, balanced by label.")
 
 
+class SAEConfig(Section):
+    """The sparse autoencoders that are trained on single tokens, and on which."""
+
+    saes: tuple[str, ...] = Field(
+        ("topk:k=32",), min_length=1, description="Specs, ARCHITECTURE[:option=value,...]."
+    )
+    sites: tuple[str, ...] = Field(
+        ("middle.resid_post",),
+        min_length=1,
+        description="One set of them at each site; layers may be 'middle' or 'every'.",
+    )
+    expansion: int = Field(8, ge=1, description="Latents for one dimension of the site.")
+    tokens: int = Field(500_000, ge=1_000, description="Trained on, texts repeated as needed.")
+    batch: int = Field(1_024, ge=8, description="Tokens a step.")
+    lr: float = Field(1e-3, gt=0, description="Of Adam, after its warm-up.")
+    train_on: Literal["all", "non_target"] = Field(
+        "all", description="non_target: none of the texts with label 1."
+    )
+    tokens_of: Literal["prompts", "generated"] = Field(
+        "prompts", description="generated: what the model writes after each text."
+    )
+    max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
+    store: Literal["auto", "disk", "recompute"] = Field(
+        "auto", description="Keep rows on disk, run the model again, or what is measured cheaper."
+    )
+    path: str | None = Field(None, description="A trained one's folder, instead of training.")
+
+    @field_validator("saes", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        """One spec alone, whose commas are its own, is a list of one."""
+        return (value,) if isinstance(value, str) else value
+
+    _listed = field_validator("sites", mode="before")(names)
+
+
 class MitigateConfig(Section):
     """Which remedies are fitted, and what they may cost."""
 
@@ -201,7 +244,7 @@ class EvaluateConfig(Section):
         """``none``, nothing, or names with commas between."""
         if value is None or value in ("none", ["none"], ("none",)):
             return ()
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return names(value)
 
 
 class ReportConfig(Section):
@@ -224,6 +267,7 @@ class AuditConfig(Section):
     states: StatesConfig = StatesConfig()
     experts: ExpertsConfig = ExpertsConfig()
     moments: MomentsConfig = MomentsConfig()
+    sae: SAEConfig = SAEConfig()
     mitigate: MitigateConfig = MitigateConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
@@ -246,6 +290,7 @@ QUICK: dict[str, Any] = {
     "states": {"prompts": 200},
     "experts": {"texts": 200, "shuffles": 39, "halves": 3},
     "moments": {"texts": 200},
+    "sae": {"tokens": 60_000, "expansion": 4},
     "mitigate": {"max_evaluations": 4, "select_prompts": 24, "null_draws": 2},
     "evaluate": {"protocol": "LEE@48", "resamples": 1_000, "kl_texts": 8, "continuations": 6},
 }

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from bezoar.runs.sae_sections import QUICK_SAE
 from bezoar.runs.sections import (
     QUICK,
     AuditConfig,
@@ -15,14 +16,8 @@ from bezoar.runs.sections import (
     PairsConfig,
     Section,
     Study,
+    names,
 )
-
-
-def _names(value: object) -> object:
-    """A name, or names with commas between."""
-    if not isinstance(value, str):
-        return value
-    return [name for part in value.split(",") if (name := part.strip())]
 
 
 class CompareConfig(Section):
@@ -60,7 +55,7 @@ class AttackConfig(Section):
     resamples: int = Field(2_000, ge=100, description="Of the bootstrap by prompt.")
     keep_attacked: bool = Field(False, description="Save what undoes a remedy, as edits.")
 
-    _listed = field_validator("attacks", "edits", mode="before")(_names)
+    _listed = field_validator("attacks", "edits", mode="before")(names)
 
 
 class DPODataConfig(DataConfig):
@@ -145,7 +140,7 @@ class LayersConfig(Section):
     null_draws: int = Field(999, ge=19, description="Shuffled labels, the null of the matching.")
     resamples: int = Field(1_000, ge=100, description="Of the bootstrap by text.")
 
-    _listed = field_validator("others", "corpora", mode="before")(_names)
+    _listed = field_validator("others", "corpora", mode="before")(names)
 
 
 class DetectConfig(Section):
@@ -262,6 +257,7 @@ QUICKS: dict[str, dict[str, Any]] = {
     "audit": QUICK,
     "dpo": QUICK_DPO,
     "experts": QUICK_EXPERTS,
+    "sae": QUICK_SAE,
     "tune": QUICK_TUNE,
 }
 """Sizes of `--quick` by the kind of run."""
