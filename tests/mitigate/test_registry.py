@@ -31,6 +31,7 @@ from bezoar.mitigate import (
     method,
     methods,
     parse_method,
+    parse_searched,
     register,
 )
 from tests.families import tiny_model
@@ -125,6 +126,33 @@ def test_specs_are_read_and_written(spec, expected):
 def test_what_is_wrong_in_a_spec_is_named(spec, word):
     with pytest.raises(ConfigError, match=word):
         parse_method(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("eigenshift:alpha=0.5", "writes alpha.*the budget decides"),
+        ("damp:top_n=9,alpha=0.5", "writes alpha"),
+        ("aura:share=1", "writes share"),
+        ("dpo:t=1", "writes t,"),
+        ("word-ban:penalty=3", "writes penalty"),
+        ("aura:top_n=0", "changes nothing at any strength: top_n=0"),
+        ("det-0:top_n=0", "top_n=0"),
+        ("eigenshift:k=0", "k=0"),
+        ("eigenshift:percentile=100", "percentile=100"),
+        ("profs:k=0", "k=0"),
+    ],
+)
+def test_a_search_of_strengths_refuses_one_that_is_written_and_what_does_nothing(spec, said):
+    parse_method(spec)  # alone it is what it says
+    with pytest.raises(ConfigError, match=said):
+        parse_searched(spec)
+
+
+def test_a_search_of_strengths_takes_every_other_option():
+    specs = ("eigenshift:k=4,mode=code", "eigenshift:percentile=100,k=1", "aura:top_n=1")
+    for spec in (*methods(), *DEFAULT_METHODS, "dpo:trainable=values:64,beta=0.01", *specs):
+        assert parse_searched(spec) == parse_method(spec)
 
 
 def test_options_from_yaml(lm):

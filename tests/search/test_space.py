@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bezoar.errors import ConfigError
 from bezoar.mitigate import methods, parse_method
 from bezoar.search import Part, Space, Stack, searched_by_default
 from bezoar.search.space import _options
@@ -35,6 +36,11 @@ def test_an_option_that_is_written_is_held(lm):
     )
     assert held.size * len(free.choices["subtract"]["layers"]) == free.size
     assert all("layers" not in _options(v) for v in held.choices[spec]["direction"])
+
+
+def test_a_strength_that_is_written_is_not_passed_over(lm):
+    with pytest.raises(ConfigError, match="writes alpha"):
+        Space(("subtract", "eigenshift:alpha=0.5"), lm)
 
 
 def test_controls_and_trainings_are_left_out_unless_asked():

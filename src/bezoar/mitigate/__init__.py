@@ -17,7 +17,7 @@ from bezoar.mitigate.method import FitInputs, Method, get_method, methods, regis
 from bezoar.mitigate.nulls import null_inputs, nulls_at_cost
 from bezoar.mitigate.profs import ProFS
 from bezoar.mitigate.project_out import ProjectOut
-from bezoar.mitigate.specs import make_method, parse_method
+from bezoar.mitigate.specs import make_method, parse_method, parse_searched
 from bezoar.mitigate.subtract import Subtract
 from bezoar.mitigate.transport import Transport
 from bezoar.mitigate.uniform_shrink import UniformShrink
@@ -60,5 +60,6 @@ __all__ = [
     "null_inputs",
     "nulls_at_cost",
     "parse_method",
+    "parse_searched",
     "register",
 ]

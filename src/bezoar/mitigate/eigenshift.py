@@ -41,7 +41,7 @@ class EigenShift(Method):
 
     Attributes:
         alpha: α; 1 does nothing, 0 deletes, −1 reflects (and leaves WᵀW as it was).
-        k: how many directions; by ``percentile`` if None.
+        k: how many directions; by ``percentile`` if None. Of 0 the edit changes nothing.
         percentile: q, in per cent: k = ⌈d_model (1 − q / 100)⌉.
         score: what is large for a chosen direction, with Δ_i = v_iᵀ(μ_Φ − μ_Ψ): "abs" |Δ_i|,
             "squared" Δ_i² (the same order), "sigma" σ_i |Δ_i|, how far it moves logits, or
@@ -85,6 +85,12 @@ class EigenShift(Method):
     def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
         shares = [f"percentile={q}" for q in (50, 90, 95, 99, 99.5)]
         return {"directions": ("", *shares), "score": ("", "score=sigma")}
+
+    @property
+    def idle(self) -> str:
+        if self.k is None:
+            return f"percentile={self.percentile:g}" if self.percentile == 100 else ""
+        return "k=0" if self.k == 0 else ""
 
     @property
     def requires(self) -> frozenset[str]:

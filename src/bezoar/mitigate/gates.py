@@ -35,7 +35,8 @@ class Gated(Method):
         points: where units are; "paper" stands for what the MLP's linear maps write (``mlp_pre``
             or ``mlp_gate`` and ``mlp_up``, and ``mlp_raw``).
         layers: which, from −1 for the last; empty means all.
-        top_n: only the best so many of all these units; all experts if None.
+        top_n: only the best so many of all these units; all experts if None, and none for 0: the
+            edit then changes nothing.
         texts: whose AUROC counts: on all texts, or on those of equal lengths in both classes.
         mode: "code" picks the best ``top_n`` as the published code does; it matters for ties, and
             where fewer than ``top_n`` units are above one half.
@@ -66,6 +67,10 @@ class Gated(Method):
             raise ConfigError(f"top_n={self.top_n} of {self.name!r} is negative.")
         if not 0 <= self.strength < np.inf:
             raise ConfigError(f"A strength of {self.strength} of {self.name!r} means nothing.")
+
+    @property
+    def idle(self) -> str:
+        return "top_n=0" if self.top_n == 0 else ""
 
     @property
     def requires(self) -> frozenset[str]:

@@ -152,6 +152,11 @@ class Method(ABC):
         """The strength that a search for a budget begins with."""
         return 1.0
 
+    @property
+    def idle(self) -> str:
+        """The option by which this changes nothing at any strength, as ``k=0``; "" if none does."""
+        return ""
+
     @classmethod
     def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
         """What `bezoar tune` tries of this method beside its strength.

@@ -48,7 +48,8 @@ class ProFS(Method):
     """Project MLP outputs off the directions in which chosen and rejected texts differ.
 
     Attributes:
-        k: directions removed in a layer: 2 in the paper for GPT-2, 10 for larger models.
+        k: directions removed in a layer: 2 in the paper for GPT-2, 10 for larger models. Of 0 the
+            edit changes nothing.
         fraction: the strength: 1 removes them, 0.5 half of what is written along them.
         layers: which, from −1 for the last; empty means the upper half.
         pairs: at most so many pairs, the first ones.
@@ -83,6 +84,10 @@ class ProFS(Method):
     @classmethod
     def search_space(cls, lm: LanguageModel) -> Mapping[str, tuple[str, ...]]:
         return {"k": ("", "k=1", "k=5", "k=10", "k=20"), "layers": ("", *layer_sets(lm))}
+
+    @property
+    def idle(self) -> str:
+        return "k=0" if self.k == 0 else ""
 
     @property
     def requires(self) -> frozenset[str]:

@@ -32,6 +32,30 @@ def parse_method(spec: str) -> Method:
     return make_method(cls, options)
 
 
+def parse_searched(spec: str) -> Method:
+    """The same where the strength is searched: by a budget, or in a search.
+
+    Raises:
+        ConfigError: also if the spec writes the strength, or changes nothing at any.
+    """
+    method = parse_method(spec)
+    low, high = (method.with_strength(f * method.strength_start) for f in (0.25, 0.5))
+    written = {part.partition("=")[0].strip() for part in spec.partition(":")[2].split(",")}
+    for field in dataclasses.fields(method):  # type: ignore[arg-type]
+        name = field.name
+        if name in written and getattr(low, name) != getattr(high, name):
+            raise ConfigError(
+                f"{spec!r} writes {name}, how strong the edit is, and the budget decides that.",
+                hint=f"Leave {name} out, and allow more or less with --budget.",
+            )
+    if method.idle:
+        raise ConfigError(
+            f"{spec!r} changes nothing at any strength: {method.idle}.",
+            hint=f"Leave {method.idle.partition('=')[0]} out, or choose some.",
+        )
+    return method
+
+
 def make_method(cls: type[Method], options: Mapping[str, Any]) -> Method:
     """A method from plain options (YAML or a spec), which are converted and checked.
 

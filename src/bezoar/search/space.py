@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from bezoar.edits import Edit, NoOp
 from bezoar.errors import ConfigError
-from bezoar.mitigate import FitInputs, Method, methods, parse_method
+from bezoar.mitigate import FitInputs, Method, methods, parse_searched
 from bezoar.models import LanguageModel
 from bezoar.search.results import Part
 
@@ -32,11 +32,12 @@ class Space:
         lm: the model, whose layers are among the options.
 
     Raises:
-        ConfigError: for an unknown method, a control, or one that is named twice.
+        ConfigError: for an unknown method, a control, one that is named twice, or a strength that
+            is written: of each edit the budget decides it.
     """
 
     def __init__(self, specs: Sequence[str], lm: LanguageModel) -> None:
-        parsed = [parse_method(spec) for spec in specs]
+        parsed = [parse_searched(spec) for spec in specs]
         for method in parsed:
             if method.control:
                 raise ConfigError(

@@ -18,7 +18,7 @@ import numpy as np
 from bezoar.edits import Edit, NoOp
 from bezoar.errors import ConfigError, UnsupportedAnatomy
 from bezoar.evaluate import get_protocol
-from bezoar.mitigate import BudgetTrace, FitInputs, null_inputs, parse_method
+from bezoar.mitigate import BudgetTrace, FitInputs, null_inputs, parse_method, parse_searched
 from bezoar.mitigate.subtract import sites_of
 from bezoar.runs import Result, parse_budget, save_result, track
 from bezoar.studies.audit.asked import made_for, specs_of
@@ -144,12 +144,12 @@ def _best(fitted: list[FittedMethod], base: float) -> str | None:
 
 
 def check_methods(names: tuple[str, ...]) -> None:
-    """Refuse unknown methods before any work.
+    """Refuse unknown methods before any work, and such as could only do nothing.
 
     Raises:
-        ConfigError: with the nearest names.
+        ConfigError: with the nearest names; for a strength, which the budget sets.
     """
-    slugs = [slug(parse_method(spec).spec) for spec in specs_of(names)]
+    slugs = [slug(parse_searched(spec).spec) for spec in specs_of(names)]
     twice = sorted({name for name in slugs if slugs.count(name) > 1})
     if twice:
         raise ConfigError(f"The method {twice[0]!r} is named twice.", hint="Leave one out.")
