@@ -11,6 +11,7 @@ from bezoar.edits.activation import ActivationEdit, At
 from bezoar.edits.delta import Chain, ColumnScale, Delta, Dense, LowRank, RowScale
 from bezoar.edits.edit import Applied, Composed, Edit, NoOp
 from bezoar.edits.export import Exported, export
+from bezoar.edits.latents import SteerLatents
 from bezoar.edits.logit import LogitEdit
 from bezoar.edits.module import ModuleEdit
 from bezoar.edits.ops import Add, Affine, Bottleneck, Clamp, Conditional, Gate, Op, Project
@@ -44,6 +45,7 @@ __all__ = [
     "Project",
     "RowScale",
     "SelfTest",
+    "SteerLatents",
     "WeightEdit",
     "export",
     "load_edit",

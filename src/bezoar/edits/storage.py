@@ -23,6 +23,7 @@ from torch import Tensor
 from bezoar.edits.activation import ActivationEdit, At
 from bezoar.edits.delta import Chain, ColumnScale, Dense, LowRank, RowScale
 from bezoar.edits.edit import Composed, Edit, NoOp
+from bezoar.edits.latents import SteerLatents
 from bezoar.edits.logit import LogitEdit
 from bezoar.edits.module import ModuleEdit
 from bezoar.edits.ops import Add, Affine, Bottleneck, Clamp, Conditional, Gate, Project
@@ -42,7 +43,7 @@ _EDITS: dict[str, type[Any]] = {
 _PARTS: dict[str, type[Any]] = {
     c.tag: c
     for c in (
-        *(Add, Affine, Bottleneck, Clamp, Conditional, Gate, Project),
+        *(Add, Affine, Bottleneck, Clamp, Conditional, Gate, Project, SteerLatents),
         *(Chain, ColumnScale, Dense, LowRank, RowScale),
     )
 }
