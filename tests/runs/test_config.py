@@ -13,7 +13,7 @@ from bezoar.errors import ConfigError
 from bezoar.runs import sections as module
 from bezoar.runs.config import load_config, merge, parse_config, to_yaml
 from bezoar.runs.sections import QUICK, AuditConfig
-from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig
+from bezoar.runs.study_sections import DPOStudyConfig, ExpertsStudyConfig, TuneConfig
 
 SECTIONS = [
     kind
@@ -57,6 +57,20 @@ def test_later_layers_win_key_by_key():
     )
     assert (config.data.limit, config.data.data, config.seed) == (99, "x.csv", 3)
     assert config.data.neutral_tokens == QUICK["data"]["neutral_tokens"]
+
+
+@pytest.mark.parametrize("kind", [DPOStudyConfig, ExpertsStudyConfig])
+def test_default_methods_are_those_of_the_study(kind):
+    own = kind().mitigate.methods
+    asked = parse_config(kind, {"mitigate": {"methods": ["default", "word-ban"]}})
+    assert asked.mitigate.methods == (*own, "word-ban")
+    assert "default" not in own
+
+
+def test_default_methods_of_others_are_left_to_them():
+    for kind in (AuditConfig, TuneConfig):
+        asked = parse_config(kind, {"mitigate": {"methods": ["default"]}})
+        assert asked.mitigate.methods == ("default",)
 
 
 def test_merge_leaves_its_arguments_alone():

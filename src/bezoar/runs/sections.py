@@ -217,6 +217,13 @@ class MitigateConfig(Section):
     select_prompts: int = Field(200, ge=4, description="Prompts used to choose; never reported.")
     null_draws: int = Field(10, ge=1, description="Null edits per method and kind of null.")
 
+    @field_validator("methods")
+    @classmethod
+    def _own(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """``default`` spelt out where a study has defaults of its own."""
+        own = cls.model_fields["methods"].default
+        return tuple(n for name in value for n in (own if name == "default" else (name,)))
+
     @field_validator("budget")
     @classmethod
     def _budget(cls, value: str) -> str:

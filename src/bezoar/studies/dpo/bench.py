@@ -37,7 +37,7 @@ def trained_specs(config: DPOStudyConfig) -> tuple[str, ...]:
     Raises:
         ConfigError: if there is none.
     """
-    parsed = [parse_method(spec) for spec in config.mitigate.methods if spec != "default"]
+    parsed = map(parse_method, config.mitigate.methods)
     specs = tuple(method.spec for method in parsed if isinstance(method, DPO))
     if not specs:
         raise ConfigError(
