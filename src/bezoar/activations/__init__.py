@@ -3,7 +3,8 @@
 ``plan_batches`` sorts texts into batches that waste nothing on padding. ``forecast`` says what a
 harvest will take; ``harvest`` reads any number of sites in one pass into an ``ActivationStore``, a
 folder of shards that survives interruption and reads in the order of the texts. Where only means
-and covariances are wanted, ``class_moments`` stores nothing.
+and covariances are wanted, ``class_moments`` stores nothing. A ``RowSource`` gives rows of one site
+shuffled, a batch at a time, to what is trained on them.
 """
 
 from bezoar.activations.batching import BatchPlan, plan_batches
@@ -11,6 +12,7 @@ from bezoar.activations.forecast import Forecast, forecast
 from bezoar.activations.harvest import harvest, site_widths
 from bezoar.activations.manifest import Manifest, StoreDtype
 from bezoar.activations.pooling import Pooling, pool
+from bezoar.activations.rows import InMemoryRows, RowSource, StoredRows, batches_an_epoch
 from bezoar.activations.statistics import StreamingMoments, class_moments
 from bezoar.activations.store import ActivationStore
 from bezoar.activations.tokens import TokenTable, tokenise
@@ -19,11 +21,15 @@ __all__ = [
     "ActivationStore",
     "BatchPlan",
     "Forecast",
+    "InMemoryRows",
     "Manifest",
     "Pooling",
+    "RowSource",
     "StoreDtype",
+    "StoredRows",
     "StreamingMoments",
     "TokenTable",
+    "batches_an_epoch",
     "class_moments",
     "forecast",
     "harvest",

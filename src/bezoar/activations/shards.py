@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _ON_DISK: dict[StoreDtype, tuple[str, Any]] = {
     "bfloat16": ("BF16", np.dtype("<u2")),
     "float32": ("F32", np.dtype("<f4")),
 }
-_CHUNK_BYTES = 2**24
+_CHUNK_BYTES = 2**20
 
 
 def map_shard(
@@ -115,18 +116,50 @@ class Shards:
         return addresses
 
     def gather_float32(self, column: str, stored: np.ndarray) -> np.ndarray:
-        """The same as float32; no second copy of the whole is made."""
-        out = np.empty((len(stored), self._columns[column]), np.float32)
-        step = max(1, _CHUNK_BYTES // (4 * max(1, out.shape[1])))
+        """The same as float32; on the way a row is in memory near the processor only."""
+        width = self._columns[column]
+        if self._manifest.dtype == "float32":
+            return self.gather(column, stored)
+        out = np.empty((len(stored), width), np.float32)
+        step = max(1, _CHUNK_BYTES // (4 * max(1, width)))
         for start in range(0, len(stored), step):
-            part = self.gather(column, stored[start : start + step])
-            out[start : start + step] = self._to_float32(part)
+            part = torch.from_numpy(self.gather(column, stored[start : start + step]))
+            if self._manifest.dtype == "bfloat16":
+                part = part.view(torch.bfloat16)
+            torch.from_numpy(out[start : start + step]).copy_(part)
         return out
 
-    def _to_float32(self, part: np.ndarray) -> np.ndarray:
-        if self._manifest.dtype == "float32":
-            return part
-        tensor = torch.from_numpy(part)
-        if self._manifest.dtype == "bfloat16":
-            tensor = tensor.view(torch.bfloat16)
-        return tensor.float().numpy()
+    def expect(self, column: str, stored: np.ndarray) -> None:
+        """Ask the system to read rows, given in rising order, that will soon be gathered."""
+        if not hasattr(mmap.mmap, "madvise"):  # where there is none, they are read when touched
+            return
+        breaks = np.flatnonzero(np.diff(stored) != 1) + 1
+        starts, stops = stored[np.r_[0, breaks]], stored[np.r_[breaks - 1, len(stored) - 1]] + 1
+        begins = self._ends - np.diff(self._ends, prepend=0)
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            first, last = np.searchsorted(self._ends, [start, stop - 1], side="right").tolist()
+            for number in range(first, last + 1):
+                begin = int(begins[number])
+                self._advise(number, column, mmap.MADV_WILLNEED, start - begin, stop - begin)
+
+    def forget(self, column: str) -> None:
+        """Give pages of a column back to the system, which may keep what the files hold."""
+        if hasattr(mmap.mmap, "madvise"):
+            for number in list(self._opened):
+                self._advise(number, column, mmap.MADV_DONTNEED)
+
+    def _advise(
+        self, number: int, column: str, advice: int, start: int = 0, stop: int | None = None
+    ) -> None:
+        """Tell the system about rows ``start`` to ``stop`` of a shard's column, if it is a map."""
+        values = self.read(number)[column]
+        mapped: Any = values
+        while isinstance(mapped, np.ndarray):
+            mapped = mapped.base
+        if isinstance(mapped, mmap.mmap):
+            begin = values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+            row = values.shape[1] * values.itemsize
+            first = begin + max(0, start) * row
+            last = begin + (len(values) if stop is None else min(stop, len(values))) * row
+            first -= first % mmap.PAGESIZE
+            mapped.madvise(advice, first, last - first)

@@ -7,11 +7,12 @@ row costs one row. What was altered since it was written is named and refused, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 
 from bezoar.activations.batching import BatchPlan
 from bezoar.activations.manifest import (
@@ -113,7 +114,8 @@ class ActivationStore:
             CorruptArtefact: if a shard is damaged.
         """
         column = self._column(site)
-        stored = self._stored if index is None else self._stored[self._checked(index)]
+        chosen = None if index is None else self._checked(index, len(self))
+        stored = self._stored if chosen is None else self._stored[chosen]
         if dtype is None:
             return self._shards.gather(column, stored)
         if dtype != "float32":
@@ -124,6 +126,44 @@ class ActivationStore:
         """The rows of one text: its tokens with pooling ``none``, else its one row."""
         start, stop = self.offsets[text], self.offsets[text + 1]
         return self.rows(site, slice(int(start), int(stop)))
+
+    def places(self, texts: Sequence[int] | np.ndarray) -> Int64[np.ndarray, " rows"]:
+        """Where the rows of some texts lie, counted as they are stored; see `as_stored`.
+
+        Args:
+            texts: numbers of texts, or a mask with one value each.
+
+        Raises:
+            DataError: if there is no such text.
+        """
+        per_text = np.diff(self.offsets)
+        chosen = self._checked(np.asarray(texts), len(per_text))
+        numbers = np.arange(len(per_text))[chosen]
+        begins = np.repeat(self.offsets[numbers], per_text[numbers])
+        ends = np.cumsum(per_text[numbers])
+        within = np.arange(len(begins)) - np.repeat(ends - per_text[numbers], per_text[numbers])
+        return self._stored[begins + within]
+
+    def as_stored(
+        self, site: Site | str, places: Int64[np.ndarray, " rows"]
+    ) -> Float32[np.ndarray, "rows d"]:
+        """Rows by where they lie, for readers to whom the order of the texts is nothing.
+
+        Raises:
+            StoreError: if the store does not hold the site.
+            DataError: if there is no such row.
+            CorruptArtefact: if a shard is damaged.
+        """
+        checked = self._checked(places, len(self)) % len(self)  # a negative one from the end
+        return self._shards.gather_float32(self._column(site), checked)
+
+    def expect(self, site: Site | str, places: Int64[np.ndarray, " rows"]) -> None:
+        """Have the disk read rows that will be asked for, given in rising order of place."""
+        self._shards.expect(self._column(site), places)
+
+    def forget(self, site: Site | str) -> None:
+        """Let go of what was read: it is the system's to keep or to drop, not this process's."""
+        self._shards.forget(self._column(site))
 
     def chunks(self, site: Site | str, size: int = 8192) -> Iterator[Float[np.ndarray, "chunk d"]]:
         """All rows in input order, ``size`` at a time, as float32."""
@@ -201,22 +241,16 @@ class ActivationStore:
             raise StoreError(f"The store does not hold {name}.", hint=did_you_mean(name, names))
         return name
 
-    def _checked(self, index: Index) -> np.ndarray | slice:
+    def _checked(self, index: Index, of: int) -> Any:
         if isinstance(index, slice):
             return index
         array = np.asarray(index)
-        if array.dtype == bool and array.shape != (len(self),):
+        if array.dtype == bool and array.shape != (of,):
+            raise DataError(f"A mask of {array.shape} for {of} rows.", hint="Give one a row.")
+        if array.dtype != bool and array.size and not -of <= array.min() <= array.max() < of:
             raise DataError(
-                f"A mask of {array.shape} for {len(self)} rows.", hint="Give one a row."
-            )
-        if (
-            array.dtype != bool
-            and array.size
-            and not -len(self) <= array.min() <= array.max() < len(self)
-        ):
-            raise DataError(
-                f"Rows {array.min()} to {array.max()} of a store of {len(self)} rows.",
-                hint=f"Rows count from 0 to {len(self) - 1}.",
+                f"Rows {array.min()} to {array.max()} of a store of {of} rows.",
+                hint=f"Rows count from 0 to {of - 1}.",
             )
         return array if array.size else array.astype(np.int64)
 
