@@ -8,6 +8,7 @@
     │   └── SiteError              a site or layer that the model does not have
     ├── StoreError             activations and other artefacts on disk
     │   └── CorruptArtefact        damaged, truncated, altered or hostile
+    ├── SAEError               a sparse autoencoder that does not fit, or cannot be trained
     ├── ScorerError            a scorer that is missing, failed, or returned what is no score
     ├── EditError              an edit that does not fit the model
     │   ├── SiteMismatch           a direction of one site used at another
@@ -74,6 +75,10 @@ class StoreError(BezoarError):
 
 class CorruptArtefact(StoreError):
     pass
+
+
+class SAEError(BezoarError):
+    exit_code = 9
 
 
 class ScorerError(BezoarError):

@@ -1,0 +1,123 @@
+"""TopK: of every row the k largest latents are kept (Gao et al. 2024)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from pydantic import Field
+from torch import Tensor
+
+from bezoar.errors import SAEError
+from bezoar.sae.base import Codes, SparseAutoencoder, Step
+from bezoar.sae.kernels import Pairs, largest, selected_values, sort_pairs, sparse_decode
+from bezoar.sae.losses import dead_latent_loss
+from bezoar.sae.registry import register
+
+_CHUNK = 2**23  # pre-activations that are held at once: 32 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class TopKOptions:
+    """Options of TopK.
+
+    Attributes:
+        k: latents a row; for BatchTopK and Matryoshka on average.
+        aux: weight of the loss that revives dead latents (the paper's α).
+    """
+
+    k: Annotated[int, Field(ge=1)] = 32
+    aux: Annotated[float, Field(ge=0)] = 1 / 32
+
+
+class Selecting(SparseAutoencoder):
+    """The family that selects few latents, and so never multiplies by zeros.
+
+    The product ``x W_enc`` is made for some rows at a time and only what is selected of it is kept.
+    """
+
+    Options: ClassVar[type] = TopKOptions
+
+    def __init__(self, d_model: int, d_sae: int, options: Any = None) -> None:
+        super().__init__(d_model, d_sae, options)
+        if self.options.k > d_sae:
+            raise SAEError(
+                f"k is {self.options.k}, and there are {d_sae} latents.",
+                hint="Lower k, or raise the expansion.",
+            )
+
+    @abstractmethod
+    def select(self, centred: Float[Tensor, "rows d_model"]) -> Codes:
+        """The latents that are active in training on rows ``x − b_dec``, not differentiable."""
+
+    def training_step(
+        self, x: Float[Tensor, "rows d_model"], share: float, dead: Int64[Tensor, " dead"]
+    ) -> Step:
+        with torch.no_grad():
+            centred = x - self.b_dec
+            indices, found = self.select(centred)
+            pairs = sort_pairs(indices, found, self.d_sae)
+        values = selected_values(found, centred, self.W_enc, self.b_enc, self.b_dec, indices, pairs)
+        loss, x_hat = self.reconstruct(x, values, indices, pairs)
+        residual = x - x_hat.detach()
+        if self.options.aux and len(dead):
+            weights = self.W_enc, self.b_enc, self.W_dec
+            loss = loss + self.options.aux * dead_latent_loss(centred, residual, *weights, dead)
+        fired = torch.zeros(self.d_sae, dtype=torch.bool, device=x.device)
+        fired[indices.flatten()[pairs.places]] = True
+        l0 = torch.tensor(len(pairs.places) / max(1, len(x)))
+        return Step(loss, residual.square().sum(1).mean(), fired, l0)
+
+    def reconstruct(
+        self,
+        x: Float[Tensor, "rows d_model"],
+        values: Float[Tensor, "rows k"],
+        indices: Int64[Tensor, "rows k"],
+        pairs: Pairs,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows d_model"]]:
+        """``mean‖x − x̂‖²`` and x̂."""
+        x_hat = sparse_decode(values, indices, self.W_dec, pairs) + self.b_dec
+        return (x_hat - x).square().sum(1).mean(), x_hat
+
+    def largest_codes(self, centred: Float[Tensor, "rows d_model"], k: int) -> Codes:
+        """The k largest latents of rows ``x − b_dec``; none below zero."""
+        rows = max(1, _CHUNK // self.d_sae)
+        parts = [
+            largest(torch.addmm(self.b_enc, part, self.W_enc), k) for part in centred.split(rows)
+        ]
+        values = torch.cat([value for value, _ in parts]).relu()
+        indices = torch.cat([index for _, index in parts])
+        return Codes(indices.masked_fill(values == 0, 0), values)
+
+
+@register
+class TopK(Selecting):
+    """``f = relu(TopK((x − b_dec) W_enc + b_enc))``, minimising ``mean‖x − x̂‖²`` and AuxK."""
+
+    architecture: ClassVar[str] = "topk"
+
+    @property
+    def k(self) -> int:
+        """Latents a row at most."""
+        return int(self.options.k)
+
+    def select(self, centred: Float[Tensor, "rows d_model"]) -> Codes:
+        return self.largest_codes(centred, self.k)
+
+    def activate(self, pre: Float[Tensor, "rows d_sae"]) -> Float[Tensor, "rows d_sae"]:
+        values, indices = largest(pre, self.k)
+        return torch.zeros_like(pre).scatter(1, indices, values.relu())
+
+    def codes(self, x: Float[Tensor, "rows d_model"]) -> Codes:
+        self._check_width(x)
+        with torch.no_grad():
+            if not len(x):
+                return super().codes(x)
+            return self.select(x.to(self.W_enc.dtype) - self.b_dec)
+
+    def exported(self) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+        name, _, tensors = super().exported()
+        return name, {"k": self.k, "rescale_acts_by_decoder_norm": False}, tensors
