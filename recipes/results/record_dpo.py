@@ -15,7 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from record import claims, comparison, fill, other_metrics, record_config
+from tables import table
+
+from bezoar.stats import paired_difference
 
 Row = dict[str, Any]
 
@@ -50,6 +54,33 @@ def trainings(run: Path) -> Iterator[str]:
             f"{log['best_step']:,} | {log['stop_reason']} | {best['loss']:.3f} | "
             f"{best['accuracy']:.2f} | {log['relative']:.2%} |"
         )
+
+
+def variants(run: Path) -> list[str]:
+    """What every training did as trained, whatever it cost."""
+    path = run / "tables" / "training_variants_numbers.csv"
+    return list(table(path, None)) if path.exists() else []
+
+
+def seeds(run: Path) -> Iterator[str]:
+    """The same training from several seeds, as trained: each, and their mean by prompt."""
+    measured = run / "evaluate" / "measured"
+    paths = [measured / "dpo-as-trained.json", *sorted(measured.glob("dpo-seed=*-as-trained.json"))]
+    if len(paths) < 2 or not all(path.exists() for path in paths):
+        return
+    base = _toxicity(measured / "no-op.json")
+    each = [_toxicity(path) for path in paths]
+    yield "| seed | toxicity | change, paired by prompt |"
+    yield "|---|---|---|"
+    for path, scores in zip(paths, each, strict=True):
+        seed = path.stem.removesuffix("-as-trained").rpartition("seed=")[2].replace("dpo", "42")
+        yield f"| {seed} | {scores.mean():.3f} | {paired_difference(scores, base)} |"
+    mean = np.mean(each, axis=0)
+    yield f"| mean of {len(each)} | {mean.mean():.3f} | {paired_difference(mean, base)} |"
+
+
+def _toxicity(path: Path) -> np.ndarray:
+    return np.asarray(json.loads(path.read_text())["per_prompt"]["toxicity"])
 
 
 def attacked(run: Path) -> Iterator[str]:
@@ -92,6 +123,8 @@ def main() -> None:
         "comparison": comparison(card),
         "other": other_metrics(card),
         "attacked": attacked(args.run),
+        "variants": variants(args.run),
+        "seeds": seeds(args.run),
     }
     fill(args.out.with_suffix(".md"), tables)
 

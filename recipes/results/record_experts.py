@@ -1,6 +1,6 @@
 """Record a study of EigenShift: its configuration, claims and tables into the page.
 
-    python recipes/results/record_experts.py RUN docs/results/NAME
+    python recipes/results/record_experts.py RUN docs/results/NAME [--rungs SIZE=RUN ...]
 
 Texts are left out. In ``docs/results/NAME.md`` what stands between ``<!-- NAME -->`` and
 ``<!-- end -->`` is replaced: the claims, and the tables that the run's page exports.
@@ -9,12 +9,12 @@ Texts are left out. In ``docs/results/NAME.md`` what stands between ``<!-- NAME 
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from record import claims, fill, record_config
+from tables import table
 
 TABLES = {
     "main": (
@@ -38,46 +38,29 @@ TABLES = {
 }
 """Tables of the run by the end of their file's name, and the columns that are shown; all if None.
 A column that a table does not have is left out."""
-_LEFT_OUT = ("writes, after one prompt", "seconds to fit", "MiB to fit")
-"""Columns of texts, and of what another run would not find again."""
+OF_RUNGS = ("correct", "code", "weakest", "uniform", "39 random")
+"""How choices begin that are laid side by side over models of several sizes."""
 
 
-def table(path: Path, wanted: tuple[str, ...] | None) -> Iterator[str]:
-    """A CSV file of the page as Markdown, each number with its bounds in one cell."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    held = [
-        name
-        for name in (rows[0] if rows else ())
-        if not name.endswith((", low", ", high", ", note"))
-    ]
-    names = [n for n in (held if wanted is None else wanted) if n in held and n not in _LEFT_OUT]
-    yield "| " + " | ".join(names) + " |"
-    yield "|---" * len(names) + "|"
-    for row in rows:
-        yield "| " + " | ".join(_cell(row, name) for name in names) + " |"
-
-
-def _cell(row: dict[str, str], name: str) -> str:
-    value = _number(row[name])
-    low, high, note = (row.get(f"{name}, {part}") or "" for part in ("low", "high", "note"))
-    if low and high:
-        value += f" [{_number(low)}, {_number(high)}]"
-    told = f"{value} ({note})" if note and name in ("variant", "choice") else value
-    return told.replace("|", "\\|")
-
-
-def _number(text: str) -> str:
-    try:
-        return f"{float(text):.3g}"
-    except ValueError:
-        return text
+def rungs(runs: Mapping[str, Path]) -> Iterator[str]:
+    """The main choices of directions of every model, one table under another."""
+    for n, (size, run) in enumerate(runs.items()):
+        lines = list(table(run / "tables" / "table_choices.csv", TABLES["choices"]))
+        if n == 0:
+            yield f"| model {lines[0]}"
+            yield f"|---{lines[1]}"
+        for line in lines[2:]:
+            if line.removeprefix("| ").startswith(OF_RUNGS):
+                yield f"| {size} {line}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument(
+        "--rungs", nargs="*", default=(), help="Of models of other sizes: SIZE=RUN."
+    )
     args = parser.parse_args()
     record_config(args.run, args.out)
     shutil.copyfile(args.run / "claims" / "claims.json", args.out / "claims.json")
@@ -86,6 +69,9 @@ def main() -> None:
         for name, wanted in TABLES.items()
         if (path := args.run / "tables" / f"table_{name}.csv").exists()
     }
+    if args.rungs:
+        several = dict(one.split("=", 1) for one in args.rungs)
+        tables["rungs"] = list(rungs({size: Path(run) for size, run in several.items()}))
     fill(args.out.with_suffix(".md"), {"claims": claims(args.run), **tables})
 
 
