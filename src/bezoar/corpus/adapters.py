@@ -14,6 +14,7 @@ import numpy as np
 
 from bezoar.corpus.formats import TEXT_COLUMN
 from bezoar.corpus.labels import as_names, binary_labels, is_missing, numbers
+from bezoar.corpus.redteam import alpaca, galtea, redteam, xstest
 from bezoar.corpus.split import own_parts
 from bezoar.corpus.table import Table, counted
 from bezoar.errors import DataError
@@ -202,6 +203,26 @@ ADAPTERS: dict[str, Adapter] = {
         "ToxiCN, toxic Chinese posts (CC BY-NC-ND: for research, unaltered)",
         ("ToxiCN_1.0.csv", "toxicn.csv", "train.parquet"),
         corpus=_toxicn,
+    ),
+    "galtea": Adapter(
+        "Galtea's red-team prompts, toxicity and hate against other clusters (non-commercial)",
+        ("train.parquet", "dataset.csv"),
+        corpus=galtea,
+    ),
+    "redteam": Adapter(
+        "public red-team sets in one table, harmful against harmless (licence by row)",
+        ("train.parquet",),
+        corpus=redteam,
+    ),
+    "xstest": Adapter(
+        "XSTest's safe prompts, which only look harmful: all of label 0",
+        ("train.parquet", "xstest_prompts.csv"),
+        corpus=xstest,
+    ),
+    "alpaca": Adapter(
+        "Alpaca's instructions without an input: all of label 0 (CC BY-NC)",
+        ("alpaca_instructions.parquet", "alpaca_data.json"),
+        corpus=alpaca,
     ),
     "rtp": Adapter(
         "RealToxicityPrompts, the prompts that the protocol takes",

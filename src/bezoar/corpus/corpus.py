@@ -24,6 +24,7 @@ class Corpus(Rows):
         category: a finer kind of behaviour ("" if none).
         split: train, select or report, if the corpus brings its own split.
         group: texts of one group (a thread, an author) are never split.
+        licence: of each text, where a set joins several.
         name: short name for tables.
         origin: where it was read from.
     """
@@ -34,6 +35,7 @@ class Corpus(Rows):
     category: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
     group: tuple[str, ...] | None = None
+    licence: tuple[str, ...] | None = None
     name: str = "corpus"
     origin: Origin = field(default_factory=Origin)
 
@@ -82,6 +84,27 @@ class Corpus(Rows):
             if n and not (after.labels == label).any():
                 there = "there was 1" if n == 1 else f"there were {n}"
                 raise DataError(f"{what} leaves no text of label {label} ({there}).", hint=hint)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Unlabelled(Rows):
+    """Texts of which nothing says whether they show the behaviour: they can be looked at.
+
+    Attributes:
+        texts: the texts.
+        source, category: as in a `Corpus`.
+        name: short name for tables.
+        origin: where it was read from.
+    """
+
+    texts: tuple[str, ...]
+    source: tuple[str, ...] | None = None
+    category: tuple[str, ...] | None = None
+    name: str = "texts"
+    origin: Origin = field(default_factory=Origin)
+
+    def __post_init__(self) -> None:
+        self._check()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

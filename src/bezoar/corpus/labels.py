@@ -151,7 +151,7 @@ def binary_labels(
     if threshold is not None:
         return (scores >= threshold).astype(np.int8)
     if positive is not None:
-        return _matched(cells, where, [positive] if isinstance(positive, str) else list(positive))
+        return matched(cells, where, [positive] if isinstance(positive, str) else list(positive))
     read = [_WORDS.get(_value(cell).strip().lower()) for cell in cells]
     if None in read:
         first = read.index(None)
@@ -168,7 +168,12 @@ def _is_blank(cell: Any) -> bool:
     return is_missing(cell) or (isinstance(cell, str) and not cell.strip())
 
 
-def _matched(cells: Sequence[Any], where: str, positive: list[str]) -> Int8[np.ndarray, " text"]:
+def matched(cells: Sequence[Any], where: str, positive: Sequence[str]) -> Int8[np.ndarray, " text"]:
+    """1 where a cell is one of the positive values.
+
+    Raises:
+        DataError: if no cell is one of them, with the values that were seen.
+    """
     values = [_value(cell) for cell in cells]
     unknown = [value for value in positive if value not in values]
     if unknown and values:

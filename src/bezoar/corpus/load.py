@@ -11,13 +11,22 @@ import numpy as np
 
 from bezoar.corpus.adapters import ADAPTERS
 from bezoar.corpus.corpus import Corpus, NeutralText, Prompts, looks_tokenised
-from bezoar.corpus.labels import as_names, as_texts, binary_labels, numbers, repair, says_nothing
+from bezoar.corpus.draw import LIMIT, balanced, check_limit, drawn
+from bezoar.corpus.labels import (
+    as_names,
+    as_texts,
+    binary_labels,
+    matched,
+    numbers,
+    repair,
+    says_nothing,
+)
 from bezoar.corpus.rows import Origin
 from bezoar.corpus.spec import Found, demo_path, find
 from bezoar.corpus.split import own_parts
 from bezoar.corpus.table import Table, counted, listed
 from bezoar.errors import DataError
-from bezoar.stats.splits import is_reserved, unit_hash
+from bezoar.stats.splits import is_reserved
 
 TEXT_NAMES = (
     "text",
@@ -36,7 +45,6 @@ _UNNAMED = {
     ".txt": "Plain lines have no labels: give CSV, JSON lines or parquet with a label column.",
 }
 _UNNAMED[".tsv"] = _UNNAMED[".csv"]
-_LIMIT = "beyond the limit"
 _NOT_RESERVED = "not reserved"
 
 
@@ -62,7 +70,7 @@ def load_corpus(
         spec: ``demo``, a known set, a file or a hub id; the grammar is in ``bezoar.corpus.spec``.
         text: column of texts; that of the spec (``file.csv#body``), or found by name, when None.
         label: column of labels; found by name when None.
-        positive: the label value, or values, that mean 1.
+        positive: the label value, or values, that mean 1; of a known set, the category.
         threshold: for score columns: 1 from this score on.
         source: column for results by source; so is ``category``.
         split: column of train, select and report, or of other usual words for them; without it,
@@ -76,7 +84,7 @@ def load_corpus(
     Raises:
         DataError: saying what is there and what was looked for.
     """
-    _check_limit(limit)
+    check_limit(limit)
     if spec == "demo":
         corpus = Corpus.load(demo_path("corpus_path"))
     else:
@@ -85,6 +93,8 @@ def load_corpus(
         named = {"source": source, "category": category, "split": split, "group": group}
         if found.adapter:
             columns = ADAPTERS[found.adapter].reader("corpus", found.adapter)(found.table)
+            if positive is not None:
+                columns["labels"] = _of_category(found, columns, positive)
         else:
             columns = _labelled(found, text, label, positive, threshold)
         columns |= {k: as_names(found.table.column(v)) for k, v in named.items() if v is not None}
@@ -108,7 +118,7 @@ def load_prompts(
     own); a file that does not say which prompts are challenging gives all. Empty prompts are left
     out, and counted. A column ``toxicity`` of scores in [0, 1] is taken along if there is one.
     """
-    _check_limit(limit)
+    check_limit(limit)
     if spec == "demo":
         prompts = Prompts.load(demo_path("prompts_path"))
     else:
@@ -125,7 +135,7 @@ def load_prompts(
                 where = f"{found.table.place}, column 'toxicity'"
                 columns["toxicity"] = numbers(cells, where, found.table.at, limits=(0.0, 1.0))
         prompts = _build(Prompts, columns, found, False)
-    return _drawn(prompts, np.arange(len(prompts)), limit, seed)
+    return drawn(prompts, limit, seed, "prompts")
 
 
 def load_neutral(
@@ -140,7 +150,7 @@ def load_neutral(
 
     Blank lines stay: they are part of prose. Errors as for ``load_corpus``.
     """
-    _check_limit(limit)
+    check_limit(limit)
     if spec == "demo":
         neutral = NeutralText.load(demo_path("neutral_path"))
     else:
@@ -156,7 +166,7 @@ def load_neutral(
     if limit is None or limit >= len(neutral):
         return neutral
     note = f"the first {limit} of {len(neutral)} texts"
-    return neutral.take(np.arange(limit), note=note, left_out=_LIMIT)
+    return neutral.take(np.arange(limit), note=note, left_out=LIMIT)
 
 
 def _settle_split(found: Found, columns: dict[str, Any], split: str | None) -> None:
@@ -219,6 +229,20 @@ def _labelled(
     }
 
 
+def _of_category(
+    found: Found, columns: dict[str, Any], positive: str | Sequence[str]
+) -> np.ndarray:
+    """Label 1 for the named categories of a known set, whatever it calls 1 itself."""
+    wanted = [positive] if isinstance(positive, str) else list(positive)
+    if "category" not in columns:
+        raise DataError(
+            f"{found.adapter} has no categories of which {listed(wanted)} could be one.",
+            hint="Leave the positive value out: the labels are the set's own.",
+        )
+    found.notes.append(f"label 1 is the category {listed(wanted)}")
+    return matched(columns["category"], f"{found.table.place}, its categories", wanted)
+
+
 def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only: bool) -> Any:
     """Texts checked and repaired, rows filtered, everything that was done noted and counted."""
     table = found.table
@@ -258,43 +282,3 @@ def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only
     rows = kind(texts=tuple(texts), name=name, **columns)
     kept = rows if keep.all() else rows.take(keep)
     return replace(kept, origin=origin.without(left_out, *notes))
-
-
-def balanced(corpus: Corpus, limit: int | None, seed: int) -> Corpus:
-    """At most ``limit`` texts, drawn by ``seed``, as many of each label as there are.
-
-    Raises:
-        DataError: if that leaves no text of a label.
-    """
-    if limit is None or limit >= len(corpus):
-        return corpus
-    negative, positive = (np.flatnonzero(corpus.labels == label) for label in (0, 1))
-    n_positive = min(len(positive), max(limit // 2, limit - len(negative)))
-    rows = [
-        _by_hash(corpus.texts, negative, limit - n_positive, seed),
-        _by_hash(corpus.texts, positive, n_positive, seed),
-    ]
-    chosen = np.sort(np.concatenate(rows))
-    note = f"{len(chosen)} of {len(corpus)} texts drawn, seed {seed}"
-    drawn = corpus.take(chosen, note=note, left_out=_LIMIT)
-    corpus.keep_both_labels(drawn, f"A limit of {limit}", "Raise it.")
-    return drawn
-
-
-def _check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise DataError(f"A limit of {limit} keeps nothing.", hint="Give 1 or more, or none.")
-
-
-def _drawn(prompts: Prompts, rows: np.ndarray, limit: int | None, seed: int) -> Prompts:
-    if limit is None or limit >= len(rows):
-        return prompts
-    chosen = np.sort(_by_hash(prompts.texts, rows, limit, seed))
-    note = f"{limit} of {len(rows)} prompts drawn, seed {seed}"
-    return prompts.take(chosen, note=note, left_out=_LIMIT)
-
-
-def _by_hash(texts: Sequence[str], rows: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """The ``n`` rows whose texts hash lowest: the same ones whatever the order of the file."""
-    keys = [unit_hash(texts[row], f"limit-{seed}") for row in rows]
-    return rows[np.argsort(keys, kind="stable")[:n]]

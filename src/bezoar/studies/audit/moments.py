@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from bezoar.corpus.load import balanced
+from bezoar.corpus.draw import balanced
 from bezoar.errors import SiteError, UnsupportedAnatomy
 from bezoar.locate.moments import collect_moments
 from bezoar.models import Site

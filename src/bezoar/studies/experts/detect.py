@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import cast
 
-from bezoar.corpus.load import balanced
+from bezoar.corpus.draw import balanced
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError
 from bezoar.evaluate import MethodRow, Scorecard

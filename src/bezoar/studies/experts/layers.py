@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from bezoar.corpus import Corpus, clean, load_corpus, split_corpus
-from bezoar.corpus.load import balanced
+from bezoar.corpus.draw import balanced
 from bezoar.corpus.spec import find
 from bezoar.errors import ConfigError
 from bezoar.locate.layer_experts import layer_experts
