@@ -86,8 +86,13 @@ def at_module(affine: AffineMap, point: HookPoint, module: nn.Module) -> AffineM
     """The map on all that the module writes, from the map on the site's share of it.
 
     Raises:
-        NotFoldable: if the module's matrix is packed or wrapped by an adapter.
+        NotFoldable: if the module's matrix is packed, wrapped by an adapter, or offloaded.
     """
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise NotFoldable(
+            "The weights to fold into are offloaded.",
+            hint="Keep the activation edit; or load the model without offloading.",
+        )
     if not isinstance(module, nn.Embedding) and not is_plain(module):
         raise NotFoldable(
             f"A {type(module).__name__} is packed or an adapter, so it holds no plain weights to "

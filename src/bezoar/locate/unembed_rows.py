@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from bezoar.errors import ModelError, UnsupportedAnatomy
 from bezoar.models import LanguageModel, out_in_weight
+from bezoar.models.offload import fetched
 
 _BLOCK = 2**22  # numbers converted at once: 32 MiB
 _FEWEST = 256  # rows
@@ -46,7 +46,7 @@ def unembedding_rows(
         return
     require_head(source)
     head, before = source.require_unembedding(), source.anatomy.unembed_proj
-    with _fetched(head), _fetched(before):
+    with fetched(head), fetched(before):
         projection = None if before is None else _matrix(before)
         yield from _blocks(_matrix(head), projection)
 
@@ -66,17 +66,3 @@ def _float64(values: Tensor) -> Tensor:
 def _matrix(module: nn.Module) -> Tensor:
     gather: Any = getattr(module._parameters.get("weight"), "full_tensor", None)
     return gather().detach() if callable(gather) else out_in_weight(module)
-
-
-@contextmanager
-def _fetched(module: nn.Module | None) -> Iterator[None]:
-    """The weights of an offloaded module are there for the while, by its own hook's doing."""
-    hook: Any = getattr(module, "_hf_hook", None)
-    if module is None or hook is None or not any(p.is_meta for p in module.parameters()):
-        yield
-        return
-    hook.pre_forward(module)
-    try:
-        yield
-    finally:
-        hook.post_forward(module, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from bezoar.models.arguments import accepted, names_argument
 from bezoar.models.batch import Batch
 from bezoar.models.capture import Recorder, Reduce
 from bezoar.models.find import find_anatomy
+from bezoar.models.fingerprint import fingerprint_of, state_of
 from bezoar.models.load import load_pretrained
 from bezoar.models.names import AnatomyNames
 from bezoar.models.sites import GLOBAL_POINTS, POINTS, Site
@@ -247,46 +246,12 @@ class LanguageModel(Text):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of weights, configuration and tokenizer, not hooks; renewed if weights change."""
-        held = [*self.model.parameters(), *self._packed().values()]
-        version = hash(tuple((tensor.data_ptr(), tensor._version) for tensor in held))
-        if self._fingerprint is None or self._fingerprint[0] != version:
-            self._fingerprint = (version, self._hash())
+        """A hash of weights, configuration and tokenizer, not hooks; renewed if weights change.
+
+        Raises:
+            ModelError: if weights are neither in memory nor to be fetched.
+        """
+        state = state_of(self.model)
+        if self._fingerprint is None or self._fingerprint[0] != state:
+            self._fingerprint = (state, fingerprint_of(self.model, self.tokenizer))
         return self._fingerprint[1]
-
-    def _settings(self) -> str:
-        """What else decides the numbers: architecture, merges, special tokens, chat template."""
-        config = self.model.config.to_diff_dict()
-        for name in ("_name_or_path", "transformers_version", "dtype", "architectures"):
-            config.pop(name, None)
-        fast = getattr(self.tokenizer, "backend_tokenizer", None)
-        tokens: dict[str, Any] = {
-            "special": {k: str(v) for k, v in self.tokenizer.special_tokens_map.items()},
-            "chat": str(getattr(self.tokenizer, "chat_template", None)),
-            "backend": json.loads(fast.to_str()) if fast is not None else {},
-        }
-        for name in ("padding", "truncation"):  # how it was last called, not what it is
-            tokens["backend"].pop(name, None)
-        return json.dumps([config, tokens], sort_keys=True, default=str)
-
-    def _packed(self) -> dict[str, Tensor]:
-        """What a checkpoint holds besides parameters: the weights of packed layers."""
-        parameters = {name for name, _ in self.model.named_parameters(remove_duplicate=False)}
-        state = self.model.state_dict()
-        return {
-            name: value
-            for name, value in state.items()
-            if name not in parameters and isinstance(value, Tensor) and not value.is_meta
-        }
-
-    def _hash(self) -> str:
-        digest = hashlib.sha256()
-        for name, parameter in (*self.model.named_parameters(), *self._packed().items()):
-            digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
-            digest.update(
-                parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-            )
-        for token, index in sorted(self.tokenizer.get_vocab().items()):
-            digest.update(f"{index} {token}".encode(errors="surrogatepass"))
-        digest.update(self._settings().encode(errors="surrogatepass"))
-        return digest.hexdigest()[:32]

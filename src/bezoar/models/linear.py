@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from bezoar.errors import UnsupportedAnatomy
+from bezoar.models.offload import fetched
 
 _WIDTHS = (("in_features", "out_features"), ("infeatures", "outfeatures"))
 
@@ -70,21 +71,23 @@ def out_in_weight(module: nn.Module) -> Float[Tensor, "d_out d_in"]:
     """The matrix of a linear map, outputs in rows.
 
     Of a plain map it is a view (``Conv1D`` stores the transpose): writing into it changes the
-    model. Of a packed one it is a copy. It carries no gradient.
+    model. Of a packed or an offloaded one it is a copy. It carries no gradient.
 
     Raises:
         UnsupportedAnatomy: if the module is packed and does not act as a matrix.
     """
     if not is_plain(module):
         return dequantised(module)
-    weight: Tensor = module.weight.detach()  # type: ignore[union-attr, operator]
+    with fetched(module):
+        weight: Tensor = module.weight.detach()  # type: ignore[union-attr, operator]
     return weight.T if isinstance(module, Conv1D) else weight
 
 
 def bias_of(module: nn.Module) -> Float[Tensor, " d_out"] | None:
     """The bias of a linear map, if it has one."""
-    bias = getattr(module, "bias", None)
-    return bias.detach() if isinstance(bias, Tensor) else None
+    with fetched(module):
+        bias = getattr(module, "bias", None)
+        return bias.detach() if isinstance(bias, Tensor) else None
 
 
 @torch.no_grad()

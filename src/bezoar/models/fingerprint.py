@@ -1,0 +1,80 @@
+"""What makes two models one: their weights, configuration and tokenizer, as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bezoar.errors import ModelError
+from bezoar.models.offload import fetched
+
+
+def state_of(model: Any) -> int:
+    """A number that changes when weights do; quick, and of this process alone."""
+    held = [*model.parameters(), *_packed(model).values()]
+    return hash(tuple((tensor.data_ptr(), tensor._version) for tensor in held))
+
+
+def fingerprint_of(model: Any, tokenizer: Any) -> str:
+    """32 hexadecimal digits. An offloaded model has those that it has when it is loaded whole.
+
+    Raises:
+        ModelError: if weights are neither in memory nor to be fetched.
+    """
+    digest = hashlib.sha256()
+    for name, value in (*_parameters(model), *_packed(model).items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for token, index in sorted(tokenizer.get_vocab().items()):
+        digest.update(f"{index} {token}".encode(errors="surrogatepass"))
+    digest.update(_settings(model, tokenizer).encode(errors="surrogatepass"))
+    return digest.hexdigest()[:32]
+
+
+def _parameters(model: Any) -> Iterator[tuple[str, Tensor]]:
+    """Name and values of every parameter, each once; offloaded ones fetched one after the other."""
+    for name, parameter in model.named_parameters():
+        if not parameter.is_meta:
+            yield name, parameter
+            continue
+        path, _, leaf = name.rpartition(".")
+        module = model.get_submodule(path)
+        with fetched(module):
+            value = module._parameters[leaf]
+            if value.is_meta:
+                raise ModelError(
+                    f"The values of {name} are nowhere: a parameter on the device meta.",
+                    hint="Load the model with from_pretrained; without offloading, if need be.",
+                )
+            yield name, value
+
+
+def _packed(model: Any) -> dict[str, Tensor]:
+    """What a checkpoint holds besides parameters: the weights of packed layers."""
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    return {
+        name: value
+        for name, value in model.state_dict().items()
+        if name not in parameters and isinstance(value, Tensor) and not value.is_meta
+    }
+
+
+def _settings(model: Any, tokenizer: Any) -> str:
+    """What else decides the numbers: architecture, merges, special tokens, chat template."""
+    config = model.config.to_diff_dict()
+    for name in ("_name_or_path", "transformers_version", "dtype", "architectures"):
+        config.pop(name, None)
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    tokens: dict[str, Any] = {
+        "special": {k: str(v) for k, v in tokenizer.special_tokens_map.items()},
+        "chat": str(getattr(tokenizer, "chat_template", None)),
+        "backend": json.loads(fast.to_str()) if fast is not None else {},
+    }
+    for name in ("padding", "truncation"):  # how it was last called, not what it is
+        tokens["backend"].pop(name, None)
+    return json.dumps([config, tokens], sort_keys=True, default=str)
