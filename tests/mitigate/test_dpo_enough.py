@@ -8,7 +8,7 @@ import pytest
 
 from bezoar.errors import ConfigError
 from bezoar.mitigate import DPO, FitInputs, null_inputs
-from bezoar.mitigate.preference import get_recipe, train
+from bezoar.mitigate.preference import LOW_ENOUGH, get_recipe, train
 from bezoar.runs import save_result
 from tests.families import tiny_model
 from tests.mitigate.preferences import pairs, recipe
@@ -26,7 +26,7 @@ def test_training_ends_at_the_first_validation_that_is_low_enough(gpt2):
     limit = losses[0] - 0.5 * (losses[0] - min(losses))
     found = train(gpt2, pairs(), dataclasses.replace(asked, enough=limit)).log
     first = next(point for point in whole.validation if point.loss <= limit)
-    assert (found.stop_reason, found.validation[-1].step) == ("loss low enough", first.step)
+    assert (found.stop_reason, found.validation[-1].step) == (LOW_ENOUGH, first.step)
     assert first.step < whole.validation[-1].step
     assert all(point.loss > limit for point in found.validation[:-1])
 

@@ -25,14 +25,14 @@ def ranking(lm, top: int = 20):
 def trained_state(lm, monkeypatch, **options):
     """The model while it is trained, at the end, and what came of it."""
     seen = {}
-    original = trainer._Trainer._result
+    original = trainer.Trainer._result
 
     def result(self, reason):
         seen.update(state_of(self.lm))
         return original(self, reason)
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer._Trainer, "_result", result)
+        patched.setattr(trainer.Trainer, "_result", result)
         return train(lm, pairs(), recipe(keep="last"), **options), seen
 
 
@@ -124,14 +124,14 @@ def test_adapters_become_plain_deltas(lm, monkeypatch):
     pytest.importorskip("peft")
     modules, before = dict(lm.model.named_modules()), state_of(lm)
     seen = {}
-    original = trainer._Trainer._result
+    original = trainer.Trainer._result
     batch = lm.batch(lm.encode(["you are a fool"]))
 
     def result(self, reason):
         seen["logits"] = lm.logits(batch)
         return original(self, reason)
 
-    monkeypatch.setattr(trainer._Trainer, "_result", result)
+    monkeypatch.setattr(trainer.Trainer, "_result", result)
     trained = train(lm, pairs(), recipe(keep="last"), trainable="lora:2")
     assert trained.log.validation[0].loss == pytest.approx(0.6931472, abs=1e-6)
     assert trained.log.best.loss < 0.68

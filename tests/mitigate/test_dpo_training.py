@@ -52,13 +52,13 @@ def test_it_begins_at_ln_2_and_then_learns(lm):
 def test_the_edit_is_the_model_that_was_trained(monkeypatch, tmp_path):
     lm = tiny_model("llama")
     seen = {}
-    original = trainer._Trainer._result
+    original = trainer.Trainer._result
 
     def result(self, reason):
         seen.update(state_of(self.lm))
         return original(self, reason)
 
-    monkeypatch.setattr(trainer._Trainer, "_result", result)
+    monkeypatch.setattr(trainer.Trainer, "_result", result)
     trained = train(lm, pairs(), recipe(keep="last"))
     with trained.edit.applied_to(lm):
         for name, value in state_of(lm).items():
@@ -108,7 +108,7 @@ def test_what_was_interrupted_goes_on_bit_for_bit(gpt2, tmp_path, monkeypatch, o
     whole = train(gpt2, pairs(), settings, out=tmp_path / "whole")
     before = state_of(gpt2)
     steps = []
-    original = trainer._Trainer._train_step
+    original = trainer.Trainer._train_step
 
     def stopping(self):
         if len(steps) == 7:
@@ -117,7 +117,7 @@ def test_what_was_interrupted_goes_on_bit_for_bit(gpt2, tmp_path, monkeypatch, o
         original(self)
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer._Trainer, "_train_step", stopping)
+        patched.setattr(trainer.Trainer, "_train_step", stopping)
         with pytest.raises(KeyboardInterrupt):
             train(gpt2, pairs(), settings, out=tmp_path / "killed")
     assert same(before, state_of(gpt2))
@@ -130,7 +130,7 @@ def test_what_was_interrupted_goes_on_bit_for_bit(gpt2, tmp_path, monkeypatch, o
     assert names == {path.name for path in (tmp_path / "whole").iterdir() if path.is_file()}
     assert all(name.endswith((".safetensors", ".json")) for name in names)
     # and what is finished is only read
-    monkeypatch.setattr(trainer._Trainer, "_train_step", None)
+    monkeypatch.setattr(trainer.Trainer, "_train_step", None)
     assert train(gpt2, pairs(), settings, out=tmp_path / "whole").log == whole.log
 
 

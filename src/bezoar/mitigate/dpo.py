@@ -20,7 +20,7 @@ from bezoar.mitigate.preference.kept import trained_once
 from bezoar.mitigate.preference.log import Trained, TrainingLog
 from bezoar.mitigate.preference.masks import Trainable
 from bezoar.mitigate.preference.recipe import Objective, Recipe, get_recipe
-from bezoar.mitigate.preference.trainer import train
+from bezoar.mitigate.preference.training import train
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.results import load_result, to_plain

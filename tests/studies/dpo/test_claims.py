@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bezoar.mitigate.preference import LOW_ENOUGH
 from bezoar.runs import load_result, save_result
 from bezoar.stats import Interval, paired_difference
 from bezoar.studies.claims.rules import above, below, difference, within
@@ -25,7 +26,6 @@ NONE, MUCH = Interval(0.0, -0.001, 0.001), Interval(0.5, 0.4, 0.6)
 MOST = kit.sources((0.7, 0.8, 0.5), (0.8, 0.7, 0.4), site="3.resid_mid")
 FEW = kit.sources((0.4, 0.3, -0.1), site="2.resid_mid")
 SFT = "dpo:objective=sft"
-STOPPED = "loss low enough"
 TRAINED, SCALED = "dpo as trained", "dpo as trained, 7 keys × 10"
 OVER = [0.5, 0.7, 0.6, 0.8] * 8
 LESS = [0.1, 0.2, 0.1, 0.3] * 8
@@ -156,7 +156,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("kl-sft", {"logs": {"dpo": kit.log(0.2), SFT: kit.log(0.1)}}, "fails"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.2)}}, "not measured"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.1), f"{SFT},seed=1": kit.log(0.2)}}, "not measured"),
-    ("kl-sft", {"logs": {"dpo": kit.log(0.1, STOPPED), SFT: kit.log(0.2)}}, "undecided"),
+    ("kl-sft", {"logs": {"dpo": kit.log(0.1, LOW_ENOUGH), SFT: kit.log(0.2)}}, "undecided"),
 ]
 
 
@@ -274,7 +274,7 @@ def test_another_seed_does_not_stand_for_the_main_training():
 
 
 def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
-    logs = {"dpo": kit.log(0.3, STOPPED), "dpo:beta=1.0": kit.log(0.2)}
+    logs = {"dpo": kit.log(0.3, LOW_ENOUGH), "dpo:beta=1.0": kit.log(0.2)}
     told = claims_of(Found(logs=logs), "demo").of("kl")
     assert told.verdict == "undecided"
     assert "low enough" in told.why
@@ -282,7 +282,7 @@ def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
 
 def test_trainings_of_equal_length_are_compared_where_there_are_such():
     alike = {"dpo:steps=9": kit.log(0.3), "dpo:beta=1.0,steps=9": kit.log(0.2)}
-    logs = {"dpo": kit.log(0.3, STOPPED), "dpo:beta=1.0": kit.log(0.4, STOPPED)} | alike
+    logs = {"dpo": kit.log(0.3, LOW_ENOUGH), "dpo:beta=1.0": kit.log(0.4, LOW_ENOUGH)} | alike
     told = claims_of(Found(logs=logs), "demo").of("kl")
     assert told.verdict == "holds"
     assert "β = 1: 20" in told.why

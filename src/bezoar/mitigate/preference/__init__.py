@@ -6,13 +6,14 @@ behind the registry. The model comes back as it was, bit for bit.
 
 from bezoar.mitigate.preference.batches import TokenPairs, collate, tokenise_pairs
 from bezoar.mitigate.preference.forward import answer_logps, reference_logps
-from bezoar.mitigate.preference.log import Step, Trained, TrainingLog, Validation
+from bezoar.mitigate.preference.log import LOW_ENOUGH, Step, Trained, TrainingLog, Validation
 from bezoar.mitigate.preference.loss import Preference, dpo_loss, sequence_logps, token_logps
 from bezoar.mitigate.preference.masks import Trainable, mask_energy
 from bezoar.mitigate.preference.recipe import RECIPES, Recipe, get_recipe
-from bezoar.mitigate.preference.trainer import train
+from bezoar.mitigate.preference.training import train
 
 __all__ = [
+    "LOW_ENOUGH",
     "RECIPES",
     "Preference",
     "Recipe",

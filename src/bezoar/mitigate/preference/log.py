@@ -9,6 +9,9 @@ from rich.table import Table
 from bezoar.edits import Edit
 from bezoar.runs.results import Result
 
+LOW_ENOUGH = "loss low enough"
+"""Why a training of a recipe with `enough` stops."""
+
 
 @dataclass(frozen=True, slots=True)
 class Validation(Result):
@@ -56,7 +59,7 @@ class TrainingLog(Result):
         steps: every step.
         validation: every validation, the untouched model first.
         best_step: the step whose state was kept: that of the lowest validation loss, or the last.
-        stop_reason: "end of the pairs", "patience", "loss low enough", or "not finite: …".
+        stop_reason: "end of the pairs", "patience", `LOW_ENOUGH`, or "not finite: …".
         pairs, validation_pairs: how many of each.
         equal: pairs left out because both sides are the same tokens.
         cut_prompts, cut_answers: pairs whose prompt or answer was shortened.

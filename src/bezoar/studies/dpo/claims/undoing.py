@@ -9,7 +9,7 @@ from bezoar.compare.models.shown import signed
 from bezoar.errors import DataError
 from bezoar.mitigate import parse_method
 from bezoar.mitigate.dpo import DPO
-from bezoar.mitigate.preference import TrainingLog
+from bezoar.mitigate.preference import LOW_ENOUGH, TrainingLog
 from bezoar.scoring import relative_perplexity
 from bezoar.stats import Interval, paired_difference, paired_ratio
 from bezoar.studies.claims.results import Claim, Verdict, number
@@ -30,8 +30,6 @@ from bezoar.studies.dpo.evaluate import AS_TRAINED, FACTOR, KEYS
 
 SCALED = f"×{FACTOR:g}, {KEYS} keys"
 """The point of the attack that Table 4 is."""
-LOW_ENOUGH = "loss low enough"
-"""Why a training of a recipe with `enough` stopped (`TrainingLog.stop_reason`)."""
 _PARTS = {
     "values": "the value vectors of the most toxic neurons ({})",
     "random-values": "the value vectors of random neurons ({})",

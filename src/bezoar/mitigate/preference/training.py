@@ -1,0 +1,81 @@
+"""Training on preferences, from pairs to an edit: what `bezoar.mitigate.DPO` does."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bezoar.locate import ValueRanking
+from bezoar.mitigate.preference.checkpoint import Checkpoints
+from bezoar.mitigate.preference.forward import reference_logps
+from bezoar.mitigate.preference.log import Trained
+from bezoar.mitigate.preference.masks import Trainable
+from bezoar.mitigate.preference.recipe import Recipe, get_recipe
+from bezoar.mitigate.preference.setup import accelerator, keep_out, recipe_tokens
+from bezoar.mitigate.preference.targets import target_of
+from bezoar.mitigate.preference.trainer import Trainer
+from bezoar.models import LanguageModel
+from bezoar.pairs import Pairs
+from bezoar.runs.progress import SILENT, Progress
+from bezoar.runs.results import to_plain
+
+
+def train(
+    lm: LanguageModel,
+    pairs: Pairs,
+    recipe: str | Recipe = "lee2024",
+    *,
+    trainable: str | Trainable = "all",
+    values: ValueRanking | None = None,
+    validation: Pairs | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train on preferences, and give the model back exactly as it was.
+
+    Args:
+        lm: a causal model in float32.
+        pairs: what to learn from.
+        recipe: by name (`RECIPES`) or as it is.
+        trainable: what may move (`Trainable.parse`).
+        values: the ranking behind ``trainable="values"``.
+        validation: pairs that say when to stop; by default some prompts of ``pairs`` are kept.
+        out: folder of the checkpoint: the run goes on from what is there. Without one, nothing is
+            kept of an interrupted run.
+        progress: told of the pairs done.
+
+    Returns:
+        The edit of the best state, and the log.
+
+    Raises:
+        ConfigError, DataError, EditError, ModelError: for what cannot be trained, or on.
+        RunConflict: if ``out`` holds another run.
+        TrainingDiverged: at a loss or gradient that is not finite; it carries the best state.
+    """
+    recipe, trainable = get_recipe(recipe), Trainable.parse(trainable)
+    lm.require_generation()
+    target = target_of(lm, trainable, values, recipe.seed)
+    parallel = accelerator(target, recipe, out is not None)
+    if validation is None:
+        pairs, validation = keep_out(pairs, recipe.eval_pairs)
+    data, kept_out = (recipe_tokens(lm, part, recipe) for part in (pairs, validation))
+    with ExitStack() as stack:
+        kept = Path(out or stack.enter_context(TemporaryDirectory(prefix="bezoar-training-")))
+        references = [
+            reference_logps(lm, part, batch_pairs=recipe.eval_batch, cache=kept, progress=progress)
+            for part in (data, kept_out)
+        ]
+        key = {
+            "model": lm.fingerprint,
+            "recipe": to_plain(recipe),
+            "trainable": str(trainable),
+            "values": [] if values is None else [str(entry) for entry in values.entries],
+            "pairs": data.key(),
+            "validation": kept_out.key(),
+        }
+        trainer = Trainer(lm, target, recipe, key, data, kept_out, *references)
+        trainer.accelerator = parallel
+        trainer.checkpoints = Checkpoints(kept, key)
+        with target.training(kept / f"process-{parallel.process_index}"):
+            return trainer.run(out is not None, progress or SILENT)
