@@ -147,6 +147,13 @@ def test_what_counts_as_unmoved():
     assert unmoved(base, base) == UNMOVED
     assert unmoved(base, 0.5 * base + rng.normal(size=6).astype(np.float32)) == SHIFTED
     assert unmoved(base, -base) == ""
+    # A column is held to its own spread: a small one may not move at will beside a large one.
+    large = base * np.array([1e5, 1, 1, 1, 1, 1e-3], dtype=np.float32)
+    assert unmoved(large, large) == UNMOVED
+    assert unmoved(large, large * np.array([1, 1, 1, 1, 1, -1], dtype=np.float32)) == ""
+    assert unmoved(large, large * np.array([1, 1, 0, 1, 1, 1], dtype=np.float32)) == ""
+    still = np.full((20, 6), 3.0, dtype=np.float32)  # no spread at all, but for rounding
+    assert unmoved(still, still * np.float32(1 + 1e-7)) == UNMOVED
     assert unmoved(base, base * np.array([1, 1, 1, 1, 1, 0.9], dtype=np.float32)) == ""
 
 

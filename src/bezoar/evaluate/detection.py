@@ -35,7 +35,8 @@ from bezoar.stats import Interval, auroc_interval, paired_auroc_difference
 UNMOVED = "what it reads does not change"
 SHIFTED = "what it reads is shifted and scaled alike in all texts, and AUROC does not see that"
 
-_STEADY = 1e-4  # of the features' spread: a smaller change is rounding
+_STEADY = 1e-4  # of a feature's spread: a smaller change is rounding,
+_ROUNDING = 1e-6  # or of its size, where it hardly varies
 _FLOOR = -30.0  # of a log-probability; a banned word has none
 _LOGITS = 2**26  # numbers held at once
 
@@ -169,7 +170,7 @@ def unmoved(base: Float[np.ndarray, "n d"], edited: Float[np.ndarray, "n d"]) ->
         return UNMOVED
     x, y = base - base.mean(0), edited - edited.mean(0)
     scale = float((x * y).sum() / max(float((x * x).sum()), 1e-30))
-    return SHIFTED if scale > 0 and _still(y - scale * x, base) else ""
+    return SHIFTED if scale > 0 and _still(y - scale * x, base, edited) else ""
 
 
 def _rounded(scores: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -179,8 +180,14 @@ def _rounded(scores: np.ndarray, like: np.ndarray) -> np.ndarray:
     return np.round(np.asarray(scores, dtype=np.float64) / step) * step
 
 
-def _still(moved: Float[np.ndarray, "n d"], base: Float[np.ndarray, "n d"]) -> bool:
-    return float(np.abs(moved).max()) <= _STEADY * float(base.std(0).max())
+def _still(moved: Float[np.ndarray, "n d"], *of: Float[np.ndarray, "n d"]) -> bool:
+    """Whether no column moved by more than a little of its own spread, and its own rounding.
+
+    Columns differ in size by orders of magnitude: beside the few that are large in every language
+    model, the rest could change at will.
+    """
+    rounding = _ROUNDING * np.max([np.abs(rows).max(0) for rows in of], axis=0)
+    return bool((np.abs(moved).max(0) <= _STEADY * of[0].std(0) + rounding).all())
 
 
 @contextmanager
