@@ -61,6 +61,7 @@ def grid_stage(bench: Bench) -> None:
     config, asked = bench.config, _asked(bench)
     key = [asked, config.model, config.seed, bench.protocol.name, bench.lm.fingerprint]
     key += [bench.protocol.decoding, bench.scorer_b.hash, config.mitigate.budget]
+    key += [config.evaluate.kl_texts]
     states = toxic_states(bench)
     after = ["explore", *(["states"] if states is not None else [])]
     with bench.run.stage("grid", key=key, after=after) as stage:
