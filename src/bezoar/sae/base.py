@@ -16,22 +16,12 @@ from torch import Tensor, nn
 from bezoar.errors import SAEError, SiteError
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.results import Result
+from bezoar.sae.codes import Codes as Codes
+from bezoar.sae.codes import join, sparsify
 from bezoar.sae.kernels import gather_sum
 
 _WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec")
 _CHUNK = 2**22  # numbers of [rows d_sae] that are held at once where only few are kept
-
-
-class Codes(NamedTuple):
-    """The active latents of rows; unused places have value 0 and index 0.
-
-    Attributes:
-        indices: of the latents.
-        values: of the same, float32.
-    """
-
-    indices: Int64[Tensor, "rows k"]
-    values: Float[Tensor, "rows k"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +176,7 @@ class SparseAutoencoder(nn.Module, ABC):
             SAEError: if the rows have another width.
         """
         self._check_width(x)
-        parts = [_sparsify(self.encode(part)) for part in self._chunks(x)]
-        k = max((part.values.shape[1] for part in parts), default=0)
-        return Codes(
-            *(torch.cat([_widen(t, k) for t in side]) for side in zip(*parts, strict=True))
-        )
+        return join([sparsify(self.encode(part)) for part in self._chunks(x)])
 
     def decode(self, latents: Float[Tensor, "*rows d_sae"]) -> Float[Tensor, "*rows d_model"]:
         """``f W_dec + b_dec``."""
@@ -200,7 +186,7 @@ class SparseAutoencoder(nn.Module, ABC):
     def decode_codes(self, codes: Codes) -> Float[Tensor, "rows d_model"]:
         """The same from the active latents, by gathering their decoder rows."""
         with torch.no_grad():
-            return gather_sum(self.W_dec, codes.indices, codes.values) + self.b_dec
+            return gather_sum(self.W_dec.detach(), codes.indices, codes.values) + self.b_dec
 
     def forward(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """The reconstruction x̂.
@@ -226,11 +212,24 @@ class SparseAutoencoder(nn.Module, ABC):
             for name in self.in_units:
                 getattr(self, name).mul_(factor)
 
-    def set_unit_decoder(self) -> None:
-        """Decoder rows of norm 1, their norms moved into the encoder; the function stays.
+    def prepare(self, x: Float[Tensor, "rows d_model"]) -> None:
+        """Set what is best set by a sample of scaled inputs, before the first step."""
 
-        Only where that is so, which is for ReLU: others keep their rows at norm 1 in training.
-        """
+    def project_gradients(self) -> None:
+        """Take from the decoder's gradient what would only change the norms of its rows."""
+        grad = self.W_dec.grad
+        if self.unit_norm and grad is not None:
+            along = torch.linalg.vecdot(grad, self.W_dec.detach())
+            grad.addcmul_(self.W_dec.detach(), along[:, None], value=-1)
+
+    def constrain(self) -> None:
+        """Bring the weights back to where they must be, after each step."""
+        if self.unit_norm:
+            with torch.no_grad():
+                self.W_dec.div_(torch.linalg.vector_norm(self.W_dec, dim=1, keepdim=True))
+
+    def finish(self) -> None:
+        """Rewrite the weights, after the last step, so that decoder rows have norm 1."""
 
     def require(self, lm: LanguageModel, site: Site | str | None = None) -> None:
         """Refuse a model or site that this autoencoder was not made for.
@@ -275,8 +274,7 @@ class SparseAutoencoder(nn.Module, ABC):
         Raises:
             SAEError: if one is missing, is there besides, or has another shape.
         """
-        own = {name: getattr(self, name) for name in self.exported()[2]}
-        fill(own, tensors)
+        fill(self.exported()[2], tensors)  # which are views of the parameters
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `load_sae` and SAELens read; see `bezoar.sae.storage`."""
@@ -319,21 +317,3 @@ def fill(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
                     hint="Is the file that of another autoencoder?",
                 )
             tensor.copy_(tensors[name])
-
-
-def _sparsify(latents: Float[Tensor, "rows d_sae"]) -> Codes:
-    """The latents that are not zero, in order, at the front of as few columns as hold them."""
-    active = latents > 0
-    counts = active.sum(1)
-    k = max(int(counts.max()) if len(counts) else 0, 1)
-    rows, columns = active.nonzero(as_tuple=True)
-    places = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
-    indices = torch.zeros(len(latents), k, dtype=torch.int64, device=latents.device)
-    values = torch.zeros(len(latents), k, dtype=latents.dtype, device=latents.device)
-    indices[rows, places] = columns
-    values[rows, places] = latents[rows, columns]
-    return Codes(indices, values)
-
-
-def _widen(table: Tensor, k: int) -> Tensor:
-    return nn.functional.pad(table, (0, k - table.shape[1]))

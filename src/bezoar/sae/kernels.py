@@ -1,15 +1,15 @@
 """Sparse products: what a decoder and its gradients cost when few latents are active.
 
-A dense layer multiplies [batch d_sae] matrices three times for the gradients and once for the
-reconstruction, and nearly all of their numbers are zero. Here a batch's codes are pairs (row,
-latent) with a value, and
+A dense layer multiplies [batch d_sae] matrices once for the reconstruction and three times for the
+gradients, and nearly all of their numbers are zero. Here a batch is a list of active pairs (row r,
+latent i) with a value v, and
 
-    x̂_r     = Σ_j v_rj W_dec[i_rj]                     a weighted bag of decoder rows
-    ∂L/∂v_rj = ⟨∂L/∂x̂_r, W_dec[i_rj]⟩                  one product a pair
-    ∂L/∂W[i] = Σ_{(r,j): i_rj = i} v_rj ∂L/∂x̂_r        pairs sorted by latent, a bag of rows each
+    x̂_r      = Σ_i v_ri W_dec[i]                    a weighted bag of decoder rows
+    ∂L/∂v_ri  = ⟨∂L/∂x̂_r, W_dec[i]⟩                 one product a pair
+    ∂L/∂W[i]  = Σ_r v_ri ∂L/∂x̂_r                    pairs sorted by latent, a bag of rows each
 
-so that only the encoder's product x W_enc is dense. No atomic additions: sums have one order, and
-equal inputs give equal bytes on a CPU.
+so that only the encoder's product x W_enc is dense. Nothing is added atomically: sums have one
+order, and equal inputs give equal bytes on a CPU.
 """
 
 from __future__ import annotations
@@ -25,44 +25,76 @@ GROUP = 32  # latents a group: the k largest lie in the k groups of the largest 
 
 
 class Pairs(NamedTuple):
-    """The active pairs of a batch, sorted by latent.
+    """The active pairs of a batch, by row.
 
     Attributes:
-        places: of each pair in the flattened codes [rows * k].
+        latents: of each pair.
         rows: of each pair.
-        starts: where the pairs of each latent begin, one for every latent.
+        bags: what each pair is summed into: its row, or a part of it.
+        bag_starts: the first pair of each bag.
+        order: the pairs sorted by latent.
+        latent_starts: the first, in that order, of each latent.
     """
 
-    places: Int64[Tensor, " pairs"]
+    latents: Int64[Tensor, " pairs"]
     rows: Int64[Tensor, " pairs"]
-    starts: Int64[Tensor, " d_sae"]
+    bags: Int64[Tensor, " pairs"]
+    bag_starts: Int64[Tensor, " bags"]
+    order: Int64[Tensor, " pairs"]
+    latent_starts: Int64[Tensor, " d_sae"]
 
 
-def sort_pairs(
+def active_pairs(
     indices: Int64[Tensor, "rows k"], values: Float[Tensor, "rows k"], d_sae: int
-) -> Pairs:
-    """The pairs whose value is not zero, by latent and then by row."""
-    flat = indices.flatten()
+) -> tuple[Pairs, Float[Tensor, " pairs"]]:
+    """The pairs whose value is not zero, and their values."""
     places = values.flatten().nonzero().flatten()
-    order = torch.argsort(flat[places], stable=True)
-    places = places[order]
-    counts = torch.bincount(flat[places], minlength=d_sae)
-    return Pairs(places, places // indices.shape[1], counts.cumsum(0) - counts)
+    latents, rows = indices.flatten()[places], places // indices.shape[1]
+    order = torch.argsort(latents, stable=True)
+    row_starts, latent_starts = _starts(rows, len(values)), _starts(latents, d_sae)
+    pairs = Pairs(latents, rows, rows, row_starts, order, latent_starts)
+    return pairs, values.flatten()[places]
+
+
+def split_bags(pairs: Pairs, part: Int64[Tensor, " d_sae"], parts: int) -> tuple[Pairs, Tensor]:
+    """The same pairs summed apart: bag ``row * parts + part[latent]``; and the old places of them.
+
+    Args:
+        pairs: a bag a row.
+        part: of each latent.
+        parts: how many.
+    """
+    bags = pairs.rows * parts + part[pairs.latents]
+    moved = torch.argsort(bags, stable=True)
+    latents, bags = pairs.latents[moved], bags[moved]
+    starts = _starts(bags, len(pairs.bag_starts) * parts)
+    order = torch.argsort(latents, stable=True)
+    return Pairs(latents, pairs.rows[moved], bags, starts, order, pairs.latent_starts), moved
+
+
+def _starts(sorted_or_not: Int64[Tensor, " pairs"], n: int) -> Int64[Tensor, " n"]:
+    counts = torch.bincount(sorted_or_not, minlength=n)
+    return counts.cumsum(0) - counts
 
 
 def gather_sum(
     table: Float[Tensor, "n d"], indices: Int64[Tensor, "rows k"], values: Float[Tensor, "rows k"]
 ) -> Float[Tensor, "rows d"]:
-    """``Σ_j values[r, j] · table[indices[r, j]]``; differentiable in the values alone."""
-    return F.embedding_bag(indices, table.detach(), per_sample_weights=values, mode="sum")
+    """``Σ_j values[r, j] · table[indices[r, j]]``."""
+    return F.embedding_bag(indices, table, per_sample_weights=values, mode="sum")
 
 
-def sum_by_latent(
-    rows: Float[Tensor, "rows d"], values: Float[Tensor, "rows k"], pairs: Pairs
+def _by_latent(
+    table: Float[Tensor, "n d"],
+    members: Int64[Tensor, " pairs"],
+    values: Float[Tensor, " pairs"],
+    pairs: Pairs,
 ) -> Float[Tensor, "d_sae d"]:
-    """``Σ values[r, j] · rows[r]`` over the pairs of each latent; zero where it has none."""
-    weights = values.flatten()[pairs.places]
-    return F.embedding_bag(pairs.rows, rows, pairs.starts, per_sample_weights=weights, mode="sum")
+    """``Σ values[p] · table[members[p]]`` over the pairs of each latent; zero where it has none."""
+    weights = values[pairs.order]
+    return F.embedding_bag(
+        members[pairs.order], table, pairs.latent_starts, per_sample_weights=weights, mode="sum"
+    )
 
 
 def largest(
@@ -97,17 +129,17 @@ class _WithWeights(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, Tensor, None]:  # type: ignore[override]
         (values,) = ctx.saved_tensors
-        return grad, None, sum_by_latent(grad.contiguous(), values, ctx.pairs), None
+        pairs: Pairs = ctx.pairs
+        return grad, None, _by_latent(grad.contiguous(), pairs.bags, values, pairs), None
 
 
 def sparse_decode(
-    values: Float[Tensor, "rows k"],
-    indices: Int64[Tensor, "rows k"],
-    W_dec: Float[Tensor, "d_sae d_model"],
-    pairs: Pairs,
-) -> Float[Tensor, "rows d_model"]:
-    """``Σ_j v_rj W_dec[i_rj]``, differentiable in values and weights, nothing dense."""
-    decoded = gather_sum(W_dec, indices, values)
+    values: Float[Tensor, " pairs"], W_dec: Float[Tensor, "d_sae d_model"], pairs: Pairs
+) -> Float[Tensor, "bags d_model"]:
+    """``Σ v W_dec[i]`` over the pairs of each bag, differentiable in both; nothing is dense."""
+    decoded = F.embedding_bag(
+        pairs.latents, W_dec.detach(), pairs.bag_starts, per_sample_weights=values, mode="sum"
+    )
     return _WithWeights.apply(decoded, values.detach(), W_dec, pairs)  # type: ignore[no-any-return]
 
 
@@ -122,43 +154,36 @@ class _Selected(torch.autograd.Function):
         W_enc: Tensor,
         b_enc: Tensor,
         b_dec: Tensor,
-        indices: Tensor,
         pairs: Pairs,
     ) -> Tensor:
-        ctx.save_for_backward(centred, W_enc, indices)
+        ctx.save_for_backward(centred, W_enc)
         ctx.pairs = pairs
         return values.view_as(values)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        centred, W_enc, indices = ctx.saved_tensors
+        centred, W_enc = ctx.saved_tensors
         pairs: Pairs = ctx.pairs
-        by_latent = sum_by_latent(centred, grad, pairs)
-        active = grad.flatten()[pairs.places]
-        bias = torch.zeros(W_enc.shape[1], dtype=grad.dtype, device=grad.device)
-        bias.index_add_(0, indices.flatten()[pairs.places], active)
+        weights = _by_latent(centred, pairs.rows, grad, pairs)
+        bias = torch.bincount(pairs.latents, grad, minlength=W_enc.shape[1]).to(grad.dtype)
         # Every row enters as x_r − b_dec, so its bias collects −Σ_r ∂L/∂(x_r − b_dec).
-        return None, None, by_latent.T, bias, -(W_enc @ bias), None, None
+        return None, None, weights.T, bias, -(W_enc @ bias), None
 
 
 def selected_values(
-    values: Float[Tensor, "rows k"],
+    values: Float[Tensor, " pairs"],
     centred: Float[Tensor, "rows d_model"],
     W_enc: Float[Tensor, "d_model d_sae"],
     b_enc: Float[Tensor, " d_sae"],
     b_dec: Float[Tensor, " d_model"],
-    indices: Int64[Tensor, "rows k"],
     pairs: Pairs,
-) -> Float[Tensor, "rows k"]:
-    """Values ``relu((x − b_dec) W_enc + b_enc)`` of chosen latents, made differentiable.
+) -> Float[Tensor, " pairs"]:
+    """Values ``(x − b_dec) W_enc + b_enc`` of active pairs, made differentiable.
 
     Args:
-        values: already computed; zero where inactive, which gives no gradient, as with ReLU.
+        values: already computed; those that ReLU made zero are no pairs and get no gradient.
         centred: ``x − b_dec``, detached.
         W_enc, b_enc, b_dec: what gradients go to.
-        indices: the chosen latents.
-        pairs: `sort_pairs` of these indices and values.
+        pairs: the pairs of these values.
     """
-    return _Selected.apply(  # type: ignore[no-any-return]
-        values, centred, W_enc, b_enc, b_dec, indices, pairs
-    )
+    return _Selected.apply(values, centred, W_enc, b_enc, b_dec, pairs)  # type: ignore[no-any-return]

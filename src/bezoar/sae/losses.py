@@ -32,10 +32,10 @@ def dead_latent_loss(
     half = max(1, centred.shape[1] // 2)
     some = dead[: _CANDIDATES * half]
     k = min(half, len(some))
-    pre = torch.addmm(b_enc[some], centred, W_enc.T[some].T)
+    pre = torch.addmm(b_enc.index_select(0, some), centred, W_enc.T.index_select(0, some).T)
     best = pre.topk(k, dim=1, sorted=False)
     latents = torch.zeros_like(pre).scatter(1, best.indices, best.values.relu())
-    error = (latents @ W_dec[some] - residual).square().sum(1).mean()
+    error = (latents @ W_dec.index_select(0, some) - residual).square().sum(1).mean()
     return error * (k / half)
 
 

@@ -12,8 +12,9 @@ from pydantic import Field
 from torch import Tensor
 
 from bezoar.errors import SAEError
-from bezoar.sae.base import Codes, SparseAutoencoder, Step
-from bezoar.sae.kernels import Pairs, largest, selected_values, sort_pairs, sparse_decode
+from bezoar.sae.base import SparseAutoencoder, Step
+from bezoar.sae.codes import Codes
+from bezoar.sae.kernels import Pairs, active_pairs, largest, selected_values, sparse_decode
 from bezoar.sae.losses import dead_latent_loss
 from bezoar.sae.registry import register
 
@@ -58,28 +59,24 @@ class Selecting(SparseAutoencoder):
     ) -> Step:
         with torch.no_grad():
             centred = x - self.b_dec
-            indices, found = self.select(centred)
-            pairs = sort_pairs(indices, found, self.d_sae)
-        values = selected_values(found, centred, self.W_enc, self.b_enc, self.b_dec, indices, pairs)
-        loss, x_hat = self.reconstruct(x, values, indices, pairs)
+            pairs, found = active_pairs(*self.select(centred), self.d_sae)
+        weights = self.W_enc, self.b_enc
+        values = selected_values(found, centred, *weights, self.b_dec, pairs)
+        loss, x_hat = self.reconstruct(x, values, pairs)
         residual = x - x_hat.detach()
         if self.options.aux and len(dead):
-            weights = self.W_enc, self.b_enc, self.W_dec
-            loss = loss + self.options.aux * dead_latent_loss(centred, residual, *weights, dead)
+            revived = dead_latent_loss(centred, residual, *weights, self.W_dec, dead)
+            loss = loss + self.options.aux * revived
         fired = torch.zeros(self.d_sae, dtype=torch.bool, device=x.device)
-        fired[indices.flatten()[pairs.places]] = True
-        l0 = torch.tensor(len(pairs.places) / max(1, len(x)))
+        fired[pairs.latents] = True
+        l0 = torch.tensor(len(found) / max(1, len(x)))
         return Step(loss, residual.square().sum(1).mean(), fired, l0)
 
     def reconstruct(
-        self,
-        x: Float[Tensor, "rows d_model"],
-        values: Float[Tensor, "rows k"],
-        indices: Int64[Tensor, "rows k"],
-        pairs: Pairs,
+        self, x: Float[Tensor, "rows d_model"], values: Float[Tensor, " pairs"], pairs: Pairs
     ) -> tuple[Float[Tensor, ""], Float[Tensor, "rows d_model"]]:
         """``mean‖x − x̂‖²`` and x̂."""
-        x_hat = sparse_decode(values, indices, self.W_dec, pairs) + self.b_dec
+        x_hat = sparse_decode(values, self.W_dec, pairs) + self.b_dec
         return (x_hat - x).square().sum(1).mean(), x_hat
 
     def largest_codes(self, centred: Float[Tensor, "rows d_model"], k: int) -> Codes:

@@ -1,0 +1,305 @@
+"""Train autoencoders on the rows of a site, several in one pass, resumed bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bezoar.activations.rows import RowSource, batches_an_epoch
+from bezoar.errors import ConfigError, CorruptArtefact, SAEError
+from bezoar.runs.progress import SILENT, Progress
+from bezoar.runs.results import load_result, save_result
+from bezoar.sae.base import SparseAutoencoder
+from bezoar.sae.checkpoint import Checkpoint, corrupt
+from bezoar.sae.curves import TrainingCurve
+from bezoar.sae.median import geometric_median
+from bezoar.sae.pupil import Plan, Pupil
+from bezoar.sae.spec import SAESpec, distinct
+from bezoar.sae.stopping import stop_between_steps
+from bezoar.sae.storage import load_sae
+
+Centre = Literal["median", "mean", "zero"]
+SAMPLE = 8_192  # rows that the scale and the centre are taken of
+DEAD_AFTER = 10_000_000  # tokens at most (Gao et al. 2024); a tenth of a shorter training
+CURVE = "training.json"
+_VERSION = 1  # of what is computed; raise it when equal arguments give other weights
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An autoencoder and how it was trained."""
+
+    sae: SparseAutoencoder
+    curve: TrainingCurve
+
+
+def train_saes(
+    specs: Sequence[SAESpec | str],
+    rows: RowSource,
+    *,
+    tokens: int = 1_000_000,
+    batch: int = 1_024,
+    lr: float = 1e-3,
+    warmup: float = 0.05,
+    decay: float = 0.2,
+    expansion: float = 8,
+    centre: Centre = "median",
+    seed: int = 0,
+    lm_info: tuple[str, str] = ("", ""),
+    trained_on: str = "",
+    licence_note: str = "",
+    out: Path | None = None,
+    checkpoint_minutes: float = 5,
+    progress: Progress | None = None,
+) -> list[Trained]:
+    """Train one autoencoder for each spec; every batch is read once for all of them.
+
+    Inputs are scaled so that ``mean‖x‖ = √d``, which is folded into the weights at the end. Adam,
+    its rate rising over ``warmup`` and falling over ``decay``. What a spec says of ``seed``,
+    ``latents``, ``expansion`` or ``lr`` goes for it alone.
+
+    Args:
+        specs: what to train; ``"topk:k=32,seed=1"`` will do.
+        rows: of one site.
+        tokens: rows to train on, repeated as needed; whole batches, at least one.
+        batch: rows a step.
+        lr: of Adam.
+        warmup, decay: shares of the steps.
+        expansion: latents for one dimension.
+        centre: what decoder biases begin at.
+        seed: of the order of rows, and of the initial weights.
+        lm_info: name and fingerprint of the model.
+        trained_on: the data, in words.
+        licence_note: what its licences say about passing the autoencoders on.
+        out: keeps each finished autoencoder in a folder named by `folder_name`, and, while it
+            trains, a checkpoint. The same call goes on from there, or reads what is finished.
+        checkpoint_minutes: between two checkpoints. Ctrl-C writes one too.
+        progress: shows steps.
+
+    Returns:
+        In the order of the specs.
+
+    Raises:
+        ConfigError: for an unknown spec, one that is there twice, or numbers that make no sense.
+        SAEError: if there are more latents than rows, the rows are constant or not finite, or a
+            loss diverges.
+        CorruptArtefact: if a checkpoint is damaged.
+    """
+    chosen = distinct(tuple(SAESpec.parse(s) if isinstance(s, str) else s for s in specs))
+    _check_numbers(tokens, batch, lr, warmup, decay)
+    steps = max(1, tokens // batch)
+    after = max(1, min(DEAD_AFTER, steps * batch // 10))
+    plan = Plan(steps, batch, lr, warmup, decay, after, seed)
+    pupils = [Pupil(spec, rows.d, _latents(spec, rows, expansion), plan) for spec in chosen]
+    name, fingerprint = lm_info
+    info = {"model": name, "fingerprint": fingerprint, "trained_on": trained_on}
+    info |= {"licence_note": licence_note, "site": str(rows.site)}
+    key = _key(pupils, rows, plan, centre, info)
+    folders = [None if out is None else out / folder_name(str(rows.site), s) for s in chosen]
+    if all(folders) and (kept := _finished([f for f in folders if f], key)):
+        return kept
+    checkpoint = None if out is None else Checkpoint(out / f".{rows.site}.checkpoint", key)
+    scale, seconds = _train(pupils, rows, plan, centre, checkpoint, checkpoint_minutes, progress)
+    trained = []
+    for pupil, folder in zip(pupils, folders, strict=True):
+        done = _finish(pupil, scale, info, seconds)
+        trained.append(done)
+        if folder is not None:
+            done.sae.save(folder)
+            save_result(folder / CURVE, (key, done.curve))
+    if checkpoint is not None:
+        checkpoint.remove()
+    return trained
+
+
+def folder_name(site: str, spec: SAESpec | str) -> str:
+    """The folder of an autoencoder: ``3.resid_post_topk_k32``."""
+    return f"{site}_{(SAESpec.parse(spec) if isinstance(spec, str) else spec).slug}"
+
+
+def _train(
+    pupils: list[Pupil],
+    rows: RowSource,
+    plan: Plan,
+    centre: Centre,
+    checkpoint: Checkpoint | None,
+    minutes: float,
+    progress: Progress | None,
+) -> tuple[float, float]:
+    """Take all steps that are left; the scale of the inputs, and the seconds of all steps."""
+    kept = None if checkpoint is None else checkpoint.read()
+    if kept is None:
+        first, scale, seconds = 0, _begin(pupils, rows, plan, centre), 0.0
+    else:
+        first, scale, seconds = _restore(pupils, kept, checkpoint)
+    begun = saved = time.monotonic()
+
+    def keep(step: int) -> None:
+        if checkpoint is not None:
+            tensors = {f"{i}.{k}": t for i, p in enumerate(pupils) for k, t in p.tensors().items()}
+            spent = seconds + time.monotonic() - begun
+            notes = {"scale": scale, "seconds": spent, "pupils": [p.notes() for p in pupils]}
+            checkpoint.write(step, tensors, notes)
+
+    label = f"Training {len(pupils)} autoencoder{'s' * (len(pupils) > 1)} at {rows.site}"
+    with (progress or SILENT).task(label, plan.steps * plan.batch, "tokens") as advance:
+        advance(first * plan.batch)
+        with stop_between_steps() as asked:
+            for number, x in _batches(rows, plan, first):
+                x = x * scale
+                for pupil in pupils:
+                    pupil.step(number, x)
+                advance(plan.batch)
+                if asked() or time.monotonic() - saved > 60 * minutes:
+                    keep(number + 1)
+                    saved = time.monotonic()
+                if asked():
+                    raise KeyboardInterrupt
+    return scale, seconds + time.monotonic() - begun
+
+
+def _batches(rows: RowSource, plan: Plan, first: int) -> Iterator[tuple[int, Tensor]]:
+    """The batches of all steps from ``first`` on, epoch by epoch."""
+    an_epoch = batches_an_epoch(rows.n_rows, plan.batch)
+    number = first
+    while number < plan.steps:
+        epoch, start = divmod(number, an_epoch)
+        for x in rows.batches(plan.batch, epoch, start, plan.seed):
+            yield number, x
+            number += 1
+            if number == plan.steps:
+                return
+
+
+def _begin(pupils: list[Pupil], rows: RowSource, plan: Plan, centre: Centre) -> float:
+    """Initial weights; the scale of the inputs."""
+    sample = _sample(rows, plan)
+    scale = rows.d**0.5 / float(sample.norm(dim=1).mean())
+    sample = sample * scale
+    if centre == "median":
+        middle = geometric_median(sample)
+    else:
+        middle = sample.mean(0) if centre == "mean" else torch.zeros(rows.d)
+    for pupil in pupils:
+        pupil.begin(sample, middle)
+    return scale
+
+
+def _sample(rows: RowSource, plan: Plan) -> Float[Tensor, "rows d"]:
+    """The first rows of the first epoch.
+
+    Raises:
+        SAEError: if they are not finite, or all the same.
+    """
+    parts: list[Tensor] = []
+    for x in rows.batches(plan.batch, 0, 0, plan.seed):
+        parts.append(x)
+        if sum(map(len, parts)) >= SAMPLE:
+            break
+    sample = torch.cat(parts)
+    if not bool(torch.isfinite(sample).all()):
+        bad = int((~torch.isfinite(sample)).any(1).sum())
+        raise SAEError(
+            f"{bad:,} of the first {len(sample):,} rows of {rows.site} are not finite.",
+            hint="Harvest again in float32.",
+        )
+    if not float((sample - sample[0]).abs().max()):
+        raise SAEError(
+            f"The first {len(sample):,} rows of {rows.site} are all the same.",
+            hint="Nothing can be learned from them: choose another site, or other texts.",
+        )
+    return sample
+
+
+def _restore(
+    pupils: list[Pupil], kept: tuple[int, dict[str, Tensor], Any], checkpoint: Checkpoint | None
+) -> tuple[int, float, float]:
+    step, tensors, notes = kept
+    try:
+        for i, pupil in enumerate(pupils):
+            own = {k.removeprefix(f"{i}."): t for k, t in tensors.items() if k.startswith(f"{i}.")}
+            pupil.restore(own, notes["pupils"][i])
+        return step, float(notes["scale"]), float(notes["seconds"])
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        folder = Path() if checkpoint is None else checkpoint.folder
+        raise corrupt(folder, error) from error
+
+
+def _finish(pupil: Pupil, scale: float, info: dict[str, str], seconds: float) -> Trained:
+    """Fold the scale in, and say where it comes from."""
+    sae = pupil.sae.requires_grad_(False).eval()
+    sae.finish()
+    sae.set_scale(1 / scale)
+    options = sae.info.options | {"lr": pupil.lr, "batch": pupil.plan.batch}
+    options |= {"warmup": pupil.plan.warmup, "decay": pupil.plan.decay}
+    sae.info = replace(
+        replace(sae.info, **info),  # type: ignore[arg-type]
+        options=options,
+        tokens=pupil.tokens,
+        seed=pupil.seed,
+        scale=scale,
+    )
+    return Trained(sae, pupil.curve(info["site"], seconds))
+
+
+def _finished(folders: list[Path], key: str) -> list[Trained] | None:
+    """What an equal call has trained before, if all of it is there and whole."""
+    found = []
+    for folder in folders:
+        try:
+            known, curve = load_result(folder / CURVE, tuple[str, TrainingCurve])
+            if known != key:
+                return None
+            found.append(Trained(load_sae(folder), curve))
+        except CorruptArtefact:
+            return None
+    return found
+
+
+def _latents(spec: SAESpec, rows: RowSource, expansion: float) -> int:
+    """How many, which must not be more than there are rows.
+
+    Raises:
+        SAEError: if it is.
+    """
+    wanted = spec.training.latents or max(1, round(rows.d * (spec.training.expansion or expansion)))
+    if wanted > rows.n_rows:
+        raise SAEError(
+            f"{str(spec)!r} has {wanted:,} latents, and {rows.site} has {rows.n_rows:,} rows.",
+            hint="Lower the expansion, or harvest more texts.",
+        )
+    return wanted
+
+
+def _check_numbers(tokens: int, batch: int, lr: float, warmup: float, decay: float) -> None:
+    shares = 0 <= warmup <= 1 and 0 <= decay <= 1
+    if min(tokens, batch) < 1 or not 0 < lr < float("inf") or not shares:
+        raise ConfigError(
+            f"Training on {tokens} tokens, {batch} a step, at a rate of {lr:g}, with shares "
+            f"{warmup:g} and {decay:g} of warm-up and decay.",
+            hint="Numbers must be positive, and shares between 0 and 1.",
+        )
+
+
+def _key(
+    pupils: list[Pupil], rows: RowSource, plan: Plan, centre: Centre, info: dict[str, str]
+) -> str:
+    """Equal only for trainings that give equal bytes (with equal libraries)."""
+    about = {
+        "version": _VERSION,
+        "specs": [(str(p.spec), p.sae.d_sae, p.seed, p.lr) for p in pupils],
+        "rows": rows.digest,
+        "plan": asdict(plan),
+        "centre": centre,
+        "info": info,
+    }
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
