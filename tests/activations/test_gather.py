@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from bezoar.activations.gather import gather_rows
+from bezoar.activations.gather import gather_rows, gather_widened
 
 ROWS = (3, 0, 5, 1)
 
@@ -41,3 +42,22 @@ def test_a_table_that_is_not_at_hand_is_not_read(tables):
     assert len(gathered(tables, [0, 8], missing=2)) == 2
     with pytest.raises(IndexError):
         gathered(tables, [0, 4], missing=2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_every_half_float_becomes_the_float32_that_it_is(dtype):
+    bits = np.arange(2**16, dtype=np.uint16).reshape(-1, 64)
+    file = np.concatenate([np.zeros(3, np.uint8), bits.ravel().view(np.uint8)])  # at an odd place
+    places = np.random.default_rng(0).permutation(len(bits))
+    out = np.empty((len(bits), 64), np.float32)
+    gather_widened(
+        np.array([file.ctypes.data + 3]),
+        np.array([len(bits)]),
+        places,
+        out,
+        brain=dtype == torch.bfloat16,
+    )
+    wanted = torch.from_numpy(bits[places]).view(dtype).float()
+    assert torch.equal(torch.from_numpy(out).isnan(), wanted.isnan())
+    whole = ~wanted.isnan().numpy()
+    np.testing.assert_array_equal(out.view("u4")[whole], wanted.numpy().view("u4")[whole])

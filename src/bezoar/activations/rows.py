@@ -151,8 +151,7 @@ class StoredRows:
                 for ahead in range(max(expected, number), min(number + 2, len(groups))):
                     self._store.expect(self.site, self._in_blocks(np.sort(groups[ahead])))
                 expected = number + 2
-            places = self._in_blocks(groups[number])
-            return places[order_of(len(places), seed, epoch, 1 + number)]
+            return order_of(self._in_blocks(groups[number]), seed, epoch, 1 + number)
 
         return map(self._read, stream(sizes, batch, start, group))
 
@@ -163,8 +162,8 @@ class StoredRows:
         return rows if self._places is None else self._places[rows]
 
     def _read(self, parts: list[np.ndarray]) -> Float32[Tensor, "batch d"]:
-        rows = self._store.as_stored(self.site, np.concatenate(parts))
-        return finite(torch.from_numpy(rows), self.site)
+        # No row of a store is infinite or NaN: a harvest refuses it, and files are held to hashes.
+        return torch.from_numpy(self._store.as_stored(self.site, np.concatenate(parts)))
 
 
 def batches_an_epoch(n_rows: int, batch: int) -> int:
@@ -211,9 +210,9 @@ def stream(
         yield parts
 
 
-def order_of(n: int, *key: int) -> Int64[np.ndarray, " n"]:
-    """A random order of n things, the same for the same key."""
-    return np.random.default_rng(key).permutation(n)
+def order_of(things: int | Int64[np.ndarray, " n"], *key: int) -> Int64[np.ndarray, " n"]:
+    """Things, or the numbers of so many, in a random order; the same one for the same key."""
+    return np.random.default_rng(key).permutation(things)
 
 
 def some(n_rows: int, site: Site) -> int:

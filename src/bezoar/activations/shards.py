@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bezoar.activations.manifest import FileMark, Manifest, StoreDtype, check_file, shard_name
 from bezoar.errors import CorruptArtefact
@@ -22,7 +21,6 @@ _ON_DISK: dict[StoreDtype, tuple[str, Any]] = {
     "bfloat16": ("BF16", np.dtype("<u2")),
     "float32": ("F32", np.dtype("<f4")),
 }
-_CHUNK_BYTES = 2**20
 
 
 def map_shard(
@@ -116,17 +114,14 @@ class Shards:
         return addresses
 
     def gather_float32(self, column: str, stored: np.ndarray) -> np.ndarray:
-        """The same as float32; on the way a row is in memory near the processor only."""
-        width = self._columns[column]
+        """The same as float32, converted on the way."""
         if self._manifest.dtype == "float32":
             return self.gather(column, stored)
-        out = np.empty((len(stored), width), np.float32)
-        step = max(1, _CHUNK_BYTES // (4 * max(1, width)))
-        for start in range(0, len(stored), step):
-            part = torch.from_numpy(self.gather(column, stored[start : start + step]))
-            if self._manifest.dtype == "bfloat16":
-                part = part.view(torch.bfloat16)
-            torch.from_numpy(out[start : start + step]).copy_(part)
+        from bezoar.activations.gather import gather_widened  # compiled: imported where needed
+
+        out = np.empty((len(stored), self._columns[column]), np.float32)
+        addresses = self._addresses_of(column, stored)
+        gather_widened(addresses, self._ends, stored, out, self._manifest.dtype == "bfloat16")
         return out
 
     def expect(self, column: str, stored: np.ndarray) -> None:
