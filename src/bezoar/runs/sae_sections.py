@@ -40,10 +40,12 @@ class FeaturesConfig(Section):
     site: str | None = Field(
         None, description="Whose autoencoder is read; the best by its own measures when empty."
     )
-    rows: int = Field(100_000, ge=100, description="Tokens that the statistics are taken on.")
     top: int = Field(500, ge=1, description="Latents with a card: by contribution, by label.")
     tokens: int = Field(12, ge=1, description="Top tokens on a card, by each score.")
     prompts: int = Field(8, ge=1, description="Top texts on a card.")
+    ranking: Literal["mean", "max"] = Field(
+        "max", description="Of a latent over a text's tokens; top texts are those where it is most."
+    )
     promoted: int = Field(12, ge=1, description="Tokens that a latent's direction promotes.")
     alpha: float = Field(0.6, ge=0, le=1, description="Weight of the cosine in the score.")
     mu: float = Field(-2.5, description="log10 of the density that the score likes best.")
@@ -91,7 +93,7 @@ class SAEStudyConfig(AuditConfig):
 QUICK_SAE: dict[str, Any] = QUICK | {
     "data": {"limit": 1_200, "neutral_tokens": 4_000},
     "sae": {"tokens": 60_000, "expansion": 4, "sites": ["middle.resid_post", "-1.resid_post"]},
-    "features": {"rows": 10_000, "top": 60},
+    "features": {"top": 60},
     "contest": {
         "folds": 3,
         "penalties": 4,

@@ -90,13 +90,14 @@ class KSparse(Result):
         k: how many.
         latents: their numbers, best first, chosen on the training texts.
         auroc: on texts that neither chose nor fitted, with its interval.
-        cv_auroc: on training texts, each judged by a choice and a fit that had not seen it.
+        cv_auroc: on training texts, each judged by a choice and a fit that had not seen it; None
+            where they are too few to fold.
     """
 
     k: int
     latents: tuple[int, ...]
     auroc: Interval
-    cv_auroc: float
+    cv_auroc: float | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
