@@ -20,7 +20,7 @@ TWIN_PARAMETERS = 1_000_000_000
 _C_GRID = (1.0, 10.0, 100.0)
 
 _SIGNS = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # of Japanese and Chinese, without blanks
-_WORD = rf"(?u)[{_SIGNS}]|[^\W{_SIGNS}]+"
+WORD = rf"(?u)[{_SIGNS}]|[^\W{_SIGNS}]+"
 """A word, or a sign of a script that writes none apart."""
 
 Scores = tuple[Float64[np.ndarray, " train"], Float64[np.ndarray, " test"]]
@@ -31,11 +31,12 @@ def length_rival(
     train: Sequence[str], labels: np.ndarray, test: Sequence[str], groups: Sequence[int], folds: int
 ) -> Scores:
     """Logistic regression on the logarithms of characters and words, and their squares."""
-    probe = LinearProbe(folds=folds).fit(_lengths(train), labels, groups)
-    return probe.held_out_, probe.decision_function(_lengths(test))
+    probe = LinearProbe(folds=folds).fit(length_features(train), labels, groups)
+    return probe.held_out_, probe.decision_function(length_features(test))
 
 
-def _lengths(texts: Sequence[str]) -> Float64[np.ndarray, "n 4"]:
+def length_features(texts: Sequence[str]) -> Float64[np.ndarray, "n 4"]:
+    """Logarithms of characters and words, and their squares."""
     counts = np.array([(len(text), len(text.split())) for text in texts], dtype=np.float64)
     logs = np.log1p(counts)
     return np.concatenate([logs, logs**2], axis=1)
@@ -45,7 +46,7 @@ def words_rival(
     train: Sequence[str], labels: np.ndarray, test: Sequence[str], folds: Folds
 ) -> Scores:
     """Logistic regression on TF-IDF words and pairs of words, its C chosen by the same folds."""
-    vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=_WORD)
+    vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=WORD)
     # Fitting the vocabulary knows no label, so it need not be repeated in every fold.
     x = vectors.fit_transform(train)
     held_out = np.zeros((len(_C_GRID), len(labels)))
