@@ -34,6 +34,7 @@ def store(gpt2, tmp_path_factory):
 
 @pytest.fixture(params=["stored", "in small groups", "chosen", "memory"])
 def source(request, store, monkeypatch):
+    """A way to the rows; those of the model itself are in `test_recompute`."""
     if request.param == "in small groups":
         monkeypatch.setattr(rows, "BLOCK_BYTES", 3 * 2 * store.manifest.widths[1])
         monkeypatch.setattr(rows, "GROUP_BYTES", 50 * 2 * store.manifest.widths[1])

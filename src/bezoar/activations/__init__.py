@@ -12,6 +12,8 @@ from bezoar.activations.forecast import Forecast, forecast
 from bezoar.activations.harvest import harvest, site_widths
 from bezoar.activations.manifest import Manifest, StoreDtype
 from bezoar.activations.pooling import Pooling, pool
+from bezoar.activations.recompute import RecomputedRows
+from bezoar.activations.row_choice import RowsChoice, choose_rows
 from bezoar.activations.rows import InMemoryRows, RowSource, StoredRows, batches_an_epoch
 from bezoar.activations.statistics import StreamingMoments, class_moments
 from bezoar.activations.store import ActivationStore
@@ -24,12 +26,15 @@ __all__ = [
     "InMemoryRows",
     "Manifest",
     "Pooling",
+    "RecomputedRows",
     "RowSource",
+    "RowsChoice",
     "StoreDtype",
     "StoredRows",
     "StreamingMoments",
     "TokenTable",
     "batches_an_epoch",
+    "choose_rows",
     "class_moments",
     "forecast",
     "harvest",

@@ -56,8 +56,8 @@ class Forecast(Result):
         cut = f" ({self.truncated:,} cut)" if self.truncated else ""
         return (
             f"{self.texts:,} texts{cut}, {self.tokens:,} tokens ({self.useful_share:.0%} of those "
-            f"computed) → {self.rows:,} rows, {_size(self.bytes)} on disk, about "
-            f"{_size(self.peak_memory)} of memory and {_duration(self.seconds)} on {self.device}"
+            f"computed) → {self.rows:,} rows, {size(self.bytes)} on disk, about "
+            f"{size(self.peak_memory)} of memory and {duration(self.seconds)} on {self.device}"
         )
 
     def __rich__(self) -> Table:
@@ -67,10 +67,10 @@ class Forecast(Result):
         table.add_row("texts", f"{self.texts:,} ({self.truncated:,} cut)")
         table.add_row("tokens", f"{self.tokens:,} ({self.useful_share:.0%} of those computed)")
         table.add_row("rows", f"{self.rows:,}")
-        table.add_row("on disk", _size(self.bytes))
-        table.add_row("memory, about", f"{_size(self.peak_memory)} on {self.device}")
+        table.add_row("on disk", size(self.bytes))
+        table.add_row("memory, about", f"{size(self.peak_memory)} on {self.device}")
         table.add_row(
-            "time, about", f"{_duration(self.seconds)} ({self.tokens_per_second:,.0f} tokens/s)"
+            "time, about", f"{duration(self.seconds)} ({self.tokens_per_second:,.0f} tokens/s)"
         )
         return table
 
@@ -157,11 +157,11 @@ def _bytes_a_token(lm: LanguageModel) -> int:
     """Of one block at work: the MLP's input, output and activation, and a dozen residual widths."""
     config = lm.model.config.get_text_config()
     d_mlp = getattr(config, "intermediate_size", None) or 4 * lm.d_model
-    size = torch.empty((), dtype=lm.dtype).element_size()
-    return size * (3 * int(d_mlp) + 12 * lm.d_model)
+    each = torch.empty((), dtype=lm.dtype).element_size()
+    return each * (3 * int(d_mlp) + 12 * lm.d_model)
 
 
-def _size(n: int | float) -> str:
+def size(n: int | float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if n < 1000:
             return f"{n:.3g} {unit}"
@@ -169,7 +169,7 @@ def _size(n: int | float) -> str:
     return f"{n:.3g} TB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

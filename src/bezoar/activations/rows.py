@@ -25,7 +25,13 @@ GROUP_BYTES = 2**28
 BLOCK_BYTES = 2**18
 """Of rows that are read from one place on disk: a thousand places to a group."""
 
-Part = TypeVar("Part", np.ndarray, Tensor)
+Part = TypeVar("Part", covariant=True)
+
+
+class Group(Protocol[Part]):
+    """Shuffled rows, or where they are, to be cut in parts."""
+
+    def __getitem__(self, part: slice, /) -> Part: ...
 
 
 @runtime_checkable
@@ -185,7 +191,7 @@ def check_asked(batch: int, epoch: int, start: int, seed: int) -> None:
 
 
 def stream(
-    sizes: Sequence[int], batch: int, start: int, group: Callable[[int], Part]
+    sizes: Sequence[int], batch: int, start: int, group: Callable[[int], Group[Part]]
 ) -> Iterator[list[Part]]:
     """Groups end to end, cut into batches: the parts of one or more groups that each is made of.
 
@@ -195,7 +201,7 @@ def stream(
         group: makes a group; asked for those that a batch takes from only, one after the other.
     """
     ends = np.cumsum(sizes)
-    held: tuple[int, Part] | None = None
+    held: tuple[int, Group[Part]] | None = None
     for number in range(start, batches_an_epoch(int(ends[-1]), batch)):
         at, stop = number * batch, min((number + 1) * batch, int(ends[-1]))
         parts = []

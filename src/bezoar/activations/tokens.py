@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -43,6 +43,14 @@ class TokenTable:
     def rows(self, texts: Sequence[int] | np.ndarray) -> list[list[int]]:
         """The ids of some texts, by number."""
         return [self.ids[self.offsets[i] : self.offsets[i + 1]].tolist() for i in texts]
+
+    def take(self, texts: Sequence[int] | np.ndarray) -> TokenTable:
+        """Some texts only, by number."""
+        chosen = np.asarray(texts, dtype=np.int64)
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[chosen])]).astype(np.int64)
+        ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in chosen]
+        joined = np.concatenate(ids) if ids else self.ids[:0]
+        return replace(self, ids=joined, offsets=offsets)
 
     @property
     def digest(self) -> str:
