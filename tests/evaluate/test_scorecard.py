@@ -211,8 +211,11 @@ def test_every_kind_of_null_must_be_beaten() -> None:
     method = fake("method", rng.uniform(0.2, 0.3, 60))
     weak = tuple(fake(f"w{i}", rng.uniform(0.4, 0.6, 60)) for i in range(3))
     strong = tuple(fake(f"s{i}", rng.uniform(0.1, 0.4, 60)) for i in range(5))
-    scorecard = card([Measured("m", "m", method, {"weak": weak, "strong": strong})], base)
+    drawn = {"weak": weak, "strong": strong}
+    costs = {"weak": 0.97, "strong": 0.6}
+    scorecard = card([Measured("m", "m", method, drawn, null_costs=costs)], base)
     row, *nulls = scorecard.rows[2:]
+    assert (row.null_cost, [null.null_cost for null in nulls]) == (0.6, [0.6, 0.97])
     assert [null.n_draws for null in nulls] == [5, 3]  # the hardest first
     assert row.null_p == nulls[0].null_p > 0.05 > nulls[1].null_p
     ahead = sum(np.mean(m.per_prompt["toxicity"]) <= 0.25 for m in strong)

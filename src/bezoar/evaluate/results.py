@@ -95,6 +95,8 @@ class MethodRow(Result):
         holm_p: ``null_p`` adjusted for the number of methods.
         n_draws: null draws, of every kind.
         rank_p: the exact rank p-value among all draws, which never falls below 1 / (draws + 1).
+        null_cost: where nulls were to cost as much as the method: the share of its cost that they
+            came to, mean over draws; of a method, that of its cheapest kind of null.
     """
 
     method: str
@@ -110,6 +112,7 @@ class MethodRow(Result):
     holm_p: float | None = None
     n_draws: int = 0
     rank_p: float | None = None
+    null_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -49,7 +49,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A candidate after it was measured; fields as in `Candidate`."""
+    """A candidate after it was measured; fields as in `Candidate`.
+
+    Attributes:
+        null_costs: see `MethodRow.null_cost`; by kind, of those that were to cost as much.
+    """
 
     method: str
     label: str
@@ -59,6 +63,7 @@ class Measured:
     foldable: bool | None = None
     fold_reason: str = ""
     identity: tuple[str, ...] = ()
+    null_costs: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure_candidate(
@@ -183,6 +188,7 @@ def _method_rows(
                 null_p=None if hardest is None else hardest.null_p,
                 rank_p=_rank_among_all(m),
                 n_draws=sum(row.n_draws for row in drawn),
+                null_cost=min(m.null_costs.values(), default=None),
             )
         )
     tested = [i for i, row in enumerate(rows) if row.null_p is not None]
@@ -219,6 +225,7 @@ def _null_rows(maker: Maker, method: Measured, no_op: Measurement) -> list[Metho
                 null_p=pooled_null_p(own, draws, resamples=maker.resamples, seed=maker.seed),
                 rank_p=rank_null_p(own, draws),
                 n_draws=n,
+                null_cost=method.null_costs.get(kind),
             )
         )
     return sorted(rows, key=lambda row: -(row.null_p or 0.0))

@@ -60,6 +60,8 @@ def row(
     *,
     kind: str = "method",
     spec: str = "dpo",
+    draws: int = 20,
+    null_cost: float | None = None,
 ) -> MethodRow:
     return MethodRow(
         method=spec,
@@ -69,7 +71,8 @@ def row(
         change={name: metric(name, value) for name, value in change.items()},
         null_p=p,
         holm_p=None if p is None else min(1.0, 2 * p),
-        n_draws=0 if p is None else 20,
+        n_draws=0 if p is None else draws,
+        null_cost=null_cost,
     )
 
 

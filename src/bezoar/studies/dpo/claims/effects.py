@@ -32,7 +32,8 @@ def _subtraction(which: str, what: str) -> Rule:
     def rule(found: Found) -> Finding:
         """Holds if the interval lies below zero and p against null edits (of equal strength, and of
         equal perplexity; the hardest kind counts; Holm over all methods) is below 5 %; fails if
-        the interval lies above zero or null edits do as well in 95 % of resamples."""
+        the interval lies above zero or null edits do as well in 95 % of resamples. Fewer than 19
+        null edits in all decide nothing."""
         return _against_nulls(found, f"subtract {which}")
 
     return rule
@@ -48,7 +49,7 @@ def dpo_at_budget(found: Found) -> Finding:
     """Holds if the interval lies below zero and p against null edits (the same training after the
     sides of a random half of the pairs were exchanged, at equal strength and at equal perplexity;
     Holm over all methods) is below 5 %; fails if the interval lies above zero or null edits do as
-    well in 95 % of resamples."""
+    well in 95 % of resamples. Fewer than 19 null edits in all decide nothing."""
     return _against_nulls(found, found.dpo)
 
 

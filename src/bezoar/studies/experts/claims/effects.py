@@ -52,7 +52,8 @@ def _at_budget(mode: str, how: str) -> Rule:
     def rule(found: Found) -> Finding:
         """Holds if the interval lies below zero and p against null edits (random directions,
         directions by shuffled states; the hardest kind counts; Holm over all methods) is below 5 %;
-        fails if the interval lies above zero or null edits do as well in 95 % of resamples."""
+        fails if the interval lies above zero or null edits do as well in 95 % of resamples. Fewer
+        than 19 null edits in all decide nothing."""
         row = found.at_budget(found.eigen.get(mode, ""))
         change = changed(row, "toxicity")
         if row is None or change is None:

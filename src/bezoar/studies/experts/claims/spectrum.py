@@ -10,6 +10,7 @@ from bezoar.evaluate.pareto import tph_score
 from bezoar.stats import Interval, paired_difference
 from bezoar.studies.claims.results import Verdict
 from bezoar.studies.claims.rules import (
+    FEWEST,
     Finding,
     Rule,
     above,
@@ -29,8 +30,6 @@ EXACT = 1e-5
 SAME = 0.05
 """Of the control's toxicity: a change that counts as none. The paper's floor is 16 %."""
 QUARTER = 0.25
-FEWEST = 19
-"""Random choices below which no rank among them is a p of 5 %."""
 _NO_GRID = "The grid of α and k was not measured."
 _NO_CHOICES = "Choices of directions were not held against each other."
 
