@@ -113,6 +113,22 @@ def test_a_good_start_saves_evaluations():
     assert len(warm.points) == 1 < len(cold.points)
 
 
+def test_a_tolerance_may_widen_as_evaluations_are_spent():
+    """A cliff that the power law misses: near enough is enough once a few were tried."""
+
+    def cost(s):
+        return s / 50 if s < 2.2 else 1.0
+
+    strict = search(cost, max_evaluations=12).trace
+    loose = search(cost, max_evaluations=12, tolerance=(0.1, 0.1, 0.1, 0.3)).trace
+    assert len(loose.points) < len(strict.points) == 12
+    assert len(loose.points) >= 4
+    assert 0.7 * 0.05 <= loose.cost < 0.9 * 0.05
+    assert loose.outcome == "within tolerance"
+    one, same = (search(lambda s: (s / 7) ** 2, tolerance=t).trace for t in (0.1, (0.1, 0.1)))
+    assert one == same
+
+
 def test_the_edit_has_the_strength_that_was_found():
     fitted = search(lambda s: s / 100)
     assert fitted.edit.provenance["strength"] == fitted.strength == fitted.trace.strength

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -90,7 +90,7 @@ def fit_to_budget(
     budget: float = 0.05,
     max_evaluations: int = 8,
     strength_max: float | None = None,
-    tolerance: float = 0.1,
+    tolerance: float | Sequence[float] = 0.1,
     start: float | None = None,
 ) -> Fitted:
     """The strongest edit that costs at most ``budget``, in a few evaluations of the cost.
@@ -109,7 +109,8 @@ def fit_to_budget(
         budget: the largest cost allowed.
         max_evaluations: of ``cost``.
         strength_max: overrides the method's own.
-        tolerance: a cost above ``(1 − tolerance) · budget`` is near enough.
+        tolerance: a cost above ``(1 − tolerance) · budget`` is near enough; of several, the i-th
+            after so many evaluations, and the last from there on.
         start: the first strength to try; the method's own ``strength_start`` if None.
 
     Raises:
@@ -123,7 +124,8 @@ def fit_to_budget(
             "cannot be searched.",
             hint="All three must be positive, and the strength finite.",
         )
-    search = _Search(lm, method, inputs, cost, budget, tolerance)
+    steps = (tolerance,) if isinstance(tolerance, float | int) else tuple(tolerance)
+    search = _Search(lm, method, inputs, cost, budget, steps)
     while len(search.points) < max_evaluations:
         search.evaluate(strength)
         if search.done(limit):
@@ -140,11 +142,15 @@ class _Search:
         inputs: FitInputs,
         cost: Callable[[Edit], float],
         budget: float,
-        tolerance: float,
+        tolerances: tuple[float, ...],
     ) -> None:
         self.lm, self.method, self.inputs, self.cost = lm, method, inputs, cost
-        self.budget, self.tolerance = budget, tolerance
+        self.budget, self.tolerances = budget, tolerances
         self.points: list[BudgetPoint] = []
+
+    @property
+    def tolerance(self) -> float:
+        return self.tolerances[min(max(len(self.points), 1), len(self.tolerances)) - 1]
 
     def evaluate(self, strength: float) -> None:
         cost = float(self.cost(self.method.with_strength(strength).fit(self.lm, self.inputs)))
