@@ -94,7 +94,8 @@ class LatentMoments:
         n = len(self.sum)
         self.tokens += len(codes.values)
         # An unused place is latent 0 at 0, and adds nothing to any of these.
-        self.fired += torch.bincount(indices[values > 0], minlength=n).cpu()
+        fires = (values > 0).double()
+        self.fired += torch.bincount(indices, weights=fires, minlength=n).long().cpu()
         self.sum += torch.bincount(indices, weights=values, minlength=n).cpu()
         self.square += torch.bincount(indices, weights=values**2, minlength=n).cpu()
 
