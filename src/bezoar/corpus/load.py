@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -88,19 +88,32 @@ def load_corpus(
     if spec == "demo":
         corpus = Corpus.load(demo_path("corpus_path"))
     else:
-        found = find(spec, data_root)
-        text = found.text if text is None else text
         named = {"source": source, "category": category, "split": split, "group": group}
-        if found.adapter:
-            columns = ADAPTERS[found.adapter].reader("corpus", found.adapter)(found.table)
-            if positive is not None:
-                columns["labels"] = _of_category(found, columns, positive)
-        else:
-            columns = _labelled(found, text, label, positive, threshold)
-        columns |= {k: as_names(found.table.column(v)) for k, v in named.items() if v is not None}
-        _settle_split(found, columns, split)
-        corpus = _build(Corpus, columns, found, reserved_only)
+        found = find(spec, data_root)
+        corpus = read_corpus(found, text, label, positive, threshold, named, reserved_only)
     return balanced(corpus, limit, seed)
+
+
+def read_corpus(
+    found: Found,
+    text: str | None,
+    label: str | None,
+    positive: str | Sequence[str] | None,
+    threshold: float | None,
+    named: Mapping[str, str | None],
+    reserved_only: bool = False,
+) -> Corpus:
+    """The labelled texts of a table; as `load_corpus`, further columns by kind in ``named``."""
+    text = found.text if text is None else text
+    if found.adapter:
+        columns = ADAPTERS[found.adapter].reader("corpus", found.adapter)(found.table)
+        if positive is not None:
+            columns["labels"] = _of_category(found, columns, positive)
+    else:
+        columns = _labelled(found, text, label, positive, threshold)
+    columns |= {k: as_names(found.table.column(v)) for k, v in named.items() if v is not None}
+    _settle_split(found, columns, named.get("split"))
+    return cast(Corpus, build(Corpus, columns, found, reserved_only))
 
 
 def load_prompts(
@@ -129,12 +142,12 @@ def load_prompts(
         if found.adapter:
             columns = ADAPTERS[found.adapter].reader("prompts", found.adapter)(found.table)
         else:
-            columns = {"texts": _texts(found, text)}
+            columns = {"texts": texts_of(found, text)}
             if text != "toxicity" and "toxicity" in found.table.columns:
                 cells = found.table.column("toxicity")
                 where = f"{found.table.place}, column 'toxicity'"
                 columns["toxicity"] = numbers(cells, where, found.table.at, limits=(0.0, 1.0))
-        prompts = _build(Prompts, columns, found, False)
+        prompts = build(Prompts, columns, found, False)
     return drawn(prompts, limit, seed, "prompts")
 
 
@@ -159,10 +172,10 @@ def load_neutral(
         if found.adapter:
             columns = ADAPTERS[found.adapter].reader("neutral", found.adapter)(found.table)
         else:
-            columns = {"texts": _texts(found, text)}
+            columns = {"texts": texts_of(found, text)}
         lines = (line for line in columns["texts"] if isinstance(line, str))
         columns["tokenised"] = looks_tokenised(lines)
-        neutral = _build(NeutralText, columns, found, reserved_only)
+        neutral = build(NeutralText, columns, found, reserved_only)
     if limit is None or limit >= len(neutral):
         return neutral
     note = f"the first {limit} of {len(neutral)} texts"
@@ -206,7 +219,8 @@ def _column_name(found: Found, asked: str | None, names: tuple[str, ...], what: 
     return there[0]
 
 
-def _texts(found: Found, text: str | None) -> list[Any]:
+def texts_of(found: Found, text: str | None) -> list[Any]:
+    """The column of texts, named or found by its name."""
     return found.table.column(_column_name(found, text, TEXT_NAMES, "text"))
 
 
@@ -217,7 +231,7 @@ def _labelled(
     positive: str | Sequence[str] | None,
     threshold: float | None,
 ) -> dict[str, Any]:
-    texts = _texts(found, text)
+    texts = texts_of(found, text)
     name = _column_name(found, label, LABEL_NAMES, "label")
     where = f"{found.table.place}, column {name!r}"
     cells = found.table.column(name)
@@ -243,7 +257,7 @@ def _of_category(
     return matched(columns["category"], f"{found.table.place}, its categories", wanted)
 
 
-def _build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only: bool) -> Any:
+def build(kind: type[Any], columns: dict[str, Any], found: Found, reserved_only: bool) -> Any:
     """Texts checked and repaired, rows filtered, everything that was done noted and counted."""
     table = found.table
     verbatim = as_texts(columns.pop("texts"), table.place, table.at)

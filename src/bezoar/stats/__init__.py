@@ -26,7 +26,7 @@ from bezoar.stats.classification import (
 )
 from bezoar.stats.columns import Separation, separate_columns
 from bezoar.stats.comparisons import benjamini_hochberg, holm
-from bezoar.stats.duplicates import NearDuplicates, near_duplicates, shared_runs
+from bezoar.stats.duplicates import NearDuplicates, near_duplicates, near_groups, shared_runs
 from bezoar.stats.intervals import Interval
 from bezoar.stats.matching import bands, matched_rows
 from bezoar.stats.nulls import (
@@ -76,6 +76,7 @@ __all__ = [
     "matched_rows",
     "mean_interval",
     "near_duplicates",
+    "near_groups",
     "normalise",
     "null_p_value",
     "paired_auroc_difference",

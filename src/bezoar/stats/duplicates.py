@@ -21,7 +21,7 @@ import numpy as np
 
 from bezoar.errors import DataError
 from bezoar.runs.results import Result
-from bezoar.stats.splits import normalise
+from bezoar.stats.splits import RowIndex, normalise
 
 # Scripts that set no blanks between words are taken sign by sign.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
@@ -56,8 +56,7 @@ def near_duplicates(
     At the default, one word changed in a sentence of fourteen is found. Memory grows with
     ``texts_b``: about eight bytes a word, and as much again for the index.
     """
-    if not 0 < threshold <= 1:
-        raise DataError(f"threshold is {threshold}.", hint="Give a similarity in (0, 1].")
+    _check(threshold)
     frequency = _bucket_counts(texts_a, texts_b)
     sets: dict[int, array[int]] = {}
     index: dict[int, list[int]] = defaultdict(list)
@@ -86,6 +85,48 @@ def near_duplicates(
     )
 
 
+def near_groups(texts: Sequence[str], threshold: float = 0.7) -> RowIndex:
+    """The group of each row, counted from 0: near duplicates, and theirs, share one.
+
+    Two rows of different groups are less alike than ``threshold``; two of one group may be, too,
+    where others lie between them.
+    """
+    _check(threshold)
+    frequency = _bucket_counts(texts)
+    sets: dict[int, array[int]] = {}
+    index: dict[int, list[int]] = defaultdict(list)
+    first: dict[int, int] = {}
+    parent = list(range(len(texts)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = row = parent[parent[row]]
+        return row
+
+    for row, text in enumerate(texts):
+        members = _word_pairs(text)
+        same = first.setdefault(hash(frozenset(members)), row)
+        if same != row:
+            parent[row] = root(same)
+            continue
+        prefix = _prefix(members, frequency, threshold)
+        for near in {near for member in prefix for near in index.get(member, ())}:
+            here, there = root(row), root(near)
+            sizes = sorted((len(members), len(sets[near])))
+            if here == there or sizes[0] < threshold * sizes[1] - 1e-9:
+                continue  # joined already, or one is too long to be like the other
+            if _jaccard(members, sets[near]) >= threshold:
+                parent[here] = there
+        sets[row] = array("q", members)
+        for member in prefix:
+            index[member].append(row)
+    roots = np.array([root(row) for row in range(len(texts))], dtype=np.int64)
+    names, group = np.unique(roots, return_inverse=True)
+    seen_at = np.full(len(names), len(texts))
+    np.minimum.at(seen_at, group, np.arange(len(texts)))
+    return np.argsort(np.argsort(seen_at))[group]
+
+
 def shared_runs(texts_a: Sequence[str], texts_b: Sequence[str], words: int = 8) -> tuple[int, ...]:
     """Rows of ``texts_a`` of which so many successive words stand in some row of ``texts_b``.
 
@@ -103,6 +144,11 @@ def shared_runs(texts_a: Sequence[str], texts_b: Sequence[str], words: int = 8) 
         for row, (text, n) in enumerate(zip(split_a, sizes, strict=True))
         if n and any(run in known[n] for run in _runs(text, n))
     )
+
+
+def _check(threshold: float) -> None:
+    if not 0 < threshold <= 1:
+        raise DataError(f"threshold is {threshold}.", hint="Give a similarity in (0, 1].")
 
 
 def _runs(words: list[str], n: int) -> Iterator[int]:
