@@ -17,6 +17,7 @@ from bezoar.mitigate.method import FitInputs, Method, get_method, methods, regis
 from bezoar.mitigate.nulls import null_inputs, nulls_at_cost
 from bezoar.mitigate.profs import ProFS
 from bezoar.mitigate.project_out import ProjectOut
+from bezoar.mitigate.sae_latents import SAELatents
 from bezoar.mitigate.specs import make_method, parse_method, parse_searched
 from bezoar.mitigate.subtract import Subtract
 from bezoar.mitigate.transport import Transport
@@ -49,6 +50,7 @@ __all__ = [
     "Method",
     "ProFS",
     "ProjectOut",
+    "SAELatents",
     "Subtract",
     "Transport",
     "UniformShrink",

@@ -41,6 +41,8 @@ from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 from bezoar.runs.progress import Progress
 from bezoar.runs.results import one_line
+from bezoar.sae.base import SparseAutoencoder
+from bezoar.sae.profile import LatentProfile
 
 GROUP = "bezoar.methods"
 M = TypeVar("M", bound="type[Method]")
@@ -64,6 +66,8 @@ class FitInputs:
         states: what the unembedding read before toxic tokens, and before others.
         moments: mean and variance of single units on each class of texts.
         experts: how well every single unit tells the two classes apart.
+        sae: a sparse autoencoder of one site, and
+        latents: what its latents have to do with the behaviour.
         work: folder in which a method may keep what would be dear to make twice of these inputs.
         progress: where a method that takes long may show it.
     """
@@ -81,6 +85,8 @@ class FitInputs:
     moments: UnitMoments | None = None
     states: ToxicStates | None = None
     experts: NeuronExperts | None = None
+    sae: SparseAutoencoder | None = None
+    latents: LatentProfile | None = None
     work: Path | None = None
     progress: Progress | None = None
 

@@ -1,4 +1,4 @@
-"""Inputs without signal for methods that are fitted from pairs or from moments."""
+"""Inputs without signal for methods that are fitted from pairs, moments or latents."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bezoar.locate.moments import UnitMoments
 from bezoar.mitigate.method import FitInputs
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
+from bezoar.sae.profile import LatentProfile
 from bezoar.stats import shuffled_labels
 
 
@@ -54,3 +55,11 @@ def shuffled_moments(
             labels = shuffled_labels(drawn.labels, n, seed)[i]
             drawn = dataclasses.replace(drawn, labels=labels)
         yield dataclasses.replace(inputs, moments=moments.shuffled(i), corpus=drawn)
+
+
+def random_latents(lm: LanguageModel, inputs: FitInputs, n: int, seed: int) -> Iterator[FitInputs]:
+    """A profile marked so that a method takes other latents, as dense as those it chooses."""
+    profile: LatentProfile = inputs.need("latents", "a null of random latents")
+    for i in range(n):
+        own = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+        yield dataclasses.replace(inputs, latents=profile.at_random(own))

@@ -24,7 +24,12 @@ from bezoar.locate.probe import LinearProbe, MeanDifferenceProbe
 from bezoar.locate.svd import value_svd
 from bezoar.mitigate.budget import Fitted, fit_to_budget
 from bezoar.mitigate.method import FitInputs, Method
-from bezoar.mitigate.null_draws import mismatched_pairs, random_subspace, shuffled_moments
+from bezoar.mitigate.null_draws import (
+    mismatched_pairs,
+    random_latents,
+    random_subspace,
+    shuffled_moments,
+)
 from bezoar.models import LanguageModel, Site
 from bezoar.pairs import Pairs
 from bezoar.stats import random_directions, shuffled_labels
@@ -50,8 +55,9 @@ def null_inputs(
             make one of the pairs), "shuffled-moments" (those of permuted labels), "random-choices"
             (toxic states that differ from others along a random direction, so that the scores of
             singular directions rank them at random), "shuffled-states" (their labels permuted),
-            "permuted-gates" (scores of units given to other units of their site) or
-            "shuffled-experts" (units scored under shuffled labels).
+            "permuted-gates" (scores of units given to other units of their site),
+            "shuffled-experts" (units scored under shuffled labels) or "random-latents" (of an
+            autoencoder, as dense as those that the method chooses).
         lm: the model.
         inputs: the real ones.
         n: how many.
@@ -288,4 +294,5 @@ _KINDS: dict[str, Callable[[LanguageModel, FitInputs, int, int], Iterator[FitInp
     "shuffled-experts": _shuffled_experts,
     "random-choices": _random_choices,
     "shuffled-states": _shuffled_states,
+    "random-latents": random_latents,
 }

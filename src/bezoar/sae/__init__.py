@@ -6,7 +6,8 @@ Each architecture is a file; other packages add theirs through the entry points 
 
 Then it is read. `measure_quality`, `recovered_loss` and `k_sparse` say how good it is,
 `pooled_latents` gives its latents of texts, `feature_table` the statistics of all of them, and
-`feature_cards` all that is shown of one; the pass over the tokens is shared (`read_codes`).
+`feature_cards` all that is shown of one; the pass over the tokens is shared (`read_codes`). What
+latents have to do with labels is a `LatentProfile`, and `steer_latents` changes them in the model.
 """
 
 from bezoar.sae.base import SAEInfo, SparseAutoencoder
@@ -23,6 +24,7 @@ from bezoar.sae.matryoshka import Matryoshka
 from bezoar.sae.median import geometric_median
 from bezoar.sae.planted import planted_dictionary, recovered
 from bezoar.sae.pooled import PooledLatents, pool_latents, pooled_latents
+from bezoar.sae.profile import LatentProfile, profile_latents
 from bezoar.sae.quality import measure_quality
 from bezoar.sae.quality_results import KSparse, LossRecovered, QualityRow, QualityTable, SAEQuality
 from bezoar.sae.reading import LatentMoments, read_codes
@@ -30,6 +32,7 @@ from bezoar.sae.registry import architectures, get_architecture, register
 from bezoar.sae.relu import ReLU
 from bezoar.sae.spec import SAESpec
 from bezoar.sae.splicing import recovered_loss
+from bezoar.sae.steering import steer_latents
 from bezoar.sae.storage import load_sae, save_sae
 from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows
 from bezoar.sae.top_prompts import display_scale, top_prompts
@@ -47,6 +50,7 @@ __all__ = [
     "JumpReLU",
     "KSparse",
     "LatentMoments",
+    "LatentProfile",
     "LossRecovered",
     "Matryoshka",
     "PooledLatents",
@@ -78,12 +82,14 @@ __all__ = [
     "planted_dictionary",
     "pool_latents",
     "pooled_latents",
+    "profile_latents",
     "read_codes",
     "recovered",
     "recovered_loss",
     "register",
     "save_cards",
     "save_sae",
+    "steer_latents",
     "top_prompts",
     "top_tokens",
     "train_saes",

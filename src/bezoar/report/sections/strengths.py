@@ -13,8 +13,9 @@ from bezoar.report.figures.budget_trace import budget_trace
 from bezoar.report.numbers import count, number, plural
 from bezoar.runs.usage import Times
 
-_STAGES = ("locate", "pairs", "states", "experts", "moments")
+_STAGES = ("locate", "pairs", "states", "experts", "moments", "sae")
 _STAGE_OF = dict.fromkeys(("probe", "mean_difference", "values", "svd", "words"), "locate")
+_STAGE_OF["latents"] = "sae"
 FAILED = "methods that missed the budget"
 
 

@@ -21,7 +21,7 @@ from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.pairs import PairsReport
 from bezoar.runs import AuditConfig, Progress, load_result
 from bezoar.scoring import find_tasks
-from bezoar.studies.audit.asked import INPUT_STAGES, learns_from_pairs
+from bezoar.studies.audit.asked import INPUT_STAGES, learns_from_pairs, needs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.experts import experts_stage
@@ -33,6 +33,7 @@ from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mit
 from bezoar.studies.audit.moments import moments_stage
 from bezoar.studies.audit.pairs import pairs_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
+from bezoar.studies.audit.sae import check_sae, sae_stage
 from bezoar.studies.audit.states import states_stage
 from bezoar.studies.audit.work import brought_up, check_stage
 
@@ -45,6 +46,7 @@ STAGES: dict[str, Callable[[Bench], None]] = {
     "states": states_stage,
     "experts": experts_stage,
     "moments": moments_stage,
+    "sae": sae_stage,
     "mitigate": mitigate_stage,
     "evaluate": evaluate_stage,
     "report": report_stage,
@@ -110,6 +112,7 @@ def check_bench(bench: Bench, upto: str, *, fitted: bool) -> None:
         ConfigError: if both scorers are one.
         ModelError: for an encoder that shall write, or a chat template that is not there.
         SiteError: for a site or a layer that is not there.
+        SAEError: for an autoencoder that is not of this model.
     """
     if fitted:
         if bench.scorer_a.hash == bench.scorer_b.hash:
@@ -122,6 +125,8 @@ def check_bench(bench: Bench, upto: str, *, fitted: bool) -> None:
         sites_of(bench)
     if fitted:
         check_layers(bench)
+        if "sae" in needs(bench.config) and "sae" not in bench.run.finished():
+            check_sae(bench)
 
 
 def _one_scorer(config: AuditConfig) -> ConfigError:

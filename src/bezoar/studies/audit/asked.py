@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.mitigate import DEFAULT_METHODS, Method, parse_method
 from bezoar.runs import AuditConfig
 
-INPUT_STAGES = ("pairs", "states", "experts", "moments")
+INPUT_STAGES = ("pairs", "states", "experts", "moments", "sae")
 """Stages that an audit has only if a method needs them, each named as the field of `FitInputs`."""
 
 

@@ -43,6 +43,7 @@ from bezoar.studies.audit.asked import needs, null_draws
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.experts import units
 from bezoar.studies.audit.locate import store, telling_tokens
+from bezoar.studies.audit.sae import autoencoder, latent_profile
 from bezoar.studies.audit.states import toxic_states
 
 BANNED_WORDS = 60
@@ -297,6 +298,8 @@ def _asked_for(bench: Bench) -> dict[str, Any]:
         found["experts"] = units(bench)
     if "moments" in asked:
         found["moments"] = UnitMoments.load(bench.run.folder("moments") / "units")
+    if "sae" in asked:
+        found |= {"sae": autoencoder(bench), "latents": latent_profile(bench)}
     return found
 
 
