@@ -33,11 +33,13 @@ class Table(ABC):
 
     Attributes:
         d: features.
-        scale: [d] what the raw features were divided by.
+        mean: [d] what was subtracted from the raw features.
+        scale: [d] what they were divided by.
         path: (largest, least) penalty of the regularisation path.
     """
 
     d: int
+    mean: Float64[np.ndarray, " d"]
     scale: Float64[np.ndarray, " d"]
     path: tuple[float, float]
 
@@ -63,6 +65,13 @@ class Table(ABC):
             final: to the last digit, not only to rank penalties.
         """
 
+    def raw(
+        self, w: Float64[np.ndarray, " d"], b: float
+    ) -> tuple[Float64[np.ndarray, " d"], float]:
+        """Weights and intercept for raw features: the same decisions."""
+        coef = w / self.scale
+        return coef, float(b - coef @ self.mean)
+
     def grid(self, n: int) -> Float64[np.ndarray, " n"]:
         """``n`` penalties along the path, evenly on a logarithmic scale."""
         first, last = self.path
@@ -76,6 +85,7 @@ class DenseTable(Table):
     rows: Float32[np.ndarray, "n d"]
     curvature: Float64[np.ndarray, " r"]
     axes: Float64[np.ndarray, "d r"]
+    mean: Float64[np.ndarray, " d"]
     scale: Float64[np.ndarray, " d"]
     d: int
     path: tuple[float, float] = (1.0, 1e-3)
@@ -87,7 +97,8 @@ class DenseTable(Table):
         rows = np.empty(raw.shape, np.float32)
         np.subtract(raw, principal.mean, out=rows, casting="same_kind")
         rows /= principal.scale.astype(np.float32)
-        return cls(rows, principal.curvature, principal.axes, principal.scale, raw.shape[1])
+        axes, scale = (principal.curvature, principal.axes), (principal.mean, principal.scale)
+        return cls(rows, *axes, *scale, raw.shape[1])
 
     def take(self, texts: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m d"]:
         return self.rows[texts]
@@ -111,6 +122,7 @@ class SparseTable(Table):
 
     rows: csr_array
     curvature: Float64[np.ndarray, " d"]
+    mean: Float64[np.ndarray, " d"]
     scale: Float64[np.ndarray, " d"]
     d: int
     path: tuple[float, float]
@@ -129,7 +141,7 @@ class SparseTable(Table):
             scale = np.sqrt(np.maximum(squares - mean**2, 0.0))
             scale[scale <= 1e-7 * np.abs(mean)] = 1.0  # of a constant column it is rounding
             rows, path = csr_array(raw @ diags_array(1 / scale), dtype=np.float32), (1.0, 1e-3)
-        return cls(rows, squares / scale**2, scale, raw.shape[1], path)
+        return cls(rows, squares / scale**2, np.zeros_like(scale), scale, raw.shape[1], path)
 
     def take(self, texts: Int[np.ndarray, " m"]) -> csr_array:
         return self.rows[texts]

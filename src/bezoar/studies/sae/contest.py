@@ -1,0 +1,258 @@
+"""Stage contest: latents against plain activations, and both against what needs no model.
+
+Everybody reads the same texts: the label of the corpus is told from those that the explore stage
+set aside for training, and measured on the others. Files: ``contest.json`` (a `Contest`), and for
+each set of harmless texts ``harmless-N.json``, all of the corpus against that set, with as many
+texts of either in both parts; ``harmless-N-matched.json`` is the same with texts of equal length in
+tokens on both sides, for harmless texts are often in another style. ``states-N/`` holds the
+activations of harmless texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from jaxtyping import Int64
+from scipy.sparse import csr_array, vstack
+
+from bezoar.activations import harvest, tokenise
+from bezoar.corpus import Corpus
+from bezoar.evaluate.contest import Sizes, contest
+from bezoar.evaluate.contest_readers import Reader, text_readers
+from bezoar.evaluate.contest_results import Contest
+from bezoar.evaluate.contest_rows import pooled_rows
+from bezoar.evaluate.contest_tables import Rows
+from bezoar.models import Site
+from bezoar.runs import kept
+from bezoar.sae.pooled import LatentPooling, pool_latents
+from bezoar.sae.token_rows import StoredTokens, TokenRows
+from bezoar.stats import bands, matched_rows
+from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.explore import harmless_files
+from bezoar.studies.sae.quality import PARTS, pooled_of, token_rows
+
+BAND = 0.1
+"""Texts are of equal length if their tokens differ by about this share."""
+FEWEST = 20
+"""Texts of either kind that must be left in training, and half as many in the report part."""
+
+
+def contest_stage(bench: SAEBench) -> None:
+    """Hold all contests.
+
+    Raises:
+        DataError: if a part lacks a label.
+    """
+    asked, config = bench.config.contest, bench.config
+    key = [asked.model_dump(exclude={"false_alarms"}), config.seed, config.harvest.dtype]
+    with bench.run.stage("contest", key=key, after=["explore", "quality"]) as stage:
+        if stage.done:
+            return
+        kept(stage.folder / "contest.json", Contest, partial(_label, bench))
+        for number, path in enumerate(harmless_files(bench), start=1):
+            task = _Harmless(bench, Corpus.load(path), stage.folder / f"states-{number}")
+            for name, hold in (("", task.plain), ("-matched", task.matched)):
+                if hold is not None:
+                    kept(stage.folder / f"harmless-{number}{name}.json", Contest, hold)
+
+
+def sizes_of(bench: SAEBench) -> Sizes:
+    """How much is tried, as the run asks for."""
+    asked = bench.config.contest
+    return Sizes(
+        sparse=asked.sparse,
+        folds=asked.folds,
+        penalties=asked.penalties,
+        labels=asked.sizes,
+        noise=asked.noise,
+        draws=asked.draws,
+        resamples=asked.resamples,
+    )
+
+
+def readers_of(bench: SAEBench) -> list[Reader]:
+    """Readers of latents and of states, of all texts: those of ``train``, then of ``report``."""
+    states = _States(lambda site: token_rows(bench, site), tuple(bench.config.contest.poolings))
+    return [*_latent_readers(bench, partial(_latents, bench)), *_state_readers(bench, states)]
+
+
+def _label(bench: SAEBench) -> Contest:
+    """Label 1 of the corpus against its label 0."""
+    parts = [bench.corpora[part] for part in PARTS]
+    train, report = (np.array(bench.rows_of(part)) for part in PARTS)
+    texts = [text for part in parts for text in part.texts]
+    sources = _joined(parts, "source")
+    return contest(
+        [*readers_of(bench), *text_readers(texts, train, sources)],
+        np.concatenate([part.labels for part in parts]),
+        sources,
+        train,
+        report,
+        task=f"label 1 of {parts[0].name} against label 0",
+        groups=groups_of(parts),
+        balance=bench.config.contest.balance,
+        sizes=sizes_of(bench),
+        seed=bench.config.seed,
+        progress=bench.progress,
+    )
+
+
+def groups_of(parts: list[Corpus]) -> list[str] | None:
+    """Groups of all texts; a text without one is a group of its own."""
+    names = _joined(parts, "group")
+    return None if names is None else [name or f"text {i}" for i, name in enumerate(names)]
+
+
+def _joined(parts: list[Corpus], column: str) -> list[str] | None:
+    cells = [getattr(part, column) for part in parts]
+    return None if None in cells else [cell for part in cells for cell in part]
+
+
+# What is read
+
+Load = Callable[[str, str], Rows]
+
+
+def _latent_readers(bench: SAEBench, load: Load) -> Iterator[Reader]:
+    for name, (site, _) in bench.names.items():
+        for pooling in bench.config.contest.poolings:
+            if pooling != "last":  # latents are pooled over all tokens
+                given = (str(site), pooling)
+                yield Reader(f"{name}, {pooling}", "sae", partial(load, name, pooling), *given)
+
+
+def _state_readers(bench: SAEBench, load: Callable[[Site, str], Rows]) -> Iterator[Reader]:
+    for site in bench.sites:
+        for pooling in bench.config.contest.poolings:
+            given = (str(site), pooling)
+            yield Reader(f"{site}, {pooling}", "dense", partial(load, site, pooling), *given)
+
+
+def _latents(bench: SAEBench, name: str, pooling: str) -> Rows:
+    tables = [pooled_of(bench, name, part).by(cast(LatentPooling, pooling)) for part in PARTS]
+    return csr_array(vstack(tables, format="csr"))
+
+
+class _States:
+    """Pooled states of one site at a time: all poolings come from one pass over its tokens."""
+
+    def __init__(self, tokens: Callable[[Site], TokenRows], poolings: tuple[str, ...]) -> None:
+        self._tokens, self._poolings = tokens, poolings
+        self._held: tuple[Site | None, dict[str, np.ndarray]] = (None, {})
+
+    def __call__(self, site: Site, pooling: str) -> np.ndarray:
+        if self._held[0] != site:
+            self._held = (site, pooled_rows(self._tokens(site), self._poolings))
+        return self._held[1][pooling]
+
+
+# Harmful against harmless
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Texts of a contest: numbers in the corpus and among the harmless, and which are reported."""
+
+    harmful: Int64[np.ndarray, " m"]
+    harmless: Int64[np.ndarray, " n"]
+    report: np.ndarray
+
+
+class _Harmless:
+    """All of the corpus against one set of harmless texts."""
+
+    def __init__(self, bench: SAEBench, harmless: Corpus, folder: Path) -> None:
+        self._bench, self._set, self._folder = bench, harmless, folder
+        texts = list(harmless.texts)
+        if bench.config.model.chat:
+            texts = bench.lm.chat(texts)
+        self._table = tokenise(bench.lm, texts, bench.config.sae.max_tokens)
+        first = len(bench.corpora["train"])
+        reported = [np.arange(len(bench.tokens)) >= first]
+        reported += [np.array([name == "report" for name in harmless.split or ()], dtype=bool)]
+        self._reported = np.concatenate(reported)
+        self._harmful = np.arange(len(self._reported)) < len(bench.tokens)
+
+    def plain(self) -> Contest:
+        """As many texts of either, in both parts."""
+        return self._held(self._draw(np.zeros(len(self._reported))), "")
+
+    @property
+    def matched(self) -> Callable[[], Contest] | None:
+        """The same with equal lengths; None where too few texts have their like."""
+        lengths = np.concatenate([self._bench.tokens.lengths, self._table.lengths])
+        drawn = self._draw(bands(lengths, BAND))
+        left = [int((drawn.report[len(drawn.harmful) :] == part).sum()) for part in (False, True)]
+        if left[0] < FEWEST or left[1] < FEWEST // 2:
+            return None
+        return lambda: self._held(drawn, ", equal lengths")
+
+    def _draw(self, strata: np.ndarray) -> _Drawn:
+        seed, rows = self._bench.config.seed, list[np.ndarray]()
+        for part in (False, True):
+            here = np.flatnonzero(self._reported == part)
+            rows.append(here[matched_rows(strata[here], self._harmful[here], seed)])
+        chosen = np.sort(np.concatenate(rows))  # the corpus comes first
+        harmful = chosen[self._harmful[chosen]]
+        harmless = chosen[~self._harmful[chosen]] - len(self._bench.tokens)
+        return _Drawn(harmful, harmless, self._reported[chosen])
+
+    def _held(self, drawn: _Drawn, how: str) -> Contest:
+        bench = self._bench
+        ours = [text for part in PARTS for text in bench.corpora[part].texts]
+        texts = [ours[i] for i in drawn.harmful.tolist()]
+        texts += [self._set.texts[i] for i in drawn.harmless.tolist()]
+        train, report = (np.flatnonzero(drawn.report == part) for part in (False, True))
+        groups = groups_of([bench.corpora[part] for part in PARTS])
+        names = None
+        if groups is not None:
+            names = [groups[i] for i in drawn.harmful.tolist()]
+            names += [f"harmless {i}" for i in drawn.harmless.tolist()]
+        return contest(
+            [*self._readers(drawn), *text_readers(texts, train)],
+            np.repeat([1, 0], [len(drawn.harmful), len(drawn.harmless)]),
+            None,
+            train,
+            report,
+            task=f"all of {bench.corpora['train'].name} against {self._set.name}{how}",
+            groups=names,
+            balance=bench.config.contest.balance,
+            sizes=sizes_of(bench),
+            curves=False,
+            seed=bench.config.seed,
+            progress=bench.progress,
+        )
+
+    def _readers(self, drawn: _Drawn) -> Iterator[Reader]:
+        bench = self._bench
+        store = harvest(
+            bench.lm,
+            self._table,
+            bench.sites,
+            pooling="none",
+            out=self._folder,
+            dtype=bench.config.harvest.dtype,
+            budget_tokens=bench.config.harvest.budget_tokens,
+            progress=bench.progress,
+        )
+        poolings = tuple(bench.config.contest.poolings)
+        ours = _States(partial(token_rows, bench), poolings)
+        theirs = _States(lambda site: StoredTokens(store, site), poolings)
+
+        def latents(name: str, pooling: str) -> Rows:
+            tokens = StoredTokens(store, bench.names[name][0])
+            pooled = pool_latents(bench.sae(name), tokens, drawn.harmless)
+            other = pooled.by(cast(LatentPooling, pooling))
+            return csr_array(vstack([_latents(bench, name, pooling)[drawn.harmful], other]))
+
+        def states(site: Site, pooling: str) -> Rows:
+            rows = ours(site, pooling)[drawn.harmful], theirs(site, pooling)[drawn.harmless]
+            return np.concatenate(rows)
+
+        yield from _latent_readers(bench, latents)
+        yield from _state_readers(bench, states)

@@ -1,0 +1,105 @@
+"""Stage detector: the winner of the contest as a small artefact, for `bezoar detect`.
+
+If the contest is not settled it is the best reader of plain activations, which needs no
+autoencoder. Files: ``detector.json`` and ``detector.safetensors`` (a `Detector`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bezoar.corpus.adapters import ADAPTERS
+from bezoar.errors import DataError
+from bezoar.evaluate.contest_fit import Task
+from bezoar.evaluate.contest_results import Contest, ContestRow
+from bezoar.evaluate.detector import Detector, DetectorInfo
+from bezoar.evaluate.detector_fit import Fitted, fit_detector
+from bezoar.runs import load_result
+from bezoar.sae.steering import steer_latents
+from bezoar.studies.audit.about import licences
+from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.contest import groups_of, readers_of
+from bezoar.studies.sae.quality import PARTS
+
+_UNSETTLED = "The contest is not settled, so this is the best reader of plain activations. "
+_OPEN = ("apache", "mit", "cc0", "cc-by-4.0", "odc-by", "public domain")
+
+
+def detector_stage(bench: SAEBench) -> None:
+    """Fit the winner anew, with a threshold at the rate of false alarms that was asked for.
+
+    Raises:
+        DataError: if too few texts are left to calibrate on.
+    """
+    asked = bench.config.contest
+    key = [asked.false_alarms, asked.sparse, bench.config.seed, bench.lm.fingerprint]
+    with bench.run.stage("detector", key=key, after=["contest"]) as stage:
+        if stage.done:
+            return
+        found = load_result(bench.run.folder("contest") / "contest.json", Contest)
+        row = found.best("sae" if found.winner == "sae" else "dense")
+        if row is None:
+            raise DataError("The contest has no reader.", hint="Run the stage contest again.")
+        _made(bench, found, row).save(stage.folder)
+
+
+def _made(bench: SAEBench, found: Contest, row: ContestRow) -> Detector:
+    asked, parts = bench.config.contest, [bench.corpora[part] for part in PARTS]
+    train, report = (np.array(bench.rows_of(part)) for part in PARTS)
+    labels = np.concatenate([part.labels for part in parts])
+    given = (labels, None, train, report, groups_of(parts), "none")
+    task = Task.of(*given, asked.folds, bench.config.seed)
+    reader = next(reader for reader in readers_of(bench) if reader.name == row.reader)
+    fitted = fit_detector(task, reader, row, sparse=asked.sparse, false_alarms=asked.false_alarms)
+    weights = torch.from_numpy(fitted.weights).float()
+    info = _info(bench, found, row, fitted)
+    if row.family == "dense":
+        whole = torch.zeros(bench.lm.site_width(bench.lm.site(row.site)))
+        whole[torch.from_numpy(fitted.features)] = weights
+        return Detector(info, whole)
+    name = next(name for name in bench.names if row.reader == f"{name}, {row.pooling}")
+    encoder = steer_latents(bench.sae(name), torch.from_numpy(fitted.features), factor=1.0)
+    read = replace(info, latents=encoder.ids, active=encoder.active, autoencoder=name)
+    return Detector(read, weights, encoder)
+
+
+def _info(bench: SAEBench, found: Contest, row: ContestRow, fitted: Fitted) -> DetectorInfo:
+    config = bench.config
+    return DetectorInfo(
+        site=row.site,
+        pooling=row.pooling,
+        reads="latents" if row.family == "sae" else "states",
+        reader=row.label,
+        intercept=fitted.intercept,
+        threshold=fitted.threshold,
+        asked=config.contest.false_alarms,
+        false_alarms=fitted.false_alarms,
+        hits=fitted.hits,
+        calibration=fitted.calibration,
+        reported_false_alarms=fitted.reported_false_alarms,
+        reported_hits=fitted.reported_hits,
+        auroc=fitted.auroc,
+        model=config.model.name,
+        fingerprint=bench.lm.fingerprint,
+        chat=config.model.chat,
+        max_tokens=config.sae.max_tokens,
+        trained_on=f"{len(bench.corpora['train']):,} texts of {config.data.data}",
+        licence_note=licence_note(bench),
+        note=("" if found.settled else _UNSETTLED) + found.verdict,
+    )
+
+
+def licence_note(bench: SAEBench) -> str:
+    """What is known of the licence of the texts, and what follows for what is made of them."""
+    spec = bench.config.data.data
+    adapter = ADAPTERS.get(spec.partition(":")[0])
+    told = licences(bench).get("labelled texts", "")
+    if not told and adapter is not None and "(" in adapter.what:
+        told = adapter.what[adapter.what.rindex("(") + 1 :].rstrip(")")
+    if told.lower().startswith(_OPEN):
+        return f"The texts it was made from are under {told}."
+    named = f"are under: {told}" if told else "name no licence that was found"
+    return f"The texts it was made from {named}. Do not pass it on unless they allow it."
