@@ -22,12 +22,14 @@ class Cell:
 
     Attributes:
         numbers: what the text says, for a file: a value, or a value with its bounds.
+        href: of a file beside the page, or a place in one, that the text leads to; "" for none.
     """
 
     text: str
     note: str = ""
     tone: Tone = ""
     numbers: tuple[float, ...] = ()
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,15 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The way to another file beside the page: its name, what it is called, and what it shows."""
+
+    href: str
+    text: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Blocks that are shown when opened."""
 
@@ -112,7 +123,7 @@ class Fold:
     blocks: tuple[Block, ...]
 
 
-Block = Text | Table | Facts | Picture | Code | TokenRows | Example | Index | Fold
+Block = Text | Table | Facts | Picture | Code | TokenRows | Example | Index | Link | Fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ def write_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
         from bezoar.report.tune import write_tune_report
 
         return write_tune_report(run_folder, unmask=unmask)
+    if run.options.get("study") == "sae":
+        from bezoar.report.sae import write_sae_report
+
+        return write_sae_report(run_folder, unmask=unmask)
     title = run.options.get("report", {}).get("title") or f"Toxicity audit of {run.model}"
     card = run.scorecard
     parts = [str(run.audit["created"])] if run.audit.get("created") else []

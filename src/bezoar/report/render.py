@@ -50,26 +50,63 @@ def render(
     Raises:
         StoreError: if the page would be larger than 8 MB.
     """
-    scripts = [plotly_script(), template_file("report.js")]
-    page = _environment(unmask).get_template("report.html.j2")
-    html = page.render(
+    return standalone(
+        "report.html.j2",
+        styles=["report.css"],
+        scripts=[plotly_script(), template_file("report.js")],
+        limit=LIMIT_BYTES,
+        too_large="Show fewer examples (evaluate.continuations) or fewer lens prompts.",
+        unmask=unmask,
         brand=brand,
         title=title,
         subtitle=subtitle,
         verdict=verdict,
         sections=sections,
-        unmask=unmask,
-        version=version("bezoar"),
-        css=Markup(template_file("report.css")),
-        scripts=[Markup(script) for script in scripts],
-        policy=Markup(_policy(scripts)),
         themes=_themes(),
         drawings=partial(_drawings, unmask=unmask),
     )
-    if (size := len(html.encode())) > LIMIT_BYTES:
+
+
+def standalone(
+    template: str,
+    *,
+    styles: Sequence[str],
+    scripts: Sequence[str],
+    limit: int,
+    too_large: str,
+    unmask: bool,
+    **values: Any,
+) -> str:
+    """A page that is one file: its styles and scripts in it, and no others allowed by its policy.
+
+    Args:
+        template: one of the files in ``templates``.
+        styles: names of style sheets there.
+        scripts: sources of the scripts.
+        limit: bytes that the page may have.
+        too_large: what to do if it has more.
+        unmask: also carry texts as they are.
+        **values: what the template names.
+
+    Raises:
+        StoreError: if the page would be larger than ``limit``.
+    """
+    html = (
+        _environment(unmask)
+        .get_template(template)
+        .render(
+            **values,
+            unmask=unmask,
+            version=version("bezoar"),
+            css=Markup("".join(map(template_file, styles))),
+            scripts=[Markup(script) for script in scripts],
+            policy=Markup(_policy(scripts)),
+        )
+    )
+    if (size := len(html.encode())) > limit:
         raise StoreError(
-            f"The report would have {size / 1e6:.1f} MB, over the limit of {LIMIT_BYTES / 1e6:g}.",
-            hint="Show fewer examples (evaluate.continuations) or fewer lens prompts.",
+            f"The page would have {size / 1e6:.1f} MB, over the limit of {limit / 1e6:g}.",
+            hint=too_large,
         )
     return html
 

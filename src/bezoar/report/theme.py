@@ -65,6 +65,15 @@ def template(mode: Mode = "light") -> go.layout.Template:
         "tickfont": {"color": _MUTED[mode]},
         "fixedrange": True,
     }
+    solid = {
+        "gridcolor": _GRID[mode],
+        "linecolor": _GRID[mode],
+        "zerolinecolor": _GRID[mode],
+        "showbackground": False,
+        "showspikes": False,
+        "title": {"font": {"size": 12, "color": _MUTED[mode]}},
+        "tickfont": {"size": 11, "color": _MUTED[mode]},
+    }
     layout = {
         "font": {"family": _FONT, "size": 13, "color": _INK[mode]},
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -79,6 +88,7 @@ def template(mode: Mode = "light") -> go.layout.Template:
         },
         "xaxis": axis,
         "yaxis": axis,
+        "scene": {"xaxis": solid, "yaxis": solid, "zaxis": solid},
         "margin": {"l": 8, "r": 16, "t": 36, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
         "annotationdefaults": {"font": {"color": _MUTED[mode], "size": 12}, "showarrow": False},
