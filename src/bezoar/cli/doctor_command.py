@@ -24,6 +24,10 @@ STAGES = {
         *(*_FOUND, "experts", "mitigate", "evaluate"),
         *("grid", "layers", "detect", "claims", "report"),
     ),
+    "sae": (
+        *("explore", "harvest", "saes", "quality", "features"),
+        *("contest", "detector", "claims", "report"),
+    ),
     "tune": (*_FOUND, "search", "finalists", "report"),
 }
 """As ``STAGES`` of the studies, which are heavy to import; those that only some runs have aside."""

@@ -177,6 +177,9 @@ KEYS: dict[str, str] = {
     "protocol": "evaluate.protocol",
     "capability": "evaluate.capability",
     "methods": "mitigate.methods",
+    "saes": "sae.saes",
+    "sites": "sae.sites",
+    "harmless": "contest.harmless",
     "budget": "mitigate.budget",
     "unmask": "report.unmask",
     "fail_if": "fail_if",
@@ -266,7 +269,7 @@ def configure(
     for name, value in given.items():
         if value is None or value is False:
             continue
-        if name == "methods":
+        if name in ("methods", "saes"):
             value = split_methods(value)
         _put(options, KEYS[name], str(value) if isinstance(value, Path) else value)
     return parse_config(

@@ -76,6 +76,11 @@ def runner(study: str) -> tuple[Callable[[Any], object], Callable[..., Any]]:
         from bezoar.studies.experts import run_experts
 
         return check_experts, run_experts
+    if study == "sae":
+        from bezoar.studies.sae import check_study as check_sae
+        from bezoar.studies.sae import run_sae
+
+        return check_sae, run_sae
     if study == "tune":
         from bezoar.studies.tune import check_tune, run_tune
 

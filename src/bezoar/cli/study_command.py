@@ -10,18 +10,37 @@ from bezoar.cli import options as opt
 from bezoar.cli.stages import begin, check_texts, runner
 
 Study = Annotated[
-    Literal["dpo", "experts"],
+    Literal["dpo", "experts", "sae"],
     typer.Argument(
-        help="dpo: DPO and toxicity (Lee et al. 2024). experts: EigenShift, neurons and layers.",
+        help="dpo: DPO and toxicity (Lee et al. 2024). experts: EigenShift, neurons and layers. "
+        "sae: sparse autoencoders, their latents against dense probes.",
         show_default=False,
     ),
 ]
 
 
+def _of_saes(name: str, metavar: str, help: str) -> Any:
+    return Annotated[
+        str | None,
+        typer.Option(name, metavar=metavar, help=f"Study sae: {help}", show_default=False),
+    ]
+
+
+_SAES = _of_saes("--sae", "LIST", "autoencoders, as topk:k=32, relu:l1=5,seed=1.")
+_SITES = _of_saes("--sites", "LIST", "where, as every.resid_post, -1.mlp_out.")
+_HARMLESS = _of_saes("--harmless", "LIST", "harmless texts, as xstest:PATH.")
+_OF_AUDITS = (
+    *("base", "prompts", "neutral", "scorer_a", "scorer_b", "methods", "budget"),
+    *("protocol", "capability", "fail_if"),
+)
+_OF_SAES = {"saes": "sae", "sites": "sites", "harmless": "harmless"}
+
+
 @opt.takes(
     *(name for name in opt.SHARED if name != "base"),
     first={"study": Study},
-    instead={"model": opt.Models, "out": opt.out_in("runs/dpo", "runs/experts")},
+    more={"saes": _SAES, "sites": _SITES, "harmless": _HARMLESS},
+    instead={"model": opt.Models, "out": opt.out_in("runs/dpo", "runs/experts", "runs/sae")},
 )
 def command(**given: Any) -> None:
     """Repeat a published study: every experiment, table and figure, in one report.
@@ -40,6 +59,7 @@ def command(**given: Any) -> None:
             hint="Run it once for each, with another --out.",
         )
     given["others"] = tuple(others) or None
+    _check_given(study, given)
     config = opt.configure(
         opt.settings(given),
         config=given["config"],
@@ -59,3 +79,24 @@ def command(**given: Any) -> None:
     with progress(quiet, as_json) as bars:
         summary = run(config, progress=bars, console=said)
     show(summary, as_json=as_json, unmask=config.report.unmask)
+
+
+def _check_given(study: str, given: dict[str, Any]) -> None:
+    """Refuse an option that this study would ignore.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    from bezoar.errors import ConfigError
+
+    alien = _OF_AUDITS if study == "sae" else tuple(_OF_SAES)
+    for name in alien:
+        if given.get(name):
+            option = _OF_SAES.get(name, name).replace("_", "-")
+            raise ConfigError(
+                f"A study of {study} does not take --{option}.",
+                hint="Its texts are --data and --harmless; latents steer in an audit: "
+                "bezoar audit --methods sae-latents."
+                if study == "sae"
+                else "It belongs to 'bezoar study sae'.",
+            )

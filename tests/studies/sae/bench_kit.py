@@ -29,8 +29,8 @@ def study_config(out: Path, **sections) -> SAEStudyConfig:
     return SAEStudyConfig.model_validate(asked | sections)
 
 
-def bench_of(run: Run, config: SAEStudyConfig, lm, *, stored: bool = True) -> SAEBench:
-    """The bench after the stages explore, harvest and saes."""
+def explored(run: Run, config: SAEStudyConfig, lm) -> SAEBench:
+    """The bench after the stage explore."""
     texts, labels = texts_and_labels(90)
     parts = {"train": slice(0, 60), "report": slice(60, 90)}
     with run.stage("explore", key=1) as stage:
@@ -43,6 +43,12 @@ def bench_of(run: Run, config: SAEStudyConfig, lm, *, stored: bool = True) -> SA
                 )
     bench = SAEBench(run, config)
     bench.__dict__["lm"] = lm
+    return bench
+
+
+def bench_of(run: Run, config: SAEStudyConfig, lm, *, stored: bool = True) -> SAEBench:
+    """The bench after the stages explore, harvest and saes."""
+    bench = explored(run, config, lm)
     with run.stage("harvest", key=1, after=["explore"]) as stage:
         if not stage.done and stored:
             out = stage.folder / "tokens"

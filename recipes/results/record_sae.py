@@ -1,0 +1,109 @@
+"""Record a study of sparse autoencoders: its configuration, claims and tables into the page.
+
+    python recipes/results/record_sae.py RUN docs/results/NAME [--kinds RUN]
+
+Texts, tokens and latents' cards are left out. In ``docs/results/NAME.md`` what stands between
+``<!-- NAME -->`` and ``<!-- end -->`` is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from record import claims, fill, record_config
+
+from bezoar.evaluate.contest_results import Contest
+from bezoar.runs import load_result
+from bezoar.sae.quality_results import QualityTable
+
+
+def quality(run: Path) -> Iterator[str]:
+    """Every autoencoder, on texts that it was not trained on."""
+    found = load_result(run / "quality" / "quality.json", QualityTable)
+    ks = [one.k for one in found.rows[0].probing]
+    heads = ["autoencoder", "L0", "explained variance", "loss recovered", "dead", "‖x̂‖ on ‖x‖"]
+    yield f"| {' | '.join(heads + [f'AUROC, k = {k}' for k in ks])} |"
+    yield "|---" * (len(heads) + len(ks)) + "|"
+    for row in found.rows:
+        seen = row.held_out
+        loss = "–" if row.loss is None else f"{row.loss.recovered:.3f}"
+        cells = [
+            row.name + (" (read closely)" if row.name == found.chosen else ""),
+            *(f"{seen.l0:.1f}", f"{seen.explained_variance:.3f}", loss),
+            *(f"{row.trained.dead_share:.1%}", f"{seen.shrinkage:.3f}"),
+            *(str(one.auroc) for one in row.probing),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def contest(path: Path) -> Iterator[str]:
+    """The best reader of each kind, and the differences."""
+    found = load_result(path, Contest)
+    yield f"{found.report_n:,} texts, {found.report_positives:,} of them with the label; "
+    yield f"{found.train_n:,} to train on. {found.verdict}"
+    yield ""
+    yield "| reader | features | AUROC | average precision | TPR at 1 % | calibration error |"
+    yield "|---|---|---|---|---|---|"
+    for row in found.rows:
+        if row.chosen:
+            seen = (row.auroc, row.average_precision, row.tpr_at_1, row.calibration_error)
+            yield f"| {row.label} | {row.n_features:,} | {' | '.join(map(str, seen))} |"
+    yield ""
+    yield "| difference of AUROC, paired by text | | p (Holm) |"
+    yield "|---|---|---|"
+    for pair in found.differences:
+        if pair.metric == "auroc":
+            yield f"| {pair.a} − {pair.b} | {pair.interval} | {pair.holm_p:.2g} |"
+
+
+def efficiency(run: Path) -> Iterator[str]:
+    """AUROC by the number of labels, and of wrong ones."""
+    found = load_result(run / "contest" / "contest.json", Contest)
+    yield "| reader | labels | wrong | AUROC, mean of draws | least, largest |"
+    yield "|---|---|---|---|---|"
+    for one in (*found.efficiency, *found.noise):
+        yield (
+            f"| {one.reader} | {one.labels:,} | {one.noise:.0%} | {one.auroc:.3f} | "
+            f"{one.low:.3f}, {one.high:.3f} |"
+        )
+
+
+def sources(run: Path) -> Iterator[str]:
+    """Each source, trained with it and without it."""
+    found = load_result(run / "contest" / "contest.json", Contest)
+    yield "| reader | source | texts, with the label | AUROC | left out of training |"
+    yield "|---|---|---|---|---|"
+    for row in found.leave_one_out:
+        seen = ("–" if one is None else str(one) for one in (row.auroc, row.left_out))
+        yield f"| {row.reader} | {row.source} | {row.n:,}, {row.positives:,} | {' | '.join(seen)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--kinds", type=Path, help="A run of several kinds at one layer.")
+    args = parser.parse_args()
+    record_config(args.run, args.out)
+    shutil.copyfile(args.run / "claims" / "claims.json", args.out / "claims.json")
+    tables = {
+        "claims": claims(args.run),
+        "quality": quality(args.run),
+        "contest": contest(args.run / "contest" / "contest.json"),
+        "efficiency": efficiency(args.run),
+        "sources": sources(args.run),
+    }
+    for path in sorted((args.run / "contest").glob("harmless*.json")):
+        tables[path.stem] = contest(path)
+    if args.kinds is not None:
+        tables["kinds"] = quality(args.kinds)
+        tables["kinds-contest"] = contest(args.kinds / "contest" / "contest.json")
+        tables["kinds-claims"] = claims(args.kinds)
+    fill(args.out.with_suffix(".md"), tables)
+
+
+if __name__ == "__main__":
+    main()

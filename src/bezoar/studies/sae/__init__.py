@@ -1,0 +1,107 @@
+"""The study of sparse autoencoders: their latents against dense probes, on equal terms.
+
+What the SAE safety-probing project (denisalpino/safety_alignment) set out to do, to its end: look
+at a red-team corpus, read every token of it, train autoencoders on the training part, say how good
+they are and what their latents stand for, and let their latents and the plain activations tell the
+same texts apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from rich.console import Console
+
+from bezoar.models import named_sites
+from bezoar.runs import Progress, SAEStudyConfig
+from bezoar.sae import SAESpec
+from bezoar.studies.audit.work import brought_up, check_stage
+from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.claims import claims_stage
+from bezoar.studies.sae.contest import contest_stage
+from bezoar.studies.sae.detector import detector_stage
+from bezoar.studies.sae.explore import explore_stage
+from bezoar.studies.sae.features import features_stage
+from bezoar.studies.sae.finish import SAESummary, report_stage, summarise
+from bezoar.studies.sae.forecast import forecast_saes
+from bezoar.studies.sae.harvest import harvest_stage
+from bezoar.studies.sae.quality import quality_stage
+from bezoar.studies.sae.saes import saes_stage
+
+STAGES: dict[str, Callable[[SAEBench], None]] = {
+    "explore": explore_stage,
+    "harvest": harvest_stage,
+    "saes": saes_stage,
+    "quality": quality_stage,
+    "features": features_stage,
+    "contest": contest_stage,
+    "detector": detector_stage,
+    "claims": claims_stage,
+    "report": report_stage,
+}
+"""The stages in order."""
+
+__all__ = ["STAGES", "check_study", "run_sae"]
+
+
+def check_study(config: SAEStudyConfig) -> None:
+    """Refuse names that do not exist before any work, and before a run folder is made.
+
+    Raises:
+        SAEError: for an architecture or an option that there is not; the nearest are named.
+    """
+    for spec in config.sae.saes:
+        SAESpec.parse(spec)
+
+
+def check_bench(bench: SAEBench, upto: str) -> None:
+    """Refuse what the model, once it is loaded, turns out not to allow.
+
+    Raises:
+        SiteError: for a site that is not there.
+        ModelError: for a chat template that is not there, or an encoder that shall write.
+    """
+    if bench.config.model.chat:
+        bench.lm.chat(("",))
+    if bench.config.sae.tokens_of == "generated":
+        bench.lm.require_generation()
+    if upto != "explore":
+        named_sites(bench.lm, bench.config.sae.sites)
+
+
+def run_sae(
+    config: SAEStudyConfig,
+    upto: str = "report",
+    *,
+    progress: Progress | None = None,
+    console: Console | None = None,
+) -> SAESummary:
+    """Run the study up to a stage; finished stages are not repeated.
+
+    Args:
+        config: what is asked; ``config.out`` is the run folder.
+        upto: the last stage, one of `STAGES`.
+        progress: where to show it.
+        console: where to say what the job will take, before it begins.
+
+    Returns:
+        What was found so far.
+
+    Raises:
+        BezoarError: of the stage that could not be done; what came before it is kept.
+    """
+    check_stage(upto, STAGES)
+    check_study(config)
+    with brought_up(
+        SAEBench,
+        config,
+        STAGES,
+        upto,
+        check=partial(check_bench, upto=upto),
+        progress=progress,
+        console=console,
+        forecast=forecast_saes,
+        until="contest",
+    ) as bench:
+        return summarise(bench)

@@ -1,0 +1,111 @@
+"""The bench of a study of sparse autoencoders: what its stages share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from bezoar.activations import ActivationStore, TokenTable, tokenise
+from bezoar.corpus import Corpus
+from bezoar.errors import SAEError
+from bezoar.models import LanguageModel, Site, named_sites
+from bezoar.runs import SAEStudyConfig
+from bezoar.sae import SAESpec, SparseAutoencoder, folder_name, load_sae
+from bezoar.studies.audit import Bench
+
+
+class SAEBench(Bench):
+    """A run of the study at work; see `bezoar.studies.audit.bench.Bench`."""
+
+    config: SAEStudyConfig
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """Where autoencoders are trained, in order of execution; the given one's own site."""
+        if self.given is not None:
+            return [self.lm.site(self.given.info.site)]
+        return named_sites(self.lm, self.config.sae.sites)
+
+    @cached_property
+    def given(self) -> SparseAutoencoder | None:
+        """The autoencoder at ``sae.path``, which none is trained beside; None without a path.
+
+        Raises:
+            SAEError: if it is of another model, site or width.
+            CorruptArtefact: if there is none.
+        """
+        if self.config.sae.path is None:
+            return None
+        sae = load_sae(Path(self.config.sae.path).expanduser())
+        if sae.site is None:  # it does not say: the site that was named is meant
+            [site, *more] = named_sites(self.lm, self.config.sae.sites)
+            if more:
+                raise SAEError(
+                    f"The autoencoder at {self.config.sae.path} does not say which site it reads.",
+                    hint="Name its site: --set 'sae.sites=[3.resid_post]', for example.",
+                )
+            sae.info = replace(sae.info, site=str(site))
+        sae.require(self.lm)
+        return sae
+
+    @cached_property
+    def specs(self) -> tuple[SAESpec, ...]:
+        """The autoencoders asked for at each site."""
+        return tuple(map(SAESpec.parse, self.config.sae.saes))
+
+    @property
+    def names(self) -> dict[str, tuple[Site, str]]:
+        """Site and spec of each autoencoder, by the name of its folder."""
+        specs = self.config.sae.saes if self.given is None else (self.given.architecture,)
+        asked = ((site, spec) for site in self.sites for spec in specs)
+        return {folder_name(str(site), spec): (site, spec) for site, spec in asked}
+
+    @cached_property
+    def corpora(self) -> dict[str, Corpus]:
+        """The ``train`` and ``report`` parts of the labelled texts."""
+        return {part: self.corpus(part) for part in ("train", "report")}
+
+    @cached_property
+    def tokens(self) -> TokenTable:
+        """Tokens of the labelled texts: all of ``train``, then all of ``report``."""
+        texts = [text for part in self.corpora for text in self.prompts(part)]
+        return tokenise(self.lm, texts, self.config.sae.max_tokens, self.progress)
+
+    def prompts(
+        self, part: str, lm: LanguageModel | None = None, *, plain: bool = False
+    ) -> list[str]:
+        """The labelled texts, which are what this study shows to the model.
+
+        Args:
+            part: ``select`` for the training part, or ``report``.
+            lm: whose chat template; the model's own if None.
+            plain: as they were read.
+
+        Raises:
+            ModelError: if a template was asked for and there is none.
+        """
+        texts = list(self.corpora["train" if part == "select" else part].texts)
+        return texts if plain or not self.config.model.chat else (lm or self.lm).chat(texts)
+
+    def rows_of(self, part: str) -> range:
+        """Which texts of `tokens` (and of the store) a part has."""
+        first = len(self.corpora["train"])
+        return range(first) if part == "train" else range(first, len(self.tokens))
+
+    @property
+    def store(self) -> ActivationStore:
+        """Activations of all tokens at all sites, in the order of `tokens`.
+
+        Raises:
+            StoreError: if they were not kept on disk.
+        """
+        return ActivationStore.open(self.run.folder("harvest") / "tokens")
+
+    def sae_folder(self, name: str) -> Path:
+        """Where an autoencoder is kept."""
+        return self.run.folder("saes") / name
+
+    def sae(self, name: str) -> SparseAutoencoder:
+        """A trained autoencoder, by the name of its folder."""
+        return load_sae(self.sae_folder(name))

@@ -1,0 +1,75 @@
+"""What a study of sparse autoencoders will take, said before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from bezoar.activations import forecast
+from bezoar.activations.forecast import best_time
+from bezoar.runs import Result
+from bezoar.studies.audit.forecast import duration
+from bezoar.studies.sae.bench import SAEBench
+
+_PRODUCTS = 6.0  # of [batch d_model] and [d_model d_sae]: encode, decode, and each of them back
+_PASSES = 2.0  # over all tokens after training: their quality, and what the contest reads
+_LEAST = 512 * 2**20  # bytes that Python and torch take by themselves
+
+
+@dataclass(frozen=True, slots=True)
+class SAEForecast(Result):
+    """An estimate of a study: an upper one, for sparse products are counted as dense ones.
+
+    Attributes:
+        tokens: of all texts, read once.
+        saes: autoencoders trained.
+        trained: tokens that each is trained on.
+        seconds: harvest, training, and reading their latents, from the time of small batches.
+        bytes: of activations on disk.
+        memory: bytes, at least.
+    """
+
+    tokens: int
+    saes: int
+    trained: int
+    seconds: float
+    bytes: int
+    memory: int
+
+    def __str__(self) -> str:
+        return (
+            f"To do: {self.tokens:,} tokens to read, {self.saes} autoencoders to train on "
+            f"{self.trained:,}; {duration(self.seconds)} at most,\n       "
+            f"{self.bytes / 1e6:.0f} MB on disk, about {self.memory / 1e9:.1f} GB of memory."
+        )
+
+
+def forecast_saes(bench: SAEBench) -> SAEForecast:
+    """Count tokens and products of matrices, and time a small batch of each."""
+    asked = bench.config.sae
+    reading = forecast(bench.lm, bench.tokens, bench.sites, "none")
+    widths = [bench.lm.site_width(site) for site in bench.sites for _ in bench.specs]
+    per_second = _products_a_second(bench, asked.batch)
+    latents = [width * asked.expansion for width in widths]
+    products = sum(d * n for d, n in zip(widths, latents, strict=True))
+    trained = 0 if asked.path else asked.tokens
+    training = _PRODUCTS * trained * products / per_second
+    encoding = _PASSES * len(bench.tokens.ids) * products / per_second
+    parameters = max(2 * d * n for d, n in zip(widths, latents, strict=True)) * 4
+    return SAEForecast(
+        tokens=reading.tokens,
+        saes=len(widths),
+        trained=trained,
+        seconds=reading.seconds + training + encoding,
+        bytes=0 if asked.store == "recompute" else reading.bytes,
+        memory=_LEAST + max(reading.peak_memory, 4 * parameters * len(bench.specs)),
+    )
+
+
+def _products_a_second(bench: SAEBench, batch: int) -> float:
+    """Multiplications of a matrix product of the study's shapes, a second."""
+    width = bench.lm.site_width(bench.sites[0])
+    latents = width * bench.config.sae.expansion
+    x, w = torch.ones(batch, width), torch.ones(width, latents)
+    return batch * width * latents / max(best_time(lambda: x @ w), 1e-9)

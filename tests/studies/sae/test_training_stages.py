@@ -1,0 +1,197 @@
+"""Harvest and saes: what is read, by which way, what is trained on it, and going on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bezoar.activations import ActivationStore, RecomputedRows, StoredRows, row_choice
+from bezoar.errors import DataError, SAEError, StoreError
+from bezoar.runs import Run, load_result
+from bezoar.sae import load_sae, save_sae
+from bezoar.sae.curves import Curves
+from bezoar.studies.sae import harvest as harvesting
+from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.harvest import Harvested, harvest_stage, rows_of, trained_on
+from bezoar.studies.sae.saes import saes_stage
+from tests.families import tiny_model
+from tests.sae.material import random_sae
+from tests.studies.sae.bench_kit import SITES, explored, study_config
+
+SMALL = {
+    "saes": ["topk:k=4", "topk:k=4,seed=1"],
+    "sites": SITES,
+    "max_tokens": 24,
+    "expansion": 2,
+    "tokens": 2_000,
+    "batch": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return tiny_model("gpt2")
+
+
+def bench_of(out, lm, **sae) -> SAEBench:
+    config = study_config(out, sae=SMALL | sae)
+    run = Run.open(out, config)
+    return explored(run, config, lm)
+
+
+def harvested(bench) -> Harvested:
+    harvest_stage(bench)
+    return load_result(bench.run.folder("harvest") / "texts.json", Harvested)
+
+
+def test_all_tokens_are_stored_in_the_order_of_the_texts(lm, tmp_path):
+    bench = bench_of(tmp_path / "run", lm, store="disk")
+    said = harvested(bench)
+    store = bench.store
+    assert [str(site) for site in store.sites] == list(SITES) == list(said.sites)
+    np.testing.assert_array_equal(store.token_ids, bench.tokens.ids)
+    assert said.rows == "disk"
+    assert sum(said.tokens.values()) == len(store)
+    assert said.texts == {"train": 60, "report": 30}
+    row = bench.tokens.rows([70])
+    alone = lm.capture(lm.batch(row), [store.sites[1]])[store.sites[1]][0]
+    mine = store.of_text(SITES[1], 70)
+    np.testing.assert_allclose(mine, alone.numpy(), atol=2e-3)  # of a float16
+
+
+@pytest.mark.parametrize(("disk", "way"), [(1e12, "disk"), (1.0, "recompute")])
+def test_the_cheaper_way_to_rows_is_taken(lm, tmp_path, monkeypatch, disk, way):
+    monkeypatch.setattr(row_choice, "disk_rates", lambda _: (disk, disk))
+    bench = bench_of(tmp_path / "run", lm, store="auto")
+    assert harvested(bench).rows == way
+    assert (bench.run.folder("harvest") / "tokens").exists() == (way == "disk")
+    kind = StoredRows if way == "disk" else RecomputedRows
+    assert isinstance(rows_of(bench, bench.sites[0], np.arange(60)), kind)
+
+
+def test_both_ways_give_the_same_rows(lm, tmp_path):
+    sums = []
+    for way in ("disk", "recompute"):
+        bench = bench_of(tmp_path / way, lm, store=way)
+        harvest_stage(bench)
+        source = rows_of(bench, bench.sites[1], np.arange(60))
+        sums.append(torch.cat(list(source.batches(1))).sum(0).numpy())
+    np.testing.assert_allclose(*sums, rtol=1e-3, atol=0.05)
+
+
+def test_a_store_of_another_model_is_refused(lm, tmp_path):
+    bench = bench_of(tmp_path / "run", lm, store="disk")
+    harvest_stage(bench)
+    bench.__dict__["lm"] = tiny_model("gpt2", seed=1)
+    with pytest.raises(StoreError, match="a model with other weights"):
+        rows_of(bench, bench.sites[0], np.arange(60))
+
+
+def test_only_training_texts_are_trained_on(lm, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        harvesting,
+        "StoredRows",
+        lambda store, site, texts: (
+            seen.append(set(texts.tolist())) or StoredRows(store, site, texts)
+        ),
+    )
+    bench = bench_of(tmp_path / "run", lm, store="disk", train_on="non_target")
+    harvest_stage(bench)
+    saes_stage(bench)
+    toxic = set(np.flatnonzero(bench.corpora["train"].labels == 1).tolist())
+    assert toxic
+    assert seen == [set(range(60)) - toxic] * len(SITES)
+    bench.corpora["train"] = replace(bench.corpora["train"], labels=np.ones(60, np.int8))
+    with pytest.raises(DataError, match="No training text is left"):
+        trained_on(bench)
+
+
+def test_every_site_has_every_autoencoder_and_a_curve(lm, tmp_path):
+    bench = bench_of(tmp_path / "run", lm, store="disk")
+    harvest_stage(bench)
+    saes_stage(bench)
+    curves = load_result(bench.run.folder("saes") / "curves.json", Curves).curves
+    assert len(curves) == len(bench.names) == 4
+    for curve, (name, (site, spec)) in zip(curves, bench.names.items(), strict=True):
+        sae = bench.sae(name)
+        sae.require(lm, site)
+        assert (curve.site, curve.spec) == (str(site), spec)
+        assert sae.d_sae == 2 * sae.d_model
+        assert sae.info.tokens == 2_000 // 32 * 32
+        assert "60 training texts" in sae.info.trained_on
+    assert not list(bench.run.folder("saes").glob("*checkpoint*"))
+    seeds = [bench.sae(name).W_dec for name, (site, _) in bench.names.items() if "1." in str(site)]
+    assert not torch.equal(*seeds)
+
+
+def test_a_killed_stage_goes_on_and_gives_the_same_bytes(lm, tmp_path, monkeypatch):
+    whole = bench_of(tmp_path / "whole", lm, store="disk")
+    harvest_stage(whole)
+    saes_stage(whole)
+    bench = bench_of(tmp_path / "killed", lm, store="disk")
+    harvest_stage(bench)
+    read = StoredRows.batches
+
+    def killed(self, *args, **more):
+        for number, batch in enumerate(read(self, *args, **more)):
+            if str(self.site) == SITES[1] and number == 3:
+                raise KeyboardInterrupt
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StoredRows, "batches", killed)
+        with pytest.raises(KeyboardInterrupt):
+            saes_stage(bench)
+    done = bench.run.folder("saes") / next(iter(bench.names)) / "sae_weights.safetensors"
+    before = done.stat().st_mtime_ns
+    saes_stage(bench)
+    assert done.stat().st_mtime_ns == before  # the site that was done is not trained again
+    for name in bench.names:
+        files = [b.sae_folder(name) / "sae_weights.safetensors" for b in (whole, bench)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def given(lm, tmp_path, **about):
+    sae = random_sae("topk:k=4", d=32, n=96, seed=0)
+    facts = {"site": SITES[1], "fingerprint": lm.fingerprint, "model": lm.name} | about
+    sae.info = replace(sae.info, **facts)
+    save_sae(sae, tmp_path / "given")
+    return str(tmp_path / "given")
+
+
+def test_an_autoencoder_that_is_given_is_taken(lm, tmp_path):
+    path = given(lm, tmp_path)
+    bench = bench_of(tmp_path / "run", lm, store="disk", path=path)
+    assert [str(site) for site in bench.sites] == [SITES[1]]
+    harvest_stage(bench)
+    assert [str(site) for site in bench.store.sites] == [SITES[1]]
+    saes_stage(bench)
+    [name] = bench.names
+    assert torch.equal(bench.sae(name).W_dec, load_sae(path).W_dec)
+    assert load_result(bench.run.folder("saes") / "curves.json", Curves).curves == ()
+
+
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        ({"fingerprint": "0" * 64}, "other weights"),
+        ({"site": "1.mlp_post"}, "reads 32 dimensions"),
+        ({"site": ""}, "does not say which site"),
+    ],
+)
+def test_one_that_does_not_fit_is_refused(lm, tmp_path, about, says):
+    bench = bench_of(tmp_path / "run", lm, path=given(lm, tmp_path, **about))
+    with pytest.raises(SAEError, match=says):
+        harvest_stage(bench)
+
+
+def test_more_latents_than_tokens_are_refused(lm, tmp_path):
+    bench = bench_of(tmp_path / "run", lm, store="disk", expansion=1000)
+    harvest_stage(bench)
+    with pytest.raises(SAEError, match="latents"):
+        saes_stage(bench)
+    assert isinstance(bench.store, ActivationStore)
