@@ -16,8 +16,8 @@ from bezoar.errors import DataError
 from bezoar.evaluate.contest_fit import Task
 from bezoar.evaluate.contest_results import Contest, ContestRow
 from bezoar.evaluate.detector import Detector
-from bezoar.evaluate.detector_results import DetectorInfo
 from bezoar.evaluate.detector_fit import Fitted, fit_detector
+from bezoar.evaluate.detector_results import DetectorInfo
 from bezoar.runs import load_result
 from bezoar.sae.steering import steer_latents
 from bezoar.studies.audit.about import licences

@@ -1,8 +1,8 @@
 """Stage saes: all autoencoders that were asked for, at each site in one pass over its rows.
 
 They see tokens of training texts only. Files: a folder for each autoencoder, which SAELens opens
-too, and ``curves.json`` (how each training went, in the order asked for). One that is given by ``sae.path`` is
-held against the model and site, and copied.
+too, and ``curves.json`` (how each training went, in the order asked for). One that is given by
+``sae.path`` is held against the model and site, and copied.
 """
 
 from __future__ import annotations
