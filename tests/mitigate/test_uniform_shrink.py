@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bezoar.mitigate import FitInputs, UniformShrink
-from bezoar.studies.audit.fitting import FittedMethod
+from bezoar.studies.audit.fitted import FittedMethod
 from bezoar.studies.audit.mitigate import _best
 
 

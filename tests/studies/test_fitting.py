@@ -10,7 +10,8 @@ import pytest
 from bezoar.errors import BudgetError, ConfigError, ScorerError
 from bezoar.mitigate import BudgetPoint, BudgetTrace
 from bezoar.runs import load_result, save_result
-from bezoar.studies.audit.fitting import Attempt, Fitting, NullFit
+from bezoar.studies.audit.fitted import Attempt, NullFit
+from bezoar.studies.audit.fitting import Fitting
 
 TRACE = BudgetTrace(
     "scale", 0.05, (BudgetPoint(1.0, None), BudgetPoint(0.1, 0.2)), None, None, True,
@@ -43,7 +44,9 @@ def test_other_failures_have_no_search_and_a_broken_scorer_is_none_of_them() -> 
 
 
 def test_a_null_that_stays_cheaper_than_the_method_is_called_so():
-    near = NullFit("shuffled-pairs", "cost", (3.0, None), (0.04, None), target=0.05)
+    near = NullFit("shuffled-pairs", "cost", (3.0, None), (0.041, None), target=0.05)
+    assert near.share == pytest.approx(0.82)
+    assert NullFit("shuffled-pairs", "strength", (3.0, 3.0)).share is None
     cheap = dataclasses.replace(near, costs=(0.04, 0.02))
     assert near.label == "shuffled-pairs, equal cost"
     assert cheap.label == "shuffled-pairs, lower cost"

@@ -25,7 +25,7 @@ from bezoar.mitigate import Subtract
 from bezoar.runs import DPOStudyConfig, Run, load_result, parse_config, save_result
 from bezoar.scoring import load_scorer
 from bezoar.studies.attacking import AttackSetup
-from bezoar.studies.audit.fitting import FittedMethod
+from bezoar.studies.audit.fitted import FittedMethod
 from bezoar.studies.audit.mitigate import Fits
 from bezoar.studies.dpo import DPOBench
 from bezoar.studies.dpo import attack as module

@@ -20,7 +20,8 @@ from bezoar.models import LanguageModel
 from bezoar.runs import kept, load_result, parse_budget, save_result, track
 from bezoar.scoring import GROUPS, Task, load_tasks
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.fitting import FittedMethod, fit_inputs
+from bezoar.studies.audit.fitted import FittedMethod
+from bezoar.studies.audit.fitting import fit_inputs
 from bezoar.studies.audit.mitigate import Fits, null_edits
 
 TASK_ITEMS = 400
@@ -138,11 +139,14 @@ def _measured(
         lambda: evaluator.measure(edit, fitted.label),
     )
     nulls: dict[str, tuple[Measurement, ...]] = {}
+    costs: dict[str, float] = {}
     for null in fitted.nulls:
         name = f"{fitted.name}.{null.kind}.{null.equal}"
         drawn = null_edits(bench, fitted, null, inputs)
         if not drawn:
             continue
+        if null.share is not None:
+            costs[null.label] = null.share
         nulls[null.label] = tuple(
             kept(
                 folder / "nulls" / f"{name}.{i}.json",
@@ -159,6 +163,7 @@ def _measured(
         strength=fitted.strength,
         foldable=fitted.foldable,
         fold_reason=fitted.fold_reason,
+        null_costs=costs,
     )
 
 

@@ -21,7 +21,7 @@ from bezoar.runs import Result, load_result, parse_budget, parse_gate, save_json
 from bezoar.runs.folder import CONFIG
 from bezoar.studies.audit.about import facts
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.fitting import FittedMethod
+from bezoar.studies.audit.fitted import FittedMethod
 from bezoar.studies.audit.mitigate import Fits
 from bezoar.studies.audit.prompts import cut_prompts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bezoar.corpus import Corpus
-from bezoar.edits import Edit, self_test
+from bezoar.edits import self_test
 from bezoar.errors import (
     BezoarError,
     BudgetError,
@@ -25,8 +25,7 @@ from bezoar.errors import (
     SiteError,
     StoreError,
 )
-from bezoar.evaluate import Evaluator, everywhere, get_protocol
-from bezoar.evaluate.cost import PerplexityMeter
+from bezoar.evaluate import Evaluator, get_protocol
 from bezoar.locate import Lexicon, UnitMoments
 from bezoar.mitigate import (
     BudgetTrace,
@@ -36,113 +35,26 @@ from bezoar.mitigate import (
     null_inputs,
     parse_method,
 )
-from bezoar.runs import Budget, Result, kept, load_result, parse_budget
+from bezoar.runs import kept, load_result, parse_budget
 from bezoar.runs.usage import Meter, note_fit
-from bezoar.scoring import KLMeter, plan_windows
 from bezoar.studies.audit.asked import needs, null_draws
 from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.costs import Costs
 from bezoar.studies.audit.experts import units
+from bezoar.studies.audit.fitted import Attempt, FittedMethod, NullFit
 from bezoar.studies.audit.locate import store, telling_tokens
 from bezoar.studies.audit.sae import autoencoder, latent_profile
 from bezoar.studies.audit.states import toxic_states
 
 BANNED_WORDS = 60
-_NULL_EVALUATIONS = 4  # begun at the method's strength, and cost is nearly its square
+NULL_EVALUATIONS = 8  # the most; begun at the method's strength, and cost is nearly its square
+NULL_TOLERANCE = (0.1, 0.1, 0.1, 0.2)  # after four, a fifth below the method's cost is near enough
 _NULL_TOKENS = 4_000
-_NEAR = 0.5  # of the method's cost: a null that cannot be made dearer is said to be cheaper
 _OF_NEURONS = {"values", "svd", "experts"}
 _NO_NEURONS = (
     "Not tried: it acts on the neurons of MLPs or along their value vectors, and in a mixture of "
     "experts these are not one set."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NullFit(Result):
-    """Null edits of a method: of which kind, held equal in what, how strong and how dear each is.
-
-    A draw that no strength makes as cheap as the method has the strength None, and is left out.
-    ``target`` is the cost of the method on the text that its nulls' costs are taken on.
-    """
-
-    kind: str
-    equal: str
-    strengths: tuple[float | None, ...]
-    costs: tuple[float | None, ...] = ()
-    target: float = 0.0
-
-    @property
-    def label(self) -> str:
-        cheap = any(cost is not None and cost < _NEAR * self.target for cost in self.costs)
-        return f"{self.kind}, {'lower' if cheap else 'equal'} {self.equal}"
-
-
-@dataclass(frozen=True, slots=True)
-class FittedMethod(Result):
-    """A method at the strength that the budget allows.
-
-    Attributes:
-        name: its folder below ``edits``.
-        spec: what `parse_method` reads.
-        label: for people.
-        strength, cost: what was chosen, on the selection half.
-        foldable, fold_reason: whether it becomes plain weights, and if not, why.
-        logit_change: largest change of a next-token logit in the self-test.
-        select_toxicity: the protocol's statistic by scorer A, mean over the selection prompts.
-        nulls: its null edits.
-    """
-
-    name: str
-    spec: str
-    label: str
-    strength: float
-    cost: float
-    foldable: bool
-    fold_reason: str
-    logit_change: float
-    select_toxicity: float
-    nulls: tuple[NullFit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt(Result):
-    """What came of fitting one method: the fit, or why there is none.
-
-    Attributes:
-        fitted: the method at its strength, its nulls not yet drawn.
-        trace: how the strength was found, or sought in vain.
-        short_cost: cost on the shorter text, which its nulls have to match.
-        failed: why it could not be had.
-    """
-
-    fitted: FittedMethod | None = None
-    trace: BudgetTrace | None = None
-    short_cost: float = 0.0
-    failed: str = ""
-
-
-class Costs:
-    """What an edit costs on a half of the neutral text, in the units of the budget."""
-
-    def __init__(
-        self, bench: Bench, budget: Budget, tokens: int | None = None, part: str = "select"
-    ) -> None:
-        lm, texts = bench.lm, list(bench.neutral(part).texts)
-        if tokens is not None:
-            ends = np.cumsum([len(ids) for ids in lm.encode(texts)])
-            texts = texts[: int(np.searchsorted(ends, tokens)) + 1]
-        self._budget = budget
-        if budget.measure == "kl":
-            self._kl = KLMeter(lm, texts, bench.config.evaluate.kl_tokens)
-            return
-        protocol = "bpb-1024" if budget.measure == "bits_per_byte" else bench.protocol.perplexity
-        self._meter = PerplexityMeter(lm, plan_windows(lm, texts, protocol))
-        self._base = self._meter.measure(None).value
-
-    def __call__(self, edit: Edit) -> float:
-        if self._budget.measure == "kl":
-            return self._kl.measure(everywhere(edit)).value
-        return self._budget.cost(self._base, self._meter.measure(edit).value)
 
 
 class Fitting:
@@ -239,9 +151,10 @@ class Fitting:
     def _at_cost(
         self, method: Method, inputs: FitInputs, kind: str, n: int, target: float
     ) -> NullFit:
-        """Nulls as near to the method's cost, on the same text, as a few evaluations bring them.
+        """Nulls at the method's cost on the same text: never above it, and no more than a fifth
+        below, unless a strength or the evaluations end first.
 
-        What each came to is kept beside the target: where a strength ends first, it is cheaper.
+        What each came to is kept beside the target.
         """
         lm, seed = self.bench.lm, self.bench.run.seed("nulls")
         found: list[tuple[float | None, float | None]] = []
@@ -253,8 +166,9 @@ class Fitting:
                     drawn,
                     self.short_cost,
                     target,
-                    _NULL_EVALUATIONS,
+                    NULL_EVALUATIONS,
                     strength_max=method.null_strength_max,
+                    tolerance=NULL_TOLERANCE,
                     start=method.strength,
                 )
             except BudgetError:

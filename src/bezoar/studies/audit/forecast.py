@@ -10,10 +10,10 @@ from bezoar.pairs.steered import STEERED
 from bezoar.runs import AuditConfig, Result
 from bezoar.studies.audit.asked import null_draws, specs_of
 from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.locate import PARTS, sites_of
 
 _NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
-_NULL_EVALUATIONS = 4
 _TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
 _PPLM_STEP = 10.0  # an iteration of PPLM on a past of some tokens, forward and back
 
@@ -91,7 +91,7 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     chosen = prompt * decoding.samples * bench.texts.prompts_select * len(methods)
     neutral = config.data.neutral_tokens
     fits = len(methods) * config.mitigate.max_evaluations * neutral
-    searches = nulls * _NULL_EVALUATIONS * min(neutral, 4_000)
+    searches = nulls * NULL_EVALUATIONS * min(neutral, 4_000)
     measured = variants * (written + bench.texts.neutral_tokens)
     learnt = _pairs_and_trainings(config, passes)
     tokens = int(harvested.tokens + chosen + fits + searches + measured + learnt)

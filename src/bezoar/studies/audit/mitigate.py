@@ -23,7 +23,8 @@ from bezoar.mitigate.subtract import sites_of
 from bezoar.runs import Result, parse_budget, save_result, track
 from bezoar.studies.audit.asked import made_for, specs_of
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.fitting import FittedMethod, Fitting, NullFit, inputs_for, slug
+from bezoar.studies.audit.fitted import FittedMethod, NullFit
+from bezoar.studies.audit.fitting import Fitting, inputs_for, slug
 
 if TYPE_CHECKING:
     from rich.table import Table

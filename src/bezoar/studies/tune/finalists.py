@@ -25,13 +25,14 @@ from bezoar.stats import Interval
 from bezoar.stats.bootstrap import paired_ratio
 from bezoar.studies.attacking import first_tokens
 from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.costs import Costs
 from bezoar.studies.audit.evaluate import evaluator_of, tasks_of
-from bezoar.studies.audit.fitting import Costs, fit_inputs
+from bezoar.studies.audit.fitted import NullFit
+from bezoar.studies.audit.fitting import NULL_EVALUATIONS, NULL_TOLERANCE, fit_inputs
 from bezoar.studies.tune.search import SHORT_TOKENS, config_of, inputs_of
 
 FACTORS, COUNTS = (2.0, 5.0, 10.0), (1, 7, 32)
 """Of the keys that are scaled up, over all pairs: what leaves least counts."""
-_NULL_EVALUATIONS = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,7 +90,7 @@ class _Finalists:
         finalists: list[Finalist] = []
         for trial in track(bench.progress, trials, "Measuring finalists", unit="edits"):
             one, measured = self._finalist(trial, no_op)
-            nulls = self._nulls(trial) if trial.number == trials[0].number else {}
+            nulls, costs = self._nulls(trial) if trial.number == trials[0].number else ({}, {})
             finalists.append(one)
             rows.append(
                 Measured(
@@ -99,6 +100,7 @@ class _Finalists:
                     nulls=nulls,
                     foldable=one.foldable,
                     fold_reason=one.fold_reason,
+                    null_costs=costs,
                 )
             )
         card = build_scorecard(
@@ -176,14 +178,16 @@ class _Finalists:
 
     # Nulls of the winner
 
-    def _nulls(self, trial: Trial) -> dict[str, tuple[Measurement, ...]]:
-        """The same stack of every kind of null of its parts, each as dear as the winner."""
+    def _nulls(self, trial: Trial) -> tuple[dict[str, tuple[Measurement, ...]], dict[str, float]]:
+        """The same stack of every kind of null of its parts, each as dear as the winner; and what
+        share of its cost they came to."""
         methods = [part.method() for part in trial.parts]
         kinds = max(len(method.null_kinds) for method in methods)
         n = config_of(self.bench).mitigate.null_draws
         short = Costs(self.bench, self.budget, SHORT_TOKENS)
         target = max(short(self.edit(Stack(trial.parts))), 1e-3)
         nulls: dict[str, tuple[Measurement, ...]] = {}
+        costs: dict[str, float] = {}
         for kind in range(kinds):
             name = " + ".join(_kind(method, kind) for method in methods)
             stacks = self._drawn(trial, methods, kind, n)
@@ -197,8 +201,10 @@ class _Finalists:
             ]
             measured = tuple(m for draw in made if (m := draw.measured) is not None)
             if measured:
-                nulls[f"{name}, equal cost"] = measured
-        return nulls
+                factors, cost = tuple(draw.factor for draw in made), tuple(d.cost for d in made)
+                fit = NullFit(name, "cost", factors, cost, target)
+                nulls[fit.label], costs[fit.label] = measured, fit.share or 0.0
+        return nulls, costs
 
     def _drawn(self, trial: Trial, methods: list[Method], kind: int, n: int) -> list[Stack]:
         """Stacks whose parts are fitted from inputs without signal, as many as are asked for."""
@@ -216,7 +222,16 @@ class _Finalists:
     def _null(self, stack: Stack, short: Costs, target: float) -> NullDraw:
         lm = self.bench.lm
         try:
-            fit = fit_to_budget(lm, stack, FitInputs(), short, target, _NULL_EVALUATIONS, start=1.0)
+            fit = fit_to_budget(
+                lm,
+                stack,
+                FitInputs(),
+                short,
+                target,
+                NULL_EVALUATIONS,
+                tolerance=NULL_TOLERANCE,
+                start=1.0,
+            )
         except BudgetError:
             return NullDraw(None, None, None)
         measured = self.evaluator.measure(fit.edit, parts=NULL_PARTS, keep_texts=False)

@@ -18,7 +18,8 @@ from bezoar.runs import TuneConfig, load_result, parse_budget, save_result
 from bezoar.search import Found, Journal, Meters, Objective, Space, search
 from bezoar.studies.audit.asked import made_for
 from bezoar.studies.audit.bench import Bench
-from bezoar.studies.audit.fitting import Costs, fit_inputs, slug
+from bezoar.studies.audit.costs import Costs
+from bezoar.studies.audit.fitting import fit_inputs, slug
 from bezoar.studies.audit.mitigate import chosen_by
 
 SHORT_TOKENS = 4_000
