@@ -34,3 +34,10 @@ class TrainingCurve(Result):
     lr: tuple[float, ...]
     dead_after: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Curves(Result):
+    """How the autoencoders of a study learnt, in the order in which they were asked for."""
+
+    curves: tuple[TrainingCurve, ...]
