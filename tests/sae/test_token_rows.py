@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from bezoar.activations import harvest, tokenise
-from bezoar.errors import DataError, StoreError
-from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows, subtable
-from tests.sae.reading_kit import MemoryTokens
+from bezoar.errors import DataError, ModelError, SAEError, StoreError
+from bezoar.sae.reading import read_codes
+from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows, subtable, tokens_of
+from tests.sae.material import random_sae
+from tests.sae.reading_kit import MemoryTokens, at_site
 
 TEXTS = [
     "the good man is a fool",
@@ -79,3 +83,28 @@ def test_pooled_stores_other_sites_and_unknown_texts_are_refused(gpt2, both):
     for wrong, told in (([5], "5 to 5 of 5"), ([], "none of 5"), ([1, 1], "named twice")):
         with pytest.raises(DataError, match=told):
             next(stored.blocks(wrong))
+
+
+def test_an_autoencoder_reads_its_own_site_of_its_own_model(gpt2, tmp_path):
+    kept = harvest(gpt2, TEXTS, ["1.resid_post"], pooling="none", out=tmp_path / "kept")
+    sae = at_site(random_sae(d=32))
+    assert tokens_of(sae, kept).site == gpt2.site("1.resid_post")
+    for told, wrong in (
+        ("names no site", {"site": "somewhere"}),
+        ("is of another model, and the store is of tiny-gpt2", {"fingerprint": "other"}),
+    ):
+        other = at_site(random_sae(d=32))
+        other.info = replace(other.info, **wrong)
+        with pytest.raises(SAEError, match=told):
+            tokens_of(other, kept)
+    sae.info = replace(sae.info, fingerprint=gpt2.fingerprint)
+    assert tokens_of(sae, kept).d == 32
+    memory = MemoryTokens()
+    assert tokens_of(sae, memory) is memory
+
+
+def test_rows_that_are_not_finite_are_refused():
+    tokens = MemoryTokens()
+    tokens.rows[3, 2] = torch.nan
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        read_codes(random_sae(), tokens, [])

@@ -24,7 +24,7 @@ from bezoar.runs.results import atomic_write
 from bezoar.sae.base import SparseAutoencoder
 from bezoar.sae.codes import Codes
 from bezoar.sae.reading import read_codes
-from bezoar.sae.token_rows import StoredTokens, TextRows, Texts, TokenRows, check_texts
+from bezoar.sae.token_rows import TextRows, Texts, TokenRows, check_texts, tokens_of
 
 LatentPooling = Literal["mean", "max"]
 _POOLINGS = ("mean", "max")
@@ -184,8 +184,7 @@ def pool_latents(
     progress: Progress | None = None,
 ) -> PooledLatents:
     """As `pooled_latents`, in both ways from one pass."""
-    if isinstance(tokens, ActivationStore):
-        tokens = StoredTokens(tokens, sae.info.site)
+    tokens = tokens_of(sae, tokens)
     chosen = check_texts(texts, len(tokens.lengths))
     pooler = Pooler(sae.d_sae, chosen)
     read_codes(sae, tokens, [pooler], texts=chosen, progress=progress)

@@ -20,7 +20,7 @@ from bezoar.sae.base import SparseAutoencoder
 from bezoar.sae.codes import Codes
 from bezoar.sae.quality_results import Histogram, SAEQuality
 from bezoar.sae.reading import LatentMoments, block_rows, read_codes
-from bezoar.sae.token_rows import StoredTokens, TextRows, Texts, TokenRows
+from bezoar.sae.token_rows import TextRows, Texts, TokenRows, tokens_of
 
 _EDGES = np.linspace(-6.0, 0.0, 37)
 """Of the histogram: six bins to a decade of density."""
@@ -129,7 +129,7 @@ def measure_quality(
     """
     meter = QualityMeter(sae)
     if isinstance(rows, ActivationStore):
-        rows = StoredTokens(rows, sae.info.site)
+        rows = tokens_of(sae, rows)
     if isinstance(rows, TokenRows):
         read_codes(sae, rows, [meter], texts=texts, progress=progress)
         return meter.result()

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from bezoar.activations.rows import finite
 from bezoar.errors import CorruptArtefact, DataError
 from bezoar.runs.progress import SILENT, Progress
 from bezoar.runs.results import atomic_write
@@ -58,7 +59,7 @@ def read_codes(
     total = int(tokens.lengths[chosen].sum())
     with (progress or SILENT).task(f"Reading {tokens.site}", total, "tokens") as tick:
         for block in tokens.blocks(chosen, block_rows(sae)):
-            codes = sae.codes(block.rows.to(sae.W_dec.device))
+            codes = sae.codes(finite(block.rows, tokens.site).to(sae.W_dec.device))
             for collector in collectors:
                 collector.take(block, codes)
             tick(len(block.ids))

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from bezoar.activations import ActivationStore, TokenTable, plan_batches
 from bezoar.activations.passes import forward_passes
-from bezoar.errors import DataError, StoreError
+from bezoar.errors import DataError, SAEError, StoreError
 from bezoar.models import LanguageModel, Site
+from bezoar.sae.base import SparseAutoencoder
 
 Texts = Sequence[int] | Int[np.ndarray, " texts"]
 """Numbers of texts, none of them twice."""
@@ -142,6 +143,30 @@ class RecomputedTokens:
             places = places_of(table.offsets[some], lengths)
             values = done.values[self.site].float().cpu()
             yield TextRows(chosen[some], lengths, table.ids[places], values)
+
+
+def tokens_of(sae: SparseAutoencoder, source: TokenRows | ActivationStore) -> TokenRows:
+    """The rows that an autoencoder reads: those of its own site, where the source is a store.
+
+    Raises:
+        SAEError: if the autoencoder names no site, or was trained on another model.
+        StoreError: if the store has no such site, or one row a text.
+    """
+    if not isinstance(source, ActivationStore):
+        return source
+    if sae.site is None:
+        raise SAEError(
+            f"This autoencoder names no site of ours ({sae.info.site!r}).",
+            hint="Give the rows of a site: StoredTokens(store, site).",
+        )
+    ours, theirs = sae.info.fingerprint, source.manifest.fingerprint
+    if ours and theirs and ours != theirs:
+        raise SAEError(
+            f"This autoencoder is of {sae.info.model or 'another model'}, and the store is "
+            f"of {source.manifest.model}, which has other weights.",
+            hint="Harvest with the model that it was trained on.",
+        )
+    return StoredTokens(source, sae.site)
 
 
 def subtable(table: TokenTable, texts: Int64[np.ndarray, " texts"]) -> TokenTable:

@@ -87,15 +87,13 @@ class _Tracks:
         self._place[self._latents] = np.arange(len(self._latents))
 
     def take(self, block: TextRows, codes: Codes) -> None:
-        values = chosen_latents(codes, self._place, len(self._latents)).tocsc()
+        values = chosen_latents(codes, self._place, len(self._latents)).toarray()
         ends = np.cumsum(block.lengths)
         for text, end, length in zip(block.texts, ends, block.lengths, strict=True):
             rows = slice(int(end - length), int(end))
             self.ids[int(text)] = block.ids[rows]
             for latent in self._wanted[int(text)]:
-                place = int(self._place[latent])
-                track = values[rows, [place]].toarray().ravel()
-                self.found[int(text), latent] = track
+                self.found[int(text), latent] = values[rows, self._place[latent]].copy()
 
 
 def top_prompts(
@@ -148,7 +146,9 @@ def top_prompts(
         return dict.fromkeys(best, ())
     tracks = _Tracks(wanted, sae.d_sae)
     read_codes(sae, tokens, [tracks], texts=sorted(wanted), progress=progress)
-    strings = {text: lm.token_strings(ids.tolist()) for text, ids in tracks.ids.items()}
+    distinct = np.unique(np.concatenate(list(tracks.ids.values()))).tolist()
+    named = dict(zip(distinct, lm.token_strings(distinct), strict=True))
+    strings = {text: [named[i] for i in ids.tolist()] for text, ids in tracks.ids.items()}
     return {
         latent: tuple(
             _prompt(

@@ -30,7 +30,7 @@ from bezoar.sae.base import SparseAutoencoder
 from bezoar.sae.codes import Codes
 from bezoar.sae.feature_results import TokenScoring
 from bezoar.sae.reading import read_codes
-from bezoar.sae.token_rows import StoredTokens, TextRows, Texts, TokenRows, check_texts
+from bezoar.sae.token_rows import TextRows, Texts, TokenRows, check_texts, tokens_of
 
 SCORINGS: tuple[TokenScoring, ...] = ("mean", "tf-idf", "bm25")
 K1, B = 1.2, 0.75
@@ -188,8 +188,7 @@ def top_tokens(
         SAEError: if the autoencoder is of another width.
     """
     check_scoring(scoring)
-    if isinstance(tokens, ActivationStore):
-        tokens = StoredTokens(tokens, sae.info.site)
+    tokens = tokens_of(sae, tokens)
     chosen = check_texts(texts, len(tokens.lengths))
     wanted = check_latents(latents, sae.d_sae)
     mean_length = float(tokens.lengths[chosen].mean())
