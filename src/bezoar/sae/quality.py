@@ -64,7 +64,7 @@ class QualityMeter:
             made_norm.square(),
             inner,
         ]
-        totals = torch.stack(sums).double().sum(dim=1).tolist()
+        totals = torch.stack(sums).cpu().double().sum(dim=1).tolist()
         if not np.isfinite(totals).all():
             raise DataError(
                 f"A reconstruction of {len(x)} rows is not finite.",

@@ -91,8 +91,10 @@ class LatentMoments:
 
     def add(self, codes: Codes) -> None:
         """Add the latents of some rows."""
-        indices, values = codes.indices.flatten(), codes.values.flatten().double()
-        n = len(self.sum)
+        indices, values = codes.indices.flatten(), codes.values.flatten()
+        if values.device.type == "mps":  # which has no float64
+            indices, values = indices.cpu(), values.cpu()
+        values, n = values.double(), len(self.sum)
         self.tokens += len(codes.values)
         # An unused place is latent 0 at 0, and adds nothing to any of these.
         fires = (values > 0).double()

@@ -34,7 +34,8 @@ def features_stage(bench: SAEBench) -> None:
         folder = bench.run.folder("quality")
         quality = load_result(folder / "quality.json", QualityTable)
         row, corpus = quality.row(quality.chosen), bench.corpora["train"]
-        sae, pooled = bench.sae(row.name), pooled_of(bench, row.name, "train")
+        sae = bench.sae(row.name).to(bench.lm.device)
+        pooled = pooled_of(bench, row.name, "train")
         table = feature_table(
             sae,
             LatentMoments.load(folder / "moments" / f"{row.name}.safetensors"),

@@ -86,7 +86,7 @@ def _told(row: QualityRow, k: int) -> float:
 
 
 def _measured(bench: SAEBench, folder: Path, name: str, site: Site) -> QualityRow:
-    sae, tokens = bench.sae(name), token_rows(bench, site)
+    sae, tokens = bench.sae(name).to(bench.lm.device), token_rows(bench, site)
     sae.require(bench.lm, site)
     found = {part: _read(bench, sae, tokens, part) for part in PARTS}
     for part, (_, pooled) in found.items():
