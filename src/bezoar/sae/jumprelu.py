@@ -22,12 +22,12 @@ class JumpReLUOptions:
     Attributes:
         l0: latents a row that the penalty asks for, on average.
         sparsity: weight of the penalty, × d_model (which is about the variance of the inputs).
-        bandwidth: of the kernel that stands for the derivative of a step.
+        bandwidth: of the kernel that stands for the derivative of a step; ``mean‖x‖ = √d``.
     """
 
     l0: Annotated[float, Field(gt=0)] = 32.0
     sparsity: Annotated[float, Field(ge=0)] = 0.1
-    bandwidth: Annotated[float, Field(gt=0)] = 0.5
+    bandwidth: Annotated[float, Field(gt=0)] = 2.0
 
 
 class _Jump(torch.autograd.Function):

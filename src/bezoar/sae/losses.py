@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-_CANDIDATES = 4  # × k: so many dead latents are looked at, those that are dead longest
+_CANDIDATES = 4  # × k: so many dead latents are looked at in one step
 
 
 def dead_latent_loss(
@@ -20,14 +20,14 @@ def dead_latent_loss(
     """``mean‖e − ê‖²``: dead latents, the best k of each row, reconstruct what is left.
 
     AuxK of Gao et al. 2024, section 2.4 and appendix A.2, with k half the width of the site; of
-    fewer dead latents than that, the loss weighs in proportion. At most four times k latents are
-    looked at, so that it costs little where many are dead.
+    fewer dead latents than that, the loss weighs in proportion. The first four times k are looked
+    at, so that it costs little where many are dead.
 
     Args:
         centred: ``x − b_dec``, detached.
         residual: ``x − x̂``, detached.
         W_enc, b_enc, W_dec: the whole autoencoder; gradients reach dead latents alone.
-        dead: those that have not been active for long, the longest first.
+        dead: those that have not been active for long.
     """
     half = max(1, centred.shape[1] // 2)
     some = dead[: _CANDIDATES * half]

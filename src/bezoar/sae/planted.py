@@ -11,7 +11,7 @@ from bezoar.errors import ConfigError
 
 
 def planted_dictionary(
-    n_features: int, d: int, rows: int, active: float, seed: int = 0, *, noise: float = 0.0
+    n_features: int, d: int, rows: int, active: float | int, seed: int = 0, *, noise: float = 0.0
 ) -> tuple[Float[Tensor, "rows d"], Float[Tensor, "n_features d"]]:
     """Sums of few directions: ``x = Σ_{i ∈ S} a_i v_i + noise``.
 

@@ -94,7 +94,7 @@ class Pupil:
             SAEError: if the loss is no longer a number.
         """
         plan, sae = self.plan, self.sae
-        done = sae.training_step(x, number / plan.steps, self.dead())
+        done = sae.training_step(x, number / plan.steps, self.dead(number))
         loss = float(done.loss.detach())
         if not math.isfinite(loss):
             raise SAEError(
@@ -118,10 +118,13 @@ class Pupil:
         if number + 1 in self._resamplings():
             self.resample(number, x)
 
-    def dead(self) -> Tensor:
-        """Latents that have not been active for long, the longest first."""
+    def dead(self, number: int = 0) -> Tensor:
+        """Latents that have not been active for long; others at the front at every step.
+
+        Where only the first of them are looked at, all have their turn.
+        """
         dead = (self.silent >= self.plan.dead_after).nonzero().flatten()
-        return dead[torch.argsort(self.silent[dead], descending=True, stable=True)]
+        return dead.roll(-number * 2 * self.sae.d_model)
 
     @torch.no_grad()
     def resample(self, number: int, x: Float[Tensor, "rows d_model"]) -> None:

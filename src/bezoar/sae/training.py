@@ -42,6 +42,14 @@ class Trained:
     curve: TrainingCurve
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What lies beside a finished autoencoder: of which call it is."""
+
+    key: str
+    curve: TrainingCurve
+
+
 def train_saes(
     specs: Sequence[SAESpec | str],
     rows: RowSource,
@@ -49,16 +57,16 @@ def train_saes(
     tokens: int = 1_000_000,
     batch: int = 1_024,
     lr: float = 1e-3,
-    warmup: float = 0.05,
-    decay: float = 0.2,
-    expansion: float = 8,
+    warmup: float | int = 0.05,
+    decay: float | int = 0.2,
+    expansion: float | int = 8,
     centre: Centre = "median",
     seed: int = 0,
     lm_info: tuple[str, str] = ("", ""),
     trained_on: str = "",
     licence_note: str = "",
     out: Path | None = None,
-    checkpoint_minutes: float = 5,
+    checkpoint_minutes: float | int = 5,
     progress: Progress | None = None,
 ) -> list[Trained]:
     """Train one autoencoder for each spec; every batch is read once for all of them.
@@ -115,7 +123,7 @@ def train_saes(
         trained.append(done)
         if folder is not None:
             done.sae.save(folder)
-            save_result(folder / CURVE, (key, done.curve))
+            save_result(folder / CURVE, _Kept(key, done.curve))
     if checkpoint is not None:
         checkpoint.remove()
     return trained
@@ -132,7 +140,7 @@ def _train(
     plan: Plan,
     centre: Centre,
     checkpoint: Checkpoint | None,
-    minutes: float,
+    minutes: float | int,
     progress: Progress | None,
 ) -> tuple[float, float]:
     """Take all steps that are left; the scale of the inputs, and the seconds of all steps."""
@@ -256,16 +264,16 @@ def _finished(folders: list[Path], key: str) -> list[Trained] | None:
     found = []
     for folder in folders:
         try:
-            known, curve = load_result(folder / CURVE, tuple[str, TrainingCurve])
-            if known != key:
+            kept = load_result(folder / CURVE, _Kept)
+            if kept.key != key:
                 return None
-            found.append(Trained(load_sae(folder), curve))
+            found.append(Trained(load_sae(folder), kept.curve))
         except CorruptArtefact:
             return None
     return found
 
 
-def _latents(spec: SAESpec, rows: RowSource, expansion: float) -> int:
+def _latents(spec: SAESpec, rows: RowSource, expansion: float | int) -> int:
     """How many, which must not be more than there are rows.
 
     Raises:
@@ -280,7 +288,9 @@ def _latents(spec: SAESpec, rows: RowSource, expansion: float) -> int:
     return wanted
 
 
-def _check_numbers(tokens: int, batch: int, lr: float, warmup: float, decay: float) -> None:
+def _check_numbers(
+    tokens: int, batch: int, lr: float, warmup: float | int, decay: float | int
+) -> None:
     shares = 0 <= warmup <= 1 and 0 <= decay <= 1
     if min(tokens, batch) < 1 or not 0 < lr < float("inf") or not shares:
         raise ConfigError(
