@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.compare.models import interpolation
+from bezoar.compare.models import interpolation, protocol_measure
 from bezoar.errors import ConfigError, DataError, NotFoldable
+from bezoar.evaluate import Evaluator, get_protocol
 from bezoar.scoring import load_scorer
 from tests.compare.models.kit import PROMPTS, low_rank_edit
 from tests.edits.kit import affine_ops, one
@@ -54,6 +55,19 @@ def test_a_scorer_and_prompts_are_a_measure(gpt2):
     found = interpolation(gpt2, low_rank_edit(gpt2, 1, 1), (load_scorer("words"), PROMPTS), [1.0])
     assert found.measure == "toxicity (words)" or "toxicity" in found.measure
     assert all(0 <= p.value.value <= 1 for p in found.points)
+
+
+def test_the_statistic_of_a_protocol_is_what_an_evaluator_measures(gpt2):
+    scorer, protocol = load_scorer("words"), get_protocol("EIGEN@500x2")
+    edit = low_rank_edit(gpt2, 1, 1)
+    measure = protocol_measure(gpt2, PROMPTS, scorer, protocol)
+    found = interpolation(gpt2, edit, measure, [1.0])
+    evaluator = Evaluator(gpt2, PROMPTS, protocol.resized(len(PROMPTS)), [scorer])
+    for point, each in zip(found.points, (None, edit), strict=True):
+        whole = evaluator.measure(each, parts=("toxicity",))
+        assert point.value.value == pytest.approx(np.mean(whole.per_prompt["toxicity"]))
+        shares = (np.array(whole.text_scores) >= scorer.threshold).mean(axis=1)
+        assert point.value.value == pytest.approx(shares.mean())
 
 
 def test_what_is_no_measure_is_refused(gpt2):

@@ -109,7 +109,8 @@ def test_examples_are_prompts_that_are_chosen_by_and_the_rest_is_reported_on(
         names = [row.model for row in example.models]
         assert names == [bench.lm.name, "subtract value", NAME]
     curve = load_compared(bench.run.folder("compare"))["interpolation"]
-    assert bench.scorer_b.name in curve.measure  # type: ignore[attr-defined]
+    said = f"toxicity (mean max attribute, LEE, {bench.scorer_b.name})"
+    assert curve.measure == said  # type: ignore[attr-defined]
 
 
 def test_it_is_done_once_and_a_killed_one_goes_on(place: Path, monkeypatch) -> None:

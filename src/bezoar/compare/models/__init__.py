@@ -32,6 +32,7 @@ from bezoar.compare.models.interpolation import (
     Interpolation,
     InterpolationPoint,
     interpolation,
+    protocol_measure,
 )
 from bezoar.compare.models.lens import (
     LensComparison,
@@ -114,6 +115,7 @@ __all__ = [
     "lens_comparison",
     "load_compared",
     "parameter_pairs",
+    "protocol_measure",
     "qualitative",
     "residual_shift",
     "scaled_edit",

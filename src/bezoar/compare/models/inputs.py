@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bezoar.compare.models.interpolation import T_VALUES
 from bezoar.edits import Edit
+from bezoar.evaluate import Protocol
 from bezoar.locate import Direction, ValueRanking
 from bezoar.scoring import Scorer
 
@@ -22,6 +23,8 @@ class CompareInputs:
         tokens: that tell the behaviour; the lens follows their probability.
         examples: prompts to choose examples from, other than those reported on.
         scorer: of the continuations between and beyond the models; not measured without one.
+        protocol: how these are decoded, and what statistic is made of the scores; without one they
+            are greedy, and it is the mean.
         others: further edits of the base, by name, shown beside it in the examples.
     """
 
@@ -31,6 +34,7 @@ class CompareInputs:
     tokens: Sequence[int] = ()
     examples: Sequence[str] = ()
     scorer: Scorer | None = None
+    protocol: Protocol | None = None
     others: Mapping[str, Edit] = field(default_factory=dict)
 
 

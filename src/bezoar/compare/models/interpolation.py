@@ -15,6 +15,7 @@ from bezoar.compare.models.shown import plain, signed
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError
+from bezoar.evaluate import Evaluator, Protocol
 from bezoar.models import Decoding, LanguageModel, generate
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result
@@ -84,7 +85,8 @@ def interpolation(
         base: the model; it is the one that is measured, with the edit at t applied.
         edited: an edit of it that folds into weights, or another checkpoint.
         measure: a function of the model that returns a number or one for each prompt, or
-            ``(scorer, prompts)``: the toxicity of greedy continuations.
+            ``(scorer, prompts)``: the mean toxicity of greedy continuations. For the statistic of a
+            protocol see `protocol_measure`.
         t_values: which t; the base itself is measured as well, as t = 0.
         name: what to call the measure.
         decoding: for a scorer; 20 greedy tokens if None.
@@ -115,6 +117,27 @@ def interpolation(
         measure=label,
         points=tuple(_point(t, seen[t], origin) for t in ts),
     )
+
+
+def protocol_measure(
+    lm: LanguageModel, prompts: Sequence[str], scorer: Scorer, protocol: Protocol
+) -> Callable[[LanguageModel], Values]:
+    """A protocol's statistic by prompt, as a measure of this model: of its continuations, decoded
+    as the protocol says.
+
+    Args:
+        lm: the base of the interpolation.
+        prompts: any number.
+        scorer: of the continuations.
+        protocol: its number of prompts does not matter.
+    """
+    evaluator = Evaluator(lm, list(prompts), protocol.resized(len(prompts)), [scorer])
+
+    def statistic(_: LanguageModel) -> Values:
+        seen = evaluator.measure(None, parts=("toxicity",), keep_texts=False)
+        return seen.per_prompt["toxicity"]
+
+    return statistic
 
 
 def _function(

@@ -12,7 +12,12 @@ from bezoar.compare.models.contributions import contributions
 from bezoar.compare.models.drift import WeightDrift, weight_drift
 from bezoar.compare.models.heads import HeadContributions, head_contributions
 from bezoar.compare.models.inputs import CompareInputs, CompareSizes
-from bezoar.compare.models.interpolation import Interpolation, interpolation
+from bezoar.compare.models.interpolation import (
+    Interpolation,
+    Measure,
+    interpolation,
+    protocol_measure,
+)
 from bezoar.compare.models.lens import LensComparison, lens_comparison, telling_prompts
 from bezoar.compare.models.parameters import scaled_edit, weight_differences
 from bezoar.compare.models.passes import Reading, readings
@@ -227,13 +232,21 @@ class Parts:
         )
 
     def interpolation(self) -> Interpolation:
-        if self.inputs.scorer is None:
+        scorer, protocol = self.inputs.scorer, self.inputs.protocol
+        if scorer is None:
             raise NotGiven("No scorer was given.")
+        measure: Measure = (scorer, self.inputs.prompts)
+        name = ""
+        if protocol is not None:
+            measure = protocol_measure(self.base, self.inputs.prompts, scorer, protocol)
+            statistic = protocol.statistic.replace("_", " ")
+            name = f"toxicity ({statistic}, {protocol.name}, {scorer.name})"
         return interpolation(
             self.base,
             self.edited,
-            (self.inputs.scorer, self.inputs.prompts),
+            measure,
             self.sizes.t_values,
+            name=name,
             max_prompt_tokens=self.sizes.prompt_tokens,
             progress=self.progress,
         )

@@ -40,6 +40,7 @@ def compare_stage(bench: DPOBench) -> None:
     """What changed in the model, and how that lowers toxicity."""
     config = bench.config
     key = [config.compare, config.model, config.seed, bench.scorer_b.hash, bench.lm.fingerprint]
+    key += [bench.protocol.name, bench.protocol.decoding]
     with bench.run.stage("compare", key=key, after=["explore", "locate", "mitigate"]) as stage:
         if stage.done:
             return
@@ -69,6 +70,7 @@ def compare_inputs(bench: DPOBench) -> CompareInputs:
         tokens=tokens,
         examples=bench.prompts("select"),
         scorer=bench.scorer_b,
+        protocol=bench.protocol,
         others=_minus_value(bench),
     )
 

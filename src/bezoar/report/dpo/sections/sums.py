@@ -119,9 +119,9 @@ def _heads(found: HeadContributions) -> list[Block]:
 def _interpolation(found: Interpolation) -> list[Block]:
     picture = Picture(
         interpolation_curve(found),
-        f"{found.measure.capitalize()} between the two models and beyond: W + t (W′ − W), from "
-        "t = −1 (the opposite of training) to 2 (twice as far). Bars are 95 % intervals of the "
-        "paired change, put at the base's value.",
+        f"{found.measure[:1].upper()}{found.measure[1:]} between the two models and beyond: "
+        "W + t (W′ − W), from t = −1 (the opposite of training) to 2 (twice as far). Bars are 95 % "
+        "intervals of the paired change, put at the base's value.",
         f"Line over {plural(len(found.points), 'value')} of t.",
         "interpolation",
     )
