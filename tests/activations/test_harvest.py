@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -212,3 +214,30 @@ def test_a_store_says_what_it_lacks(gpt2):
         store.require(pooling="last")
     assert isinstance(store, ActivationStore)
     assert "16 rows of 2 sites" in repr(store)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_read(gpt2, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(type(gpt2), "capture", lambda *_, **__: pytest.fail("was read"))
+    with pytest.raises(StoreError, match=r"GB of rows are still to be written.*1e-06 GB"):
+        harvest(gpt2, texts(30), ["1.resid_post"], pooling="none", out=tmp_path)
+
+
+def test_what_the_last_block_adds_is_what_it_writes(lm):
+    """Not the final norm's output less what the block read, which is what the last of Hugging
+    Face's ``hidden_states`` would give."""
+    last = lm.n_layers - 1
+    store = harvest(lm, texts(5), [f"{last}.resid_delta", f"{last}.resid_pre"], pooling="none")
+    written = []
+    hook = lm.anatomy.blocks[last].register_forward_hook(
+        lambda _, args, out: written.append(out[0] if isinstance(out, tuple) else out)
+    )
+    for text, row in enumerate(lm.encode(texts(5))):
+        with torch.no_grad():
+            states = lm.model(torch.tensor([row]), output_hidden_states=True).hidden_states
+        own = (written[text] - states[last])[0].numpy()
+        np.testing.assert_allclose(store.of_text(f"{last}.resid_delta", text), own, atol=1e-4)
+        trap = (states[last + 1] - states[last])[0].numpy()
+        assert np.abs(trap - own).max() > 0.01
+    hook.remove()

@@ -9,6 +9,7 @@ shuffled, a batch at a time, to what is trained on them.
 
 from bezoar.activations.batching import BatchPlan, plan_batches
 from bezoar.activations.forecast import Forecast, forecast
+from bezoar.activations.generated import generated_tokens
 from bezoar.activations.harvest import harvest, site_widths
 from bezoar.activations.manifest import Manifest, StoreDtype
 from bezoar.activations.pooling import Pooling, pool
@@ -37,6 +38,7 @@ __all__ = [
     "choose_rows",
     "class_moments",
     "forecast",
+    "generated_tokens",
     "harvest",
     "plan_batches",
     "pool",

@@ -30,11 +30,13 @@ class BatchPlan:
         order: text numbers in the order in which they run.
         sizes: texts in each batch; batch k is a slice of ``order``.
         lengths: tokens of each text, by text number.
+        starts: of these, how many are read but not kept; None for none.
     """
 
     order: Int64[np.ndarray, " texts"]
     sizes: Int64[np.ndarray, " batches"]
     lengths: Int64[np.ndarray, " texts"]
+    starts: Int64[np.ndarray, " texts"] | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -45,6 +47,11 @@ class BatchPlan:
 
     def __iter__(self) -> Iterator[Int64[np.ndarray, " rows"]]:
         return iter(np.split(self.order, np.cumsum(self.sizes)[:-1]))
+
+    @property
+    def kept(self) -> Int64[np.ndarray, " texts"]:
+        """Tokens of each text that are kept."""
+        return self.lengths if self.starts is None else self.lengths - self.starts
 
     @property
     def tokens(self) -> Int64[np.ndarray, " batches"]:

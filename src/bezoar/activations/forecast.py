@@ -95,7 +95,7 @@ def forecast(
     row_bytes = sum(site_widths(lm, wanted)) * (4 if dtype == "float32" else 2)
     plan = plan_batches(table.lengths, budget_tokens, max_rows=shard_rows(row_bytes))
     padded = plan.padded_tokens
-    rows = int(plan.tokens.sum()) if pooling == "none" else len(table)
+    rows = int(table.kept.sum()) if pooling == "none" else len(table)
     largest = int((plan.tokens if pooling == "none" else plan.sizes).max())
     rate = _measure(lm, table, wanted, pooling)
     buffers = min(2 * max(shard_rows(row_bytes), largest), rows) * row_bytes
@@ -147,6 +147,20 @@ def best_time(work: Callable[[], object], passes: int = 7, within: float = 2.0) 
         work()
         taken.append(time.perf_counter() - start)
     return min(taken)
+
+
+def least_memory(lm: LanguageModel, longest: int, itemsize: int | None = None) -> int:
+    """Bytes without which a harvest cannot be done: the weights, and one text at work.
+
+    Args:
+        longest: tokens of the longest text.
+        itemsize: bytes of a number on the device; as the model is loaded if None. Weights that are
+            packed into less than that stay as they are.
+    """
+    each = itemsize or torch.empty((), dtype=lm.dtype).element_size()
+    weights = sum(p.numel() * min(each, p.element_size()) for p in lm.model.parameters())
+    working = longest * _bytes_a_token(lm) * each // torch.empty((), dtype=lm.dtype).element_size()
+    return int(weights + working)
 
 
 def _weights(lm: LanguageModel) -> int:

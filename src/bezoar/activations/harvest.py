@@ -7,6 +7,7 @@ does: a harvest that was killed and taken up again leaves the same bytes as one 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -75,7 +76,8 @@ def harvest(
         SiteError: if the model lacks a site.
         ConfigError: if there is no such pooling, or no such dtype.
         DataError: if a text gives no token (it is named), or one string is given for several.
-        StoreError: if ``out`` holds a harvest of something else, or a value exceeds ``dtype``.
+        StoreError: if ``out`` holds a harvest of something else, its disk has no room for the
+            rows, or a value exceeds ``dtype``.
         CorruptArtefact: if a shard there is missing or damaged; it is named.
         ModelError: if activations are not finite, or memory does not suffice for one text.
     """
@@ -116,7 +118,7 @@ def _manifest(
         dtype=dtype or "float32",
         texts=len(table),
         tokens=len(table.ids),
-        rows=len(table.ids) if pooling == "none" else len(table),
+        rows=int(table.kept.sum()) if pooling == "none" else len(table),
         truncated=table.truncated,
         max_tokens=table.max_tokens,
         digest=table.digest,
@@ -147,7 +149,7 @@ def _in_memory(
             tick(int(table.lengths[done.texts].sum()))
     manifest = replace(manifest, shards=(FileMark(manifest.rows, len(plan), 0, ""),), complete=True)
     columns = {site: column.numpy() for site, column in buffer.filled().items()}
-    return ActivationStore(manifest, plan, table.ids, opened={0: columns})
+    return ActivationStore(manifest, plan, table.kept_ids, opened={0: columns})
 
 
 def _to_disk(
@@ -162,6 +164,7 @@ def _to_disk(
     manifest, plan = _begin(out, manifest, table, resume)
     if manifest.complete:
         return ActivationStore.open(out)
+    _refuse_full_disk(out, manifest)
     writer = Writer(out, manifest, plan)
     with (progress or SILENT).task("Harvesting", int(plan.tokens.sum()), "tokens") as tick:
         tick(int(plan.tokens[: writer.next_batch].sum()))
@@ -199,7 +202,7 @@ def _begin(
         _remove(out)
     if not (out / MANIFEST).exists():
         plan = _plan(table, wanted)
-        ids = table.ids if wanted.pooling == "none" else None
+        ids = table.kept_ids if wanted.pooling == "none" else None
         manifest = replace(wanted, plan=save_plan(out, plan, ids))
         manifest.save(out)
         return manifest, plan
@@ -230,7 +233,20 @@ def _remove(out: Path) -> None:
 def _plan(table: TokenTable, manifest: Manifest) -> BatchPlan:
     # A batch of one-token texts must not make its shard larger than others.
     rows = shard_rows(manifest.row_bytes)
-    return plan_batches(table.lengths, manifest.budget_tokens, max_rows=rows)
+    plan = plan_batches(table.lengths, manifest.budget_tokens, max_rows=rows)
+    return replace(plan, starts=table.starts)
+
+
+def _refuse_full_disk(out: Path, manifest: Manifest) -> None:
+    done = sum(shard.rows for shard in manifest.shards)
+    needed, free = (manifest.rows - done) * manifest.row_bytes, shutil.disk_usage(out).free
+    if needed > free:
+        raise StoreError(
+            f"{needed / 1e9:.3g} GB of rows are still to be written to {out}, and the disk has "
+            f"{free / 1e9:.3g} GB.",
+            hint="Pool them, read fewer sites, name another folder; or read rows from the model "
+            "itself (RecomputedRows; sae.store=recompute), which keeps none.",
+        )
 
 
 def _refuse_unnamed_edit(lm: LanguageModel, variant: str) -> None:

@@ -144,10 +144,12 @@ class Manifest(Result):
         if not (folder / MANIFEST).is_file():
             raise StoreError(f"{folder} holds no activation store.", hint="Run a harvest into it.")
         manifest = load_result(plain_file(folder / MANIFEST, limit=MAX_JSON), cls)
-        rows = manifest.tokens if manifest.pooling == "none" else manifest.texts
+        per_token = manifest.pooling == "none"  # those of a prompt may have none
+        sound = manifest.rows <= manifest.tokens if per_token else manifest.rows == manifest.texts
+        rows = manifest.rows
         filled = sum(shard.rows for shard in manifest.shards)
         if (
-            manifest.rows != rows
+            not sound
             or len(manifest.sites) != len(manifest.widths)
             or filled > rows
             or (manifest.complete and filled != rows)
@@ -168,6 +170,7 @@ def shard_name(number: int) -> str:
 def save_plan(folder: Path, plan: BatchPlan, ids: np.ndarray | None) -> FileMark:
     """Write a plan, and the token ids where there is a row for each of them."""
     arrays = {"order": plan.order, "sizes": plan.sizes, "lengths": plan.lengths}
+    arrays |= {} if plan.starts is None else {"starts": plan.starts}
     data = safetensors.numpy.save(arrays if ids is None else arrays | {"ids": ids})
     atomic_write(folder / PLAN, data)
     return FileMark(len(plan.order), len(plan), len(data), file_hash(folder / PLAN))
@@ -182,7 +185,8 @@ def load_plan(folder: Path, manifest: Manifest) -> tuple[BatchPlan, np.ndarray |
     check_file(folder / PLAN, manifest.plan)
     try:
         arrays = safetensors.numpy.load((folder / PLAN).read_bytes())
-        plan = BatchPlan(arrays["order"], arrays["sizes"], arrays["lengths"])
+        starts = arrays.get("starts")
+        plan = BatchPlan(arrays["order"], arrays["sizes"], arrays["lengths"], starts)
         ids = arrays.get("ids")
         sound = (
             np.array_equal(np.sort(plan.order), np.arange(manifest.texts))
@@ -190,7 +194,10 @@ def load_plan(folder: Path, manifest: Manifest) -> tuple[BatchPlan, np.ndarray |
             and plan.sizes.sum() == len(plan.lengths) == manifest.texts
             and plan.lengths.min() > 0
             and plan.lengths.sum() == manifest.tokens
-            and (ids is None or ids.shape == (manifest.tokens,))
+            and plan.kept.min() > 0
+            and (starts is None or starts.min() >= 0)
+            and (manifest.pooling != "none" or plan.kept.sum() == manifest.rows)
+            and (ids is None or ids.shape == (manifest.rows,))
         )
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
         raise _damaged(folder / PLAN, "is no plan") from error

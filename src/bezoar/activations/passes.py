@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from bezoar.activations.batching import BatchPlan
 from bezoar.activations.pooling import Pooler, Pooling, pooler
 from bezoar.activations.tokens import TokenTable
 from bezoar.errors import ModelError
-from bezoar.models import LanguageModel, Site
+from bezoar.models import Batch, LanguageModel, Site
 
 Consume = Callable[[Site, Tensor, Pooler], Tensor]
 """Takes the values [batch pos d] of a site as they pass, and what pools them; what it returns is
@@ -80,7 +81,7 @@ def _try(
     """The kept values of one batch, or None if memory ran out."""
     try:
         batch = lm.batch(table.rows(texts))
-        pool = pooler(batch.mask, pooling)
+        pool = pooler(_meant(batch, table, texts), pooling)
         return lm.capture(batch, sites, reduce=lambda site, value: consume(site, value, pool))
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not ran_out_of_memory(error):
@@ -90,6 +91,14 @@ def _try(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def _meant(batch: Batch, table: TokenTable, texts: list[int]) -> Bool[Tensor, "batch pos"]:
+    """Where a batch, padded on the right, has tokens of which something is kept."""
+    if table.starts is None:
+        return batch.mask
+    starts = torch.from_numpy(table.starts[texts]).to(batch.mask.device)
+    return batch.mask & (torch.arange(batch.mask.shape[1], device=starts.device) >= starts[:, None])
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -53,7 +53,7 @@ class RecomputedRows:
         self._budget = budget_tokens
         self.site = lm.site(site)
         self.d = lm.site_width(self.site)
-        self.n_rows = some(len(self._table.ids), self.site)
+        self.n_rows = some(int(self._table.kept.sum()), self.site)
         self._group = max(1, sizes_of.GROUP_BYTES // (4 * self.d))
         self.digest = digest_of(
             *("computed", lm.fingerprint, self._table.digest, self.site, self._group, budget_tokens)
@@ -65,10 +65,10 @@ class RecomputedRows:
         """See :class:`~bezoar.activations.RowSource`; what is passed over is not computed."""
         check_asked(batch, epoch, start, seed)
         order = order_of(len(self._table), seed, epoch, 0)
-        ends = np.cumsum(self._table.lengths[order])
+        ends = np.cumsum(self._table.kept[order])
         cuts = np.searchsorted(ends, np.arange(self._group, self.n_rows, self._group)) + 1
         groups = [group for group in np.split(order, np.unique(cuts)) if len(group)]
-        sizes = [int(self._table.lengths[group].sum()) for group in groups]
+        sizes = [int(self._table.kept[group].sum()) for group in groups]
 
         def group(number: int) -> _Shuffled:
             rows = self._compute(groups[number])
@@ -81,7 +81,7 @@ class RecomputedRows:
         """Rows of some texts, in any order that depends on nothing but these."""
         table = self._table.take(np.sort(texts))
         plan = plan_batches(table.lengths, self._budget)
-        rows = torch.empty(len(table.ids), self.d)
+        rows = torch.empty(int(table.kept.sum()), self.d)
         at = 0
         passes = forward_passes(
             self._lm, table, plan, [self.site], "none", lambda _, values, pool: pool(values)

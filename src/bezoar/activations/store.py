@@ -36,7 +36,7 @@ class ActivationStore:
     Attributes:
         manifest: where they come from and how they are kept.
         path: the folder; None for a store in memory.
-        lengths: [texts] tokens of each text.
+        lengths: [texts] tokens of each text, without those of a prompt that only came before.
         offsets: [texts + 1] where each text's rows begin, and end.
         token_ids: [rows] the token of each row with pooling ``none``; else None.
     """
@@ -51,8 +51,8 @@ class ActivationStore:
     ) -> None:
         self.manifest = manifest
         self.path = path
-        self.lengths = plan.lengths
-        per_text = plan.lengths if manifest.pooling == "none" else np.ones_like(plan.lengths)
+        self.lengths = plan.kept
+        per_text = plan.kept if manifest.pooling == "none" else np.ones_like(plan.lengths)
         self.offsets = np.concatenate([[0], np.cumsum(per_text)]).astype(np.int64)
         self.token_ids = ids if manifest.pooling == "none" else None
         self._shards = Shards(path or Path(), manifest, opened)

@@ -25,12 +25,15 @@ class TokenTable:
         offsets: text i has ``ids[offsets[i] : offsets[i + 1]]``.
         max_tokens: where texts were cut.
         truncated: how many were.
+        starts: how many tokens of each text only come before those that are meant, as a prompt
+            does: a model reads them, and nothing of them is kept. None where all are meant.
     """
 
     ids: Int32[np.ndarray, " tokens"]
     offsets: Int64[np.ndarray, " texts_and_one"]
     max_tokens: int
     truncated: int
+    starts: Int64[np.ndarray, " texts"] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -39,6 +42,19 @@ class TokenTable:
     def lengths(self) -> Int64[np.ndarray, " texts"]:
         """Tokens of each text."""
         return np.diff(self.offsets)
+
+    @property
+    def kept(self) -> Int64[np.ndarray, " texts"]:
+        """Tokens of each text that are meant."""
+        return self.lengths if self.starts is None else self.lengths - self.starts
+
+    @property
+    def kept_ids(self) -> Int32[np.ndarray, " kept"]:
+        """These tokens, text after text."""
+        if self.starts is None:
+            return self.ids
+        place = np.arange(len(self.ids)) - np.repeat(self.offsets[:-1], self.lengths)
+        return self.ids[place >= np.repeat(self.starts, self.lengths)]
 
     def rows(self, texts: Sequence[int] | np.ndarray) -> list[list[int]]:
         """The ids of some texts, by number."""
@@ -50,13 +66,16 @@ class TokenTable:
         offsets = np.concatenate([[0], np.cumsum(self.lengths[chosen])]).astype(np.int64)
         ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in chosen]
         joined = np.concatenate(ids) if ids else self.ids[:0]
-        return replace(self, ids=joined, offsets=offsets)
+        starts = None if self.starts is None else self.starts[chosen]
+        return replace(self, ids=joined, offsets=offsets, starts=starts)
 
     @property
     def digest(self) -> str:
         """A hash of all ids and where texts begin: equal only for what a model reads as equal."""
         both = hashlib.sha256(self.offsets.astype("<i8").tobytes())
         both.update(self.ids.astype("<i4").tobytes())
+        if self.starts is not None:
+            both.update(self.starts.astype("<i8").tobytes())
         return both.hexdigest()
 
 

@@ -286,4 +286,4 @@ def _save(manifest: Manifest, out: Path) -> None:
 def rows_of(plan: BatchPlan, batch: int, manifest: Manifest) -> int:
     """Rows that a batch gives under the manifest's pooling."""
     texts = plan[batch]
-    return int(plan.lengths[texts].sum()) if manifest.pooling == "none" else len(texts)
+    return int(plan.kept[texts].sum()) if manifest.pooling == "none" else len(texts)

@@ -57,7 +57,7 @@ def generate(
     lm.require_generation()
     if compat is not None and compat not in COMPATS:
         raise ConfigError(f"Unknown compat {compat!r}.", hint=did_you_mean(compat, COMPATS))
-    ids, truncated = _prompt_ids(lm, prompts, decoding, max_prompt_tokens, keep)
+    ids, truncated = prompt_ids(lm, prompts, decoding, max_prompt_tokens, keep)
     width = max(map(len, ids), default=0) if compat else None
     found: dict[tuple[int, int], list[int]] = {}
     total = len(prompts) * decoding.samples
@@ -85,7 +85,7 @@ def generate(
     )
 
 
-def _prompt_ids(
+def prompt_ids(
     lm: LanguageModel,
     prompts: Sequence[str],
     decoding: Decoding,
