@@ -26,7 +26,7 @@ def sae_at(
     lm: LanguageModel, spec: str = "topk:k=8", site: str = SITE, d_sae: int = 96
 ) -> SparseAutoencoder:
     """Untrained, but centred on what it reads: a few latents are active on a token."""
-    sae = random_sae(spec, lm.d_model, d_sae)
+    sae = random_sae(spec, lm.site_width(lm.site(site)), d_sae)
     with torch.no_grad():
         sae.b_dec.copy_(torch.from_numpy(store_of(lm, site, 8).rows(site)).mean(0))
     sae.info = dataclasses.replace(sae.info, site=site, fingerprint=lm.fingerprint, model=lm.name)
