@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.edits import load_edit as load_edit
     from bezoar.edits import self_test as self_test
     from bezoar.errors import BezoarError as BezoarError
+    from bezoar.evaluate import Detector as Detector
     from bezoar.evaluate import evaluate_edit as evaluate_edit
     from bezoar.evaluate import get_protocol as get_protocol
     from bezoar.locate import Direction as Direction
@@ -88,7 +89,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "pairs": ("Pairs", "load_pairs", "steered_pairs"),
     "edits": ("Edit", "NoOp", "export", "load_edit", "self_test"),
     "mitigate": ("FitInputs", "ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
-    "evaluate": ("evaluate_edit", "get_protocol"),
+    "evaluate": ("Detector", "evaluate_edit", "get_protocol"),
     "compare": ("compare_runs",),
     "report": (),
     "runs": ("AuditConfig",),

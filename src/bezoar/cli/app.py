@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "report": "Write report.html and the model card of a run.",
     "apply": "Fold an edit into a model and save an ordinary checkpoint.",
     "try": "Continue a prompt with and without an edit.",
+    "detect": "Flag texts by a detector that a study made, with the tokens that drove it.",
     "compare": "Compare two runs metric by metric, paired by prompt.",
     "diff": "Compare a model with its tuned or edited self: weights, neurons, states, heads.",
     "attack": "Attack a remedy: how much of it survives, and is the behaviour gone or only hidden?",
@@ -37,7 +38,7 @@ COMMANDS: dict[str, str] = {
 }
 
 EPILOG = """Exit status: 0 done; 2 options; 3 texts; 4 model; 5 files of a run; 6 scorer; 7 edit;
-8 run folder; 10 the gate of --fail-if was met; 130 stopped by the keyboard; 1 anything else."""
+8 run folder; 9 autoencoder; 10 a gate was met; 130 stopped by the keyboard; 1 anything else."""
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -5,12 +5,16 @@ refuses to exist without one). An `Evaluator` measures edits on the same prompts
 random streams; `build_scorecard` compares the measurements prompt by prompt with the no-op, tests
 methods against their nulls, and refuses to report by the scorer or on the prompts that selected.
 `tph`, `pareto_front` and `hypervolume` weigh toxicity against cost; a `Front` says what each method
-adds to the best of all trades between the two.
+adds to the best of all trades between the two. A `Contest` lets readers of sparse latents, of plain
+activations and of the bare text tell the same labels apart; its winner becomes a `Detector`.
 """
 
+from bezoar.evaluate.contest_results import Contest, ContestRow, Difference
 from bezoar.evaluate.cost import PerplexityCost, everywhere
 from bezoar.evaluate.detection import DetectionMeter
 from bezoar.evaluate.detection_results import DETECTORS, Detection, DetectorScore, EditDetection
+from bezoar.evaluate.detector import Detector
+from bezoar.evaluate.detector_results import DetectorInfo, Verdict, Verdicts
 from bezoar.evaluate.front import Front, FrontPoint, front_of
 from bezoar.evaluate.measure import (
     NULL_PARTS,
@@ -33,10 +37,15 @@ __all__ = [
     "PARTS",
     "PROTOCOLS",
     "Candidate",
+    "Contest",
+    "ContestRow",
     "Continuation",
     "Detection",
     "DetectionMeter",
+    "Detector",
+    "DetectorInfo",
     "DetectorScore",
+    "Difference",
     "EditDetection",
     "Evaluator",
     "Front",
@@ -48,6 +57,8 @@ __all__ = [
     "PerplexityCost",
     "Protocol",
     "Scorecard",
+    "Verdict",
+    "Verdicts",
     "build_scorecard",
     "check_separation",
     "evaluate_edit",
