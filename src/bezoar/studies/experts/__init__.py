@@ -21,6 +21,7 @@ from bezoar.studies.audit.work import brought_up, check_stage
 from bezoar.studies.experts.claims import claims_stage
 from bezoar.studies.experts.detect import detect_stage
 from bezoar.studies.experts.evaluate import evaluate_stage
+from bezoar.studies.experts.forecast import forecast_experts
 from bezoar.studies.experts.grid import grid_stage
 from bezoar.studies.experts.layers import check_layers, layers_stage
 from bezoar.studies.summary import StudySummary, report_stage, summarise
@@ -79,6 +80,14 @@ def run_experts(
     check_study(config)
     check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
     with brought_up(
-        Bench, config, STAGES, upto, check=check, progress=progress, console=console
+        Bench,
+        config,
+        STAGES,
+        upto,
+        check=check,
+        progress=progress,
+        console=console,
+        forecast=forecast_experts,
+        until="detect",
     ) as bench:
         return summarise(bench)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from bezoar.runs import Result
 from bezoar.studies.audit.bench import Bench
+from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.forecast import duration, forecast_harvest, prompt_tokens
 from bezoar.studies.tune.finalists import COUNTS, FACTORS
 from bezoar.studies.tune.search import SHORT_TOKENS, config_of
 
 _KINDS = 2  # of nulls, for most methods
-_NULL_EVALUATIONS = 4
 _GO_ON = 0.5  # share of the selection prompts that a trial continues on average
 _COSTS = 1.5  # full costs of a trial: one, and another where the strength is corrected
 _NEW = 0.4  # share of trials whose strength has to be sought first
@@ -47,7 +47,7 @@ def forecast_search(bench: Bench) -> SearchForecast:
     sought = _NEW * config.mitigate.max_evaluations * short
     tried = _COSTS * config.data.neutral_tokens + _GO_ON * texts.prompts_select * prompt
     again = texts.neutral_tokens + texts.prompts_report * prompt
-    nulls = _KINDS * config.mitigate.null_draws * (_NULL_EVALUATIONS * short + again)
+    nulls = _KINDS * config.mitigate.null_draws * (NULL_EVALUATIONS * short + again)
     points = len(FACTORS) * len(COUNTS)
     attacked = points * (asked.attack_prompts * prompt + short) if asked.attack_prompts else 0
     measured = (2 + asked.finalists) * again + nulls + asked.finalists * attacked
