@@ -194,3 +194,13 @@ def test_a_whole_audit_compares_it_and_a_wrong_path_stops_it_before_any_work(tmp
     assert any(row.null_of == methods[0] for row in card.rows)
     assert np.isfinite(rows[methods[0]].metrics["perplexity"].value)
     assert "sae latents top=4" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_forecast_counts_its_training_and_not_one_that_is_there(gpt2, tmp_path):
+    from bezoar.studies.audit.forecast import _autoencoder
+
+    small = _autoencoder(config_of(tmp_path), gpt2)
+    parameters = sum(p.numel() for p in gpt2.model.parameters())
+    assert small == pytest.approx(2_000 * 6 * 64 * 32 / parameters)
+    assert _autoencoder(config_of(tmp_path, tokens=4_000), gpt2) == pytest.approx(2 * small)
+    assert _autoencoder(config_of(tmp_path, path="there"), gpt2) == 0

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from bezoar.activations import Forecast, forecast
 from bezoar.mitigate import DPO, parse_method
+from bezoar.models import LanguageModel, named_sites
 from bezoar.pairs.steered import STEERED
 from bezoar.runs import AuditConfig, Result
-from bezoar.studies.audit.asked import null_draws, specs_of
+from bezoar.studies.audit.asked import needs, null_draws, specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.locate import PARTS, sites_of
@@ -16,6 +17,7 @@ from bezoar.studies.audit.locate import PARTS, sites_of
 _NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
 _TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
 _PPLM_STEP = 10.0  # an iteration of PPLM on a past of some tokens, forward and back
+_PRODUCTS = 6.0  # of [d_model d_sae] a token: encode, decode, and each of them back, if all dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     searches = nulls * NULL_EVALUATIONS * min(neutral, 4_000)
     measured = variants * (written + bench.texts.neutral_tokens)
     learnt = _pairs_and_trainings(config, passes)
+    if "sae" in needs(config):
+        learnt += harvested.tokens + neutral + _autoencoder(config, lm)
     tokens = int(harvested.tokens + chosen + fits + searches + measured + learnt)
     return AuditForecast(
         variants=variants,
@@ -113,3 +117,13 @@ def _pairs_and_trainings(config: AuditConfig, passes: int) -> float:
     written = 2 * pairs * (asked.words + _NEW_TOKEN * new)
     pplm = asked.pplm * new * (_NEW_TOKEN + _PPLM_STEP * asked.pplm_iterations)
     return written + pplm + passes * _TRAINED_TOKEN * 2 * pairs * (asked.words + new)
+
+
+def _autoencoder(config: AuditConfig, lm: LanguageModel) -> float:
+    """What training one takes, in units of tokens read by the model, by numbers multiplied."""
+    asked = config.sae
+    if asked.path is not None:
+        return 0.0
+    width = lm.site_width(named_sites(lm, asked.sites)[0])
+    parameters = sum(p.numel() for p in lm.model.parameters())
+    return asked.tokens * _PRODUCTS * asked.expansion * width**2 / parameters
