@@ -8,7 +8,7 @@ that a row and its token can never fall apart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -124,8 +124,8 @@ class RecomputedTokens:
     def __init__(self, lm: LanguageModel, table: TokenTable, site: Site | str) -> None:
         self.site = lm.site(site)
         self.d = lm.site_width(self.site)
-        self.lengths = table.lengths
-        self.ids = table.ids
+        self.lengths = table.kept
+        self.ids = table.kept_ids
         self._lm = lm
         self._table = table
 
@@ -139,10 +139,9 @@ class RecomputedTokens:
         )
         for done in keep:
             some = np.asarray(done.texts, dtype=np.int64)
-            lengths = table.lengths[some]
-            places = places_of(table.offsets[some], lengths)
+            ids = table.take(some).kept_ids
             values = done.values[self.site].float().cpu()
-            yield TextRows(chosen[some], lengths, table.ids[places], values)
+            yield TextRows(chosen[some], table.kept[some], ids, values)
 
 
 def tokens_of(sae: SparseAutoencoder, source: TokenRows | ActivationStore) -> TokenRows:
@@ -171,10 +170,7 @@ def tokens_of(sae: SparseAutoencoder, source: TokenRows | ActivationStore) -> To
 
 def subtable(table: TokenTable, texts: Int64[np.ndarray, " texts"]) -> TokenTable:
     """The tokens of some texts only."""
-    lengths = table.lengths[texts]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    places = places_of(table.offsets[texts], lengths)
-    return TokenTable(table.ids[places], offsets, table.max_tokens, 0)
+    return replace(table.take(texts), truncated=0)
 
 
 def check_texts(texts: Texts | None, n: int) -> Int64[np.ndarray, " texts"]:

@@ -11,7 +11,7 @@ import torch
 from bezoar.activations import ActivationStore, RecomputedRows, StoredRows, row_choice
 from bezoar.errors import DataError, SAEError, StoreError
 from bezoar.runs import Run, load_result
-from bezoar.sae import load_sae, save_sae
+from bezoar.sae import RecomputedTokens, StoredTokens, load_sae, save_sae
 from bezoar.sae.curves import Curves
 from bezoar.studies.sae import harvest as harvesting
 from bezoar.studies.sae.bench import SAEBench
@@ -195,3 +195,32 @@ def test_more_latents_than_tokens_are_refused(lm, tmp_path):
     with pytest.raises(SAEError, match="latents"):
         saes_stage(bench)
     assert isinstance(bench.store, ActivationStore)
+
+
+def test_what_the_model_writes_can_be_read_instead(lm, tmp_path, monkeypatch):
+    bench = bench_of(tmp_path / "run", lm, store="disk", tokens_of="generated")
+    said = harvested(bench)
+    written = bench.written
+    assert written is not None
+    assert written.prompts == (*bench.prompts("train"), *bench.prompts("report"))
+    tokens = [token for row in written.tokens for token in list(row) or lm.end_ids[:1]]
+    assert bench.store.token_ids.tolist() == tokens
+    assert sum(said.tokens.values()) == len(tokens)
+    ways = StoredTokens(bench.store, SITES[1]), RecomputedTokens(lm, bench.tokens, SITES[1])
+    some = np.array([3, 70])
+    blocks = [
+        {int(b.texts[i]): (b, i) for b in way.blocks(some) for i in range(len(b.texts))}
+        for way in ways
+    ]
+    for text in some.tolist():
+        rows = []
+        for found in blocks:
+            block, place = found[text]
+            own = torch.from_numpy(block.of_row == place)
+            assert block.ids[own.numpy()].tolist() == list(written.tokens[text])
+            rows.append(block.rows[own].numpy())
+        np.testing.assert_allclose(*rows, atol=2e-3)
+    monkeypatch.setattr("bezoar.studies.sae.bench.generate", lambda *_, **__: pytest.fail("again"))
+    later = SAEBench(bench.run, bench.config)
+    later.__dict__["lm"] = lm
+    assert later.tokens.digest == bench.tokens.digest

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
-from bezoar.activations import ActivationStore, TokenTable, tokenise
+from bezoar.activations import ActivationStore, TokenTable, generated_tokens, tokenise
 from bezoar.corpus import Corpus
 from bezoar.errors import SAEError
-from bezoar.models import LanguageModel, Site, named_sites
+from bezoar.models import Decoding, Generations, LanguageModel, Site, generate, named_sites
 from bezoar.runs import SAEStudyConfig
 from bezoar.sae import SAESpec, SparseAutoencoder, folder_name, load_sae
 from bezoar.studies.audit import Bench
 
+WRITING = Decoding()
+"""How the model writes where its own tokens are asked for: twenty of them, greedily."""
+
 
 class SAEBench(Bench):
-    """A run of the study at work; see `bezoar.studies.audit.bench.Bench`."""
+    """A run of the study at work; see `bezoar.studies.audit.bench.Bench`.
+
+    Attributes:
+        written: what the model wrote after the labelled texts, once `tokens` was asked for and if
+            that is what is read.
+    """
 
     config: SAEStudyConfig
+    written: Generations | None = None
 
     @cached_property
     def sites(self) -> list[Site]:
@@ -70,7 +81,37 @@ class SAEBench(Bench):
     def tokens(self) -> TokenTable:
         """Tokens of the labelled texts: all of ``train``, then all of ``report``."""
         texts = [text for part in self.corpora for text in self.prompts(part)]
-        return tokenise(self.lm, texts, self.config.sae.max_tokens, self.progress)
+        return self.tokens_of(texts, self.run.folder("harvest") / "written.parquet")
+
+    def tokens_of(self, prompts: Sequence[str], kept: Path | None = None) -> TokenTable:
+        """Tokens of texts as the study reads them; or of what the model writes after each.
+
+        Args:
+            prompts: the texts, in the chat template if that was asked for.
+            kept: a file that may have what was written.
+
+        Raises:
+            DataError: if a text gives no token.
+            ModelError: if the model cannot write and shall.
+        """
+        asked = self.config.sae
+        if asked.tokens_of == "prompts":
+            return tokenise(self.lm, prompts, asked.max_tokens, self.progress)
+        # The end of a chat is where its answer begins.
+        keep: Literal["first", "last"] = "last" if self.config.model.chat else "first"
+        written = None if kept is None or not kept.exists() else Generations.load(kept)
+        if written is None or written.prompts != tuple(prompts) or written.decoding != WRITING:
+            written = generate(
+                self.lm,
+                prompts,
+                WRITING,
+                max_prompt_tokens=asked.max_tokens,
+                keep=keep,
+                progress=self.progress,
+            )
+        if kept is not None:
+            self.written = written
+        return generated_tokens(self.lm, written, max_prompt_tokens=asked.max_tokens, keep=keep)
 
     def prompts(
         self, part: str, lm: LanguageModel | None = None, *, plain: bool = False

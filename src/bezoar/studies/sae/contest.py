@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int64
 from scipy.sparse import csr_array, vstack
 
-from bezoar.activations import harvest, tokenise
+from bezoar.activations import harvest
 from bezoar.corpus import Corpus
 from bezoar.evaluate.contest import Sizes, contest
 from bezoar.evaluate.contest_readers import Reader, text_readers
@@ -171,7 +171,7 @@ class _Harmless:
         texts = list(harmless.texts)
         if bench.config.model.chat:
             texts = bench.lm.chat(texts)
-        self._table = tokenise(bench.lm, texts, bench.config.sae.max_tokens)
+        self._table = bench.tokens_of(texts)
         first = len(bench.corpora["train"])
         reported = [np.arange(len(bench.tokens)) >= first]
         reported += [np.array([name == "report" for name in harmless.split or ()], dtype=bool)]
@@ -185,7 +185,7 @@ class _Harmless:
     @property
     def matched(self) -> Callable[[], Contest] | None:
         """The same with equal lengths; None where too few texts have their like."""
-        lengths = np.concatenate([self._bench.tokens.lengths, self._table.lengths])
+        lengths = np.concatenate([self._bench.tokens.kept, self._table.kept])
         drawn = self._draw(bands(lengths, BAND))
         left = [int((drawn.report[len(drawn.harmful) :] == part).sum()) for part in (False, True)]
         if left[0] < FEWEST or left[1] < FEWEST // 2:

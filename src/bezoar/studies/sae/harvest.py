@@ -3,7 +3,7 @@
 Files: ``texts.json`` (what was read), ``tokens/`` (an `ActivationStore`, texts of ``train`` before
 those of ``report``), and ``rows.json`` (what storing and computing again would cost, if that was
 measured). Where computing again is asked for or cheaper there is no store, and the model runs
-whenever rows are read.
+whenever rows are read. Where what the model writes is read, that is in ``written.parquet``.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ def harvest_stage(bench: SAEBench) -> None:
                 dtype=bench.config.harvest.dtype,
                 progress=bench.progress,
             )
+        if bench.written is not None:
+            bench.written.save(stage.folder / "written.parquet")
         save_result(stage.folder / "texts.json", _harvested(bench, way))
 
 
@@ -113,7 +115,7 @@ def trained_on(bench: SAEBench) -> np.ndarray:
 def _choose(bench: SAEBench) -> RowsChoice:
     """Measured for all readings of a study: training, each autoencoder's latents, plain states."""
     asked = bench.config.sae
-    trained = 0.0 if asked.path else asked.tokens / int(bench.tokens.lengths.sum())
+    trained = 0.0 if asked.path else asked.tokens / int(bench.tokens.kept.sum())
     return choose_rows(
         bench.lm,
         bench.tokens,
@@ -129,7 +131,7 @@ def _harvested(bench: SAEBench, way: Literal["disk", "recompute"]) -> Harvested:
     table = bench.tokens
     return Harvested(
         texts={part: len(bench.rows_of(part)) for part in bench.corpora},
-        tokens={part: int(table.lengths[bench.rows_of(part)].sum()) for part in bench.corpora},
+        tokens={part: int(table.kept[bench.rows_of(part)].sum()) for part in bench.corpora},
         truncated=table.truncated,
         max_tokens=table.max_tokens,
         sites=tuple(map(str, bench.sites)),
