@@ -37,7 +37,7 @@ def test_the_tutorial_runs(run, tmp_path, monkeypatch):
 
 
 def test_the_method_of_the_how_to_is_a_method(run, gpt2, monkeypatch):
-    from bezoar.mitigate import method
+    from bezoar.mitigate import method, parse_method
 
     monkeypatch.setattr(method, "_METHODS", dict(method._METHODS))
     names = run(DOCS / "how-to" / "add-a-method.md")
@@ -45,7 +45,7 @@ def test_the_method_of_the_how_to_is_a_method(run, gpt2, monkeypatch):
     batch = gpt2.batch(gpt2.encode(["the fool is lovely"]))
     plain = gpt2.logits(batch)
     for share, same in ((0.0, True), (0.5, False)):
-        edit = method.parse_method(f"quieten:share={share}").fit(gpt2, inputs(gpt2))
+        edit = parse_method(f"quieten:share={share}").fit(gpt2, inputs(gpt2))
         with edit.applied_to(gpt2):
             assert gpt2.logits(batch).allclose(plain, atol=1e-5) == same
 
