@@ -68,6 +68,12 @@ def test_the_mean_is_that_of_the_sites_rows(gpt2):
     assert own.mean == pytest.approx(given.mean, abs=1e-5)
 
 
+def test_what_another_autoencoder_of_the_site_found_is_taken_over(gpt2):
+    one = recovered_loss(gpt2, identity(), TEXTS)
+    other = at_site(random_sae(d=32))
+    assert recovered_loss(gpt2, other, TEXTS, beside=one) == recovered_loss(gpt2, other, TEXTS)
+
+
 def test_no_hook_stays(gpt2):
     before = gpt2.logits(gpt2.batch(gpt2.encode(TEXTS[:1])))
     recovered_loss(gpt2, identity(), TEXTS)

@@ -113,6 +113,7 @@ class QualityRow(Result):
             on one).
         loss: by splicing, on held-out texts; None where the model has no unembedding.
         probing: k-sparse probes on text means, one a k.
+        d_model: dimensions of the site.
     """
 
     name: str
@@ -125,6 +126,7 @@ class QualityRow(Result):
     trained: SAEQuality
     loss: LossRecovered | None
     probing: tuple[KSparse, ...]
+    d_model: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)

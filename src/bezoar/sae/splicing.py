@@ -22,7 +22,7 @@ from bezoar.edits import ActivationEdit
 from bezoar.edits.ops import Op
 from bezoar.errors import DataError, ModelError
 from bezoar.models import LanguageModel
-from bezoar.runs.progress import SILENT, Progress
+from bezoar.runs.progress import Progress, track
 from bezoar.sae.base import SparseAutoencoder
 from bezoar.sae.quality_results import LossRecovered
 from bezoar.sae.token_rows import RecomputedTokens
@@ -55,6 +55,7 @@ def recovered_loss(
     texts: Sequence[str] | TokenTable,
     *,
     mean: Float[Tensor, " d_model"] | None = None,
+    beside: LossRecovered | None = None,
     progress: Progress | None = None,
 ) -> LossRecovered:
     """Cross-entropy of texts with reconstructions in the place of what they reconstruct.
@@ -64,6 +65,8 @@ def recovered_loss(
         sae: its site says where.
         texts: ordinary ones, of at least two tokens.
         mean: of the site, on any texts; measured on these if None.
+        beside: of another autoencoder at the same site, on the same texts: what the model makes of
+            them without either, with zeros and with the mean, is taken from it.
         progress: shows the passes.
 
     Raises:
@@ -78,21 +81,21 @@ def recovered_loss(
     ids = [row for row in table.rows(range(len(table))) if len(row) > 1]
     if not ids:
         raise DataError("No text has two tokens, so none is predicted.", hint="Give longer ones.")
-    centre = _mean(lm, sae, table) if mean is None else mean
     _check_splice(lm, sae, ids[:_CHECKED])
-    with (progress or SILENT).task("Splicing", 4, "passes") as tick:
-        found = []
-        for change in (None, sae.forward, torch.zeros_like, lambda x: centre.expand_as(x)):
-            found.append(_loss(lm, sae, ids, change))
-            tick(1)
-    base, spliced, zero, mean_loss = found
+    ways: list[Callable[[Tensor], Tensor] | None] = [sae.forward]
+    if beside is None:
+        centre = _mean(lm, sae, table) if mean is None else mean
+        ways += [None, torch.zeros_like, lambda x: centre.to(x).expand_as(x)]
+    found = [_loss(lm, sae, ids, way) for way in track(progress, ways, "Splicing", unit="passes")]
+    known = found[1:] if beside is None else [beside.base, beside.zero, beside.mean]
+    spliced, (base, zero, without) = found[0], known
     return LossRecovered(
         base=base,
         spliced=spliced,
         zero=zero,
-        mean=mean_loss,
+        mean=without,
         recovered=_share(zero, spliced, base),
-        recovered_of_mean=_share(mean_loss, spliced, base),
+        recovered_of_mean=_share(without, spliced, base),
         tokens=sum(len(row) - 1 for row in ids),
     )
 

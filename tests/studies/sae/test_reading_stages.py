@@ -62,14 +62,24 @@ def test_latents_of_every_text_are_left_for_who_reads_them(study):
 
 def test_one_is_chosen_by_training_texts_alone(study):
     _, table = study
-    told = {row.name: row.probing[-1].cv_auroc for row in table.rows}
+    told = {r.name: r.probing[-1].cv_auroc for r in table.rows if r.trained.l0 <= 16}
+    assert 0 < len(told) < 4, "some are sparse, some are not"
     assert table.chosen == max(told, key=told.get)
-    assert "16 latents, of 4 autoencoders" in table.rule
+    assert f"16 latents, of 4 autoencoders; {4 - len(told)} not sparse" in table.rule
     here = choose(table.rows, "2.resid_post")
     assert here.row(here.chosen).site == "2.resid_post"
-    assert here.rule.endswith("of 2 autoencoders at 2.resid_post")
+    assert "of 2 autoencoders at 2.resid_post" in here.rule
     with pytest.raises(ConfigError, match=r"trained at 0\.mlp_out"):
         choose(table.rows, "0.mlp_out")
+
+
+def test_where_none_is_sparse_all_may_be_chosen(study):
+    _, table = study
+    dense = [row for row in table.rows if row.trained.l0 > 16]
+    told = {row.name: row.probing[-1].cv_auroc for row in dense}
+    found = choose(dense)
+    assert found.chosen == max(told, key=told.get)
+    assert "not sparse" not in found.rule
 
 
 def test_the_table_is_of_all_latents_and_the_cards_of_the_foremost(study):

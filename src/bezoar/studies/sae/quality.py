@@ -44,18 +44,21 @@ def quality_stage(bench: SAEBench) -> None:
     with bench.run.stage("quality", key=[*key, bench.lm.fingerprint], after=["saes"]) as stage:
         if stage.done:
             return
-        rows = []
+        rows: list[QualityRow] = []
         for name, (site, _) in bench.names.items():
-            path = stage.folder / "rows" / f"{name}.json"
-            rows.append(kept(path, QualityRow, partial(_measured, bench, stage.folder, name, site)))
+            beside = next((row.loss for row in rows if row.site == str(site)), None)
+            make = partial(_measured, bench, stage.folder, name, site, beside)
+            rows.append(kept(stage.folder / "rows" / f"{name}.json", QualityRow, make))
         save_result(stage.folder / "quality.json", choose(rows, bench.config.features.site))
 
 
 def choose(rows: Sequence[QualityRow], site: str | None = None) -> QualityTable:
     """The autoencoder whose few latents say most of the label, by training texts alone.
 
-    Faithfulness would choose the one with the most latents a token, and report texts would choose
-    by what they are to report on.
+    Among those that are sparse: with more latents on a token than half of the site's dimensions a
+    code spells the state out again, and its latents are no easier to read. Faithfulness would
+    choose the one with the most latents a token, and report texts would choose by what they are to
+    report on.
 
     Args:
         rows: of all autoencoders.
@@ -70,12 +73,16 @@ def choose(rows: Sequence[QualityRow], site: str | None = None) -> QualityTable:
         raise ConfigError(
             f"No autoencoder was trained at {site}.", hint=did_you_mean(str(site), sites)
         )
+    sparse = [row for row in among if row.trained.l0 <= row.d_model / 2]
     k = max((one.k for row in among for one in row.probing), default=0)
-    best = max(among, key=lambda row: (_told(row, k), row.held_out.explained_variance))
+    best = max(sparse or among, key=lambda row: (_told(row, k), row.held_out.explained_variance))
     where = "" if site is None else f" at {site}"
+    dense = (
+        f"; {len(among) - len(sparse)} not sparse" if sparse and len(sparse) < len(among) else ""
+    )
     rule = (
         f"the highest cross-validated AUROC on training texts of a probe of {k} latents, "
-        f"of {len(among)} autoencoders{where}"
+        f"of {len(among)} autoencoders{where}{dense}"
     )
     return QualityTable(tuple(rows), best.name, rule)
 
@@ -85,7 +92,9 @@ def _told(row: QualityRow, k: int) -> float:
     return found[0] if found and found[0] is not None else 0.5
 
 
-def _measured(bench: SAEBench, folder: Path, name: str, site: Site) -> QualityRow:
+def _measured(
+    bench: SAEBench, folder: Path, name: str, site: Site, beside: LossRecovered | None
+) -> QualityRow:
     sae, tokens = bench.sae(name).to(bench.lm.device), token_rows(bench, site)
     sae.require(bench.lm, site)
     found = {part: _read(bench, sae, tokens, part) for part in PARTS}
@@ -113,8 +122,9 @@ def _measured(bench: SAEBench, folder: Path, name: str, site: Site) -> QualityRo
         options=dict(sae.info.options),
         held_out=found["report"][0].result(),
         trained=found["train"][0].result(),
-        loss=_loss(bench, sae),
+        loss=_loss(bench, sae, beside),
         probing=probing,
+        d_model=sae.d_model,
     )
 
 
@@ -127,14 +137,16 @@ def _read(
     return meter, pooler.result()
 
 
-def _loss(bench: SAEBench, sae: SparseAutoencoder) -> LossRecovered | None:
+def _loss(
+    bench: SAEBench, sae: SparseAutoencoder, beside: LossRecovered | None
+) -> LossRecovered | None:
     """On report texts, drawn until they have tokens enough; None where it cannot be measured."""
     texts = np.random.default_rng(bench.run.seed("quality")).permutation(bench.rows_of("report"))
     within = np.cumsum(bench.tokens.lengths[texts]) <= LOSS_TOKENS
     within[0] = True
     try:
         table = subtable(bench.tokens, texts[within])
-        return recovered_loss(bench.lm, sae, table, progress=bench.progress)
+        return recovered_loss(bench.lm, sae, table, beside=beside, progress=bench.progress)
     except (SiteError, UnsupportedAnatomy):
         return None
 
