@@ -193,7 +193,9 @@ def test_a_whole_audit_compares_it_and_a_wrong_path_stops_it_before_any_work(tmp
     assert list(rows) == methods
     assert any(row.null_of == methods[0] for row in card.rows)
     assert np.isfinite(rows[methods[0]].metrics["perplexity"].value)
-    assert "sae latents top=4" in (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "sae latents top=4" in page
+    assert "topk, 64 latents at 1.resid_post, trained on 1,984 tokens; of other texts 4 " in page
 
 
 def test_the_forecast_counts_its_training_and_not_one_that_is_there(gpt2, tmp_path):

@@ -24,6 +24,7 @@ from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitted import FittedMethod
 from bezoar.studies.audit.mitigate import Fits
 from bezoar.studies.audit.prompts import cut_prompts
+from bezoar.studies.audit.sae import sae_in_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,7 +87,7 @@ def about(bench: Bench) -> dict[str, Any]:
 def described(bench: Bench) -> dict[str, Any]:
     """What the report says of any run: its model and its texts."""
     data, model = bench.config.data, bench.lm
-    return {
+    known = {
         "model": model.name,
         "fingerprint": model.fingerprint,
         "parameters": sum(p.numel() for p in model.model.parameters()),
@@ -104,7 +105,8 @@ def described(bench: Bench) -> dict[str, Any]:
         "budget": bench.config.mitigate.budget,
         "seed": bench.config.seed,
         "chat template": bench.config.model.chat,
-    } | facts(bench)
+    }
+    return known | facts(bench) | sae_in_words(bench)
 
 
 def summary_of(bench: Bench) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from bezoar.activations import ActivationStore, StoredRows, harvest
 from bezoar.errors import ConfigError, SAEError
 from bezoar.models import Site, named_sites
-from bezoar.runs import Result, save_result
+from bezoar.runs import Result, load_result, save_result
 from bezoar.runs.sections import SAEConfig
 from bezoar.runs.stages import file_hash
 from bezoar.sae import SparseAutoencoder, load_sae, train_saes
@@ -56,6 +56,15 @@ class AuditSAE(Result):
     tokens: int
     quality: SAEQuality
     silent: float
+
+    def __str__(self) -> str:
+        trained = f"on {self.tokens:,} tokens" if self.tokens else "elsewhere"
+        where = "" if self.origin == "trained here" else f" ({self.origin})"
+        told = f"{self.architecture}, {self.d_sae:,} latents at {self.site}, trained {trained}{where}"
+        return (
+            f"{told}; of other texts {self.quality.l0:.3g} latents a token explain "
+            f"{self.quality.explained_variance:.1%} of the variance; {self.silent:.1%} are silent"
+        )
 
 
 def sae_stage(bench: Bench) -> None:
@@ -103,6 +112,12 @@ def autoencoder(bench: Bench) -> SparseAutoencoder:
 def latent_profile(bench: Bench) -> LatentProfile:
     """What the stage found of its latents."""
     return LatentProfile.load(bench.run.folder("sae") / "latents")
+
+
+def sae_in_words(bench: Bench) -> dict[str, str]:
+    """What the report says of the autoencoder; nothing if there is none."""
+    path = bench.run.folder("sae") / "report.json"
+    return {"sparse autoencoder": str(load_result(path, AuditSAE))} if path.exists() else {}
 
 
 def check_sae(bench: Bench) -> None:
