@@ -40,7 +40,7 @@ def test_a_card_holds_what_each_part_gives_alone(gpt2, made):
     sae, tokens, pooled, cards, means = made
     assert [card.id for card in cards] == LATENTS.tolist()
     for scoring in SCORINGS:
-        alone = top_tokens(sae, tokens, gpt2, LATENTS.tolist(), scoring=scoring)
+        alone = top_tokens(sae, tokens, gpt2, LATENTS.tolist(), scoring=scoring, least=3)
         assert all(card.tokens[scoring] == alone[card.id] for card in cards)
     for card in cards:
         own = promoted_tokens(gpt2, sae.W_dec[card.id].detach(), 4)

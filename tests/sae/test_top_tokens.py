@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import log
 
 import numpy as np
@@ -72,6 +73,22 @@ def test_some_texts_alone_are_a_corpus_of_their_own():
         part = top_tokens(sae, tokens, Letters(), [17], scoring=scoring, texts=[6, 2, 4], k=9)
         alone = top_tokens(sae, some, Letters(), [17], scoring=scoring, k=9)
         assert dict(part[17]) == pytest.approx(dict(alone[17]))
+
+
+@pytest.mark.parametrize("scoring", SCORINGS)
+def test_rare_strings_stand_back_where_there_are_others(scoring):
+    sae, tokens = random_sae(), MemoryTokens()
+    times = Counter(Letters().token_strings(tokens.ids.tolist()))
+    everything = top_tokens(sae, tokens, Letters(), LATENTS, scoring=scoring, k=99)
+    common = top_tokens(sae, tokens, Letters(), LATENTS, scoring=scoring, k=99, least=3)
+    none = top_tokens(sae, tokens, Letters(), LATENTS, scoring=scoring, k=99, least=1000)
+    assert none == everything
+    for latent, scored in everything.items():
+        kept = {t: score for t, score in scored if times[t] >= 3}
+        largest = max(kept.values(), default=1)
+        expected = {t: score / largest for t, score in kept.items()} or dict(scored)
+        assert dict(common[latent]) == pytest.approx(expected)
+    assert common != everything
 
 
 def test_ids_that_read_the_same_are_one_token():

@@ -40,6 +40,7 @@ def feature_cards(
     texts: Int64[np.ndarray, " texts"] | None = None,
     ranking: Ranking = "mean",
     n_tokens: int = 12,
+    least: int = 3,
     n_prompts: int = 8,
     n_promoted: int = 12,
     n_neighbours: int = 5,
@@ -57,6 +58,7 @@ def feature_cards(
         latents: whose cards.
         texts: the numbers in ``tokens`` of the corpus's texts; None if they are the same.
         ranking: of texts.
+        least: times that a top token must occur in all, where there are such.
         n_tokens, n_prompts, n_promoted, n_neighbours: how many a card has.
         also: further collectors, to share the pass over all tokens.
         progress: shows how far it is.
@@ -66,7 +68,7 @@ def feature_cards(
         latents, sae.d_sae, Strings(lm, tokens.ids), float(tokens.lengths[numbers].mean())
     )
     read_codes(sae, tokens, [sums, *also], texts=numbers, progress=progress)
-    best = {scoring: sums.top(scoring, n_tokens) for scoring in SCORINGS}
+    best = {scoring: sums.top(scoring, n_tokens, least) for scoring in SCORINGS}
     prompts = top_prompts(
         sae,
         tokens,

@@ -129,16 +129,22 @@ class TokenSums:
             factor = np.log((n + 1) / (df + 1)) + 1
         return csc_array(self._sums.multiply(factor[:, None]))
 
-    def top(self, scoring: TokenScoring, k: int) -> dict[int, tuple[tuple[str, float], ...]]:
+    def top(
+        self, scoring: TokenScoring, k: int, least: int = 1
+    ) -> dict[int, tuple[tuple[str, float], ...]]:
         """For each latent its k highest strings and their scores, the highest of them 1.
 
-        Strings that score nothing are left out; equal scores stand in the order of the strings.
+        Strings that score nothing are left out, and those that occur less than ``least`` times,
+        unless there are no others; equal scores stand in the order of the strings.
         """
         table = self.scores(scoring)
         found = {}
         for column, latent in enumerate(self._latents.tolist()):
             part = slice(table.indptr[column], table.indptr[column + 1])
             strings, values = table.indices[part], table.data[part]
+            common = (self._tf[strings] >= least) & (values > 0)
+            if common.any():
+                strings, values = strings[common], values[common]
             values = values / max(values.max(initial=0.0), _TINY)
             # Rounded: sums in another order of texts must not part what ties.
             order = np.lexsort((strings, -np.round(values, 9)))[:k]
@@ -165,6 +171,7 @@ def top_tokens(
     *,
     scoring: TokenScoring = "mean",
     k: int = 12,
+    least: int = 1,
     texts: Texts | None = None,
     k1: float = K1,
     b: float = B,
@@ -179,6 +186,7 @@ def top_tokens(
         latents: their numbers.
         scoring: ``mean``, ``tf-idf`` or ``bm25``.
         k: tokens of each.
+        least: times that a string must occur; a mean over one occurrence says little.
         texts: only these; None for all.
         k1, b: of BM25.
         progress: shows tokens done.
@@ -194,7 +202,7 @@ def top_tokens(
     mean_length = float(tokens.lengths[chosen].mean())
     sums = TokenSums(wanted, sae.d_sae, Strings(lm, tokens.ids), mean_length, k1=k1, b=b)
     read_codes(sae, tokens, [sums], texts=chosen, progress=progress)
-    return sums.top(scoring, k)
+    return sums.top(scoring, k, least)
 
 
 def check_scoring(scoring: str) -> None:
