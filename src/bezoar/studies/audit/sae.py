@@ -60,10 +60,11 @@ class AuditSAE(Result):
     def __str__(self) -> str:
         trained = f"on {self.tokens:,} tokens" if self.tokens else "elsewhere"
         where = "" if self.origin == "trained here" else f" ({self.origin})"
-        told = f"{self.architecture}, {self.d_sae:,} latents at {self.site}, trained {trained}{where}"
+        told = f"{self.architecture}, {self.d_sae:,} latents at {self.site}"
         return (
-            f"{told}; of other texts {self.quality.l0:.3g} latents a token explain "
-            f"{self.quality.explained_variance:.1%} of the variance; {self.silent:.1%} are silent"
+            f"{told}, trained {trained}{where}; of other texts {self.quality.l0:.3g} latents a "
+            f"token explain {self.quality.explained_variance:.1%} of the variance; "
+            f"{self.silent:.1%} are silent"
         )
 
 
