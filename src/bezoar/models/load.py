@@ -13,6 +13,7 @@ from transformers import AutoModel, PreTrainedModel
 from bezoar.errors import ModelError, nearest
 from bezoar.models.architecture import auto_class, lacks_only_head, without_pooler
 from bezoar.models.checkpoint import Checkpoint, refuse_not_finite
+from bezoar.models.packed import packing, require_readers
 
 
 def load_pretrained(
@@ -29,23 +30,29 @@ def load_pretrained(
 
     Raises:
         ModelError: if there is no such model, it is damaged or incomplete, it has no safetensors
-            weights or no tokenizer, or it needs code of its own.
+            weights or no tokenizer, it needs code of its own, or its weights are packed and what
+            reads them is not installed.
     """
     wanted = _dtype(dtype)
     checkpoint = Checkpoint.open("model", resolve(name))
-    auto = auto_class(checkpoint.config(), str(name))
+    config = checkpoint.config()
+    auto = auto_class(config, str(name))
+    require_readers(config, str(name))
     tokenizer = checkpoint.tokenizer()
-    model, absent = checkpoint.weights(auto, dtype="auto", device_map=device_map)
+    # What is packed is never cast afterwards: what is computed in between takes the dtype here.
+    loading: Any = "auto" if wanted is None or not packing(config) else wanted
+    model, absent = checkpoint.weights(auto, dtype=loading, device_map=device_map)
     if lacks_only_head(model, absent):
-        model, absent = checkpoint.weights(AutoModel, dtype="auto", device_map=device_map)
+        model, absent = checkpoint.weights(AutoModel, dtype=loading, device_map=device_map)
     checkpoint.require(
         without_pooler(model, absent),
         hint="Is it a language model (with its head), and complete?",
     )
     source_dtype = next(model.parameters()).dtype
-    if device_map is None and not getattr(model, "is_quantized", False):
+    packed = getattr(model, "is_quantized", False)
+    if device_map is None and not packed:
         model = put_on(model, device, wanted)
-    elif wanted is not None:
+    elif wanted is not None and not packed:
         model = model.to(dtype=wanted)
     refuse_not_finite(model, str(name))
     return model.eval(), tokenizer, source_dtype
