@@ -115,3 +115,14 @@ def test_what_is_not_there_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(error, match=says):
         check_layers(asked(place, tmp_path, layers=further))
+
+
+def test_a_folder_that_is_no_model_and_a_hub_id_that_is_none_are_refused_too(
+    place, tmp_path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ModelError, match="empty"):
+        check_layers(asked(place, tmp_path, layers={"others": [f"twin={empty}"]}))
+    with pytest.raises(ModelError, match="hub id"):
+        check_layers(asked(place, tmp_path, layers={"others": ["twin=nobody/has-this-model"]}))

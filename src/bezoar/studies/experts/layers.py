@@ -19,6 +19,7 @@ from bezoar.errors import ConfigError
 from bezoar.locate.layer_experts import layer_experts
 from bezoar.locate.layer_results import LayerExperts, LayersReport
 from bezoar.models import LanguageModel
+from bezoar.models.checkpoint import Checkpoint
 from bezoar.models.load import resolve
 from bezoar.runs import ExpertsStudyConfig, kept, save_result
 from bezoar.runs.stages import file_hash
@@ -38,7 +39,7 @@ def check_layers(config: ExpertsStudyConfig) -> None:
 
     Raises:
         ConfigError: if two models, or two sets of texts, have one name.
-        ModelError: if there is no such folder.
+        ModelError: if there is no such folder or hub id, or it is no model.
         DataError: if there is no such file, or it is of no known kind.
     """
     asked = config.layers
@@ -50,8 +51,8 @@ def check_layers(config: ExpertsStudyConfig) -> None:
                 hint="What is audited is always there; further models may be given as NAME=PATH.",
             )
     root = None if config.data.root is None else Path(config.data.root)
-    for _, place in map(named, asked.others):
-        resolve(place)
+    for _, place in map(named, asked.others):  # it is hours until they are loaded
+        Checkpoint.open("model", resolve(place)).config()
     for spec in asked.corpora:
         if not content_hash(spec, "corpus_path", root):
             find(spec, root)
