@@ -28,7 +28,7 @@ from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows, sub
 from bezoar.studies.sae.bench import SAEBench
 
 PARTS = ("train", "report")
-LOSS_TOKENS = 8_192
+LOSS_TOKENS = 4_096
 """Held-out tokens, about, on which the loss is measured that reconstructions cost."""
 
 
