@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from bezoar.corpus.corpus import Corpus, Prompts, Unlabelled
 from bezoar.errors import DataError
 from bezoar.stats.splits import unit_hash
 
-D = TypeVar("D", Corpus, Prompts, Unlabelled)
+D = TypeVar("D", bound=Corpus | Prompts | Unlabelled)
 
 LIMIT = "beyond the limit"
 """Why texts are left out here."""
@@ -54,7 +54,7 @@ def drawn(rows: D, limit: int | None, seed: int, what: str) -> D:
         return rows
     chosen = np.sort(lowest(rows.texts, np.arange(len(rows)), limit, seed))
     note = f"{limit} of {len(rows)} {what} drawn, seed {seed}"
-    return rows.take(chosen, note=note, left_out=LIMIT)
+    return cast(D, rows.take(chosen, note=note, left_out=LIMIT))
 
 
 def lowest(texts: Sequence[str], rows: np.ndarray, n: int, seed: int) -> np.ndarray:

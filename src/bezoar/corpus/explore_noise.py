@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Bool
 
 from bezoar.corpus.corpus import Corpus, Unlabelled
 from bezoar.corpus.labels import says_nothing
@@ -60,6 +62,14 @@ class NoiseReport(Result):
     min_words: int
 
     @property
+    def keep(self) -> Bool[np.ndarray, " text"]:
+        """Which of the texts before are kept."""
+        keep = np.ones(self.rows_in, dtype=bool)
+        for rows in self.dropped.values():
+            keep[list(rows)] = False
+        return keep
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many were left out for each reason that there was."""
         return {reason: len(rows) for reason, rows in self.dropped.items() if rows}
@@ -84,20 +94,8 @@ def filter_noise(
     Raises:
         DataError: if nothing is left, or none of a label that was there.
     """
-    dropped: dict[str, list[int]] = {reason: [] for reason in REASONS}
-    for row, text in enumerate(texts.texts):
-        if reason := noise_of(text, min_characters, min_words):
-            dropped[reason].append(row)
-    keep = np.ones(len(texts), dtype=bool)
-    for rows in dropped.values():
-        keep[rows] = False
-    report = NoiseReport(
-        rows_in=len(texts),
-        rows_out=int(keep.sum()),
-        dropped={reason: tuple(rows) for reason, rows in dropped.items()},
-        min_characters=min_characters,
-        min_words=min_words,
-    )
+    report = find_noise(texts.texts, min_characters=min_characters, min_words=min_words)
+    keep = report.keep
     if keep.all():
         return texts, report
     told = "; ".join(f"{reason}: {REASONS[reason]}" for reason in report.counts)
@@ -108,6 +106,23 @@ def filter_noise(
     if isinstance(texts, Corpus) and isinstance(kept, Corpus):
         texts.keep_both_labels(kept, f"The noise filter ({report})", hint)
     return kept, report
+
+
+def find_noise(
+    texts: Sequence[str], *, min_characters: int = MIN_CHARACTERS, min_words: int = MIN_WORDS
+) -> NoiseReport:
+    """Which texts `filter_noise` would leave out."""
+    dropped: dict[str, list[int]] = {reason: [] for reason in REASONS}
+    for row, text in enumerate(texts):
+        if reason := noise_of(text, min_characters, min_words):
+            dropped[reason].append(row)
+    return NoiseReport(
+        rows_in=len(texts),
+        rows_out=len(texts) - sum(map(len, dropped.values())),
+        dropped={reason: tuple(rows) for reason, rows in dropped.items()},
+        min_characters=min_characters,
+        min_words=min_words,
+    )
 
 
 def noise_of(text: str, min_characters: int = MIN_CHARACTERS, min_words: int = MIN_WORDS) -> str:

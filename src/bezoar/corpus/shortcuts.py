@@ -84,12 +84,19 @@ def source_scores(corpus: Corpus, fold: Int[np.ndarray, " text"]) -> Float[np.nd
 
 def _shortcut(cue: str, scores: np.ndarray, corpus: Corpus) -> Shortcut:
     found = auroc_interval(scores, corpus.labels)
-    if cue == "length" and found.value < 0.5:
-        found = Interval(1 - found.value, 1 - found.high, 1 - found.low)
+    if cue == "length":
+        found = either_way(found)
     warning = ""
     if found.low >= WARN_FROM[cue]:
         warning = f"{_MEANING[cue]} tells the classes apart with AUROC {found}: {_ADVICE[cue]}"
     return Shortcut(cue, found, warning)
+
+
+def either_way(found: Interval) -> Interval:
+    """The AUROC of a score or of its opposite, whichever separates."""
+    if found.value >= 0.5:
+        return found
+    return Interval(1 - found.value, 1 - found.high, 1 - found.low)
 
 
 _MEANING = {"length": "Length alone", "source": "The source alone", "words": "A bag of words"}

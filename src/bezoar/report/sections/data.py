@@ -35,11 +35,18 @@ def _blocks(seen: Exploration) -> list[Block]:
     )
     notes = [Text(f"As they were read: {'; '.join(seen.notes)}.", "muted")] if seen.notes else []
     warnings = [Text(f"Mind: {warning}", "bad") for warning in seen.warnings]
-    last = seen.lengths[-1]
     return [
         Text(summary),
         *notes,
         *warnings,
+        *label_blocks(seen),
+    ]
+
+
+def label_blocks(seen: Exploration) -> list[Block]:
+    """How the classes differ: sizes, lengths, cues, words, examples."""
+    last = seen.lengths[-1]
+    return [
         Picture(
             class_counts(seen),
             "Texts by source (or category) and class, after cleaning.",
