@@ -55,6 +55,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.pairs import load_pairs as load_pairs
     from bezoar.pairs import steered_pairs as steered_pairs
     from bezoar.runs import AuditConfig as AuditConfig
+    from bezoar.sae import SparseAutoencoder as SparseAutoencoder
+    from bezoar.sae import load_sae as load_sae
+    from bezoar.sae import train_saes as train_saes
     from bezoar.scoring import load_scorer as load_scorer
     from bezoar.scoring import perplexity as perplexity
     from bezoar.studies import run_audit as run_audit
@@ -87,6 +90,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "value_svd",
     ),
     "pairs": ("Pairs", "load_pairs", "steered_pairs"),
+    "sae": ("SparseAutoencoder", "load_sae", "train_saes"),
     "edits": ("Edit", "NoOp", "export", "load_edit", "self_test"),
     "mitigate": ("FitInputs", "ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
     "evaluate": ("Detector", "evaluate_edit", "get_protocol"),

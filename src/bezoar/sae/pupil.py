@@ -17,6 +17,7 @@ from bezoar.sae.registry import get_architecture
 from bezoar.sae.spec import SAESpec
 
 POINTS = 100  # of a curve
+_SCALED_ON = 1_024  # rows
 _NEW_SCALE = 0.2  # norm of a new encoder row, × the mean of those in use (Bricken et al. 2023)
 
 
@@ -72,7 +73,10 @@ class Pupil:
     def begin(
         self, sample: Float[Tensor, "rows d_model"], centre: Float[Tensor, " d_model"]
     ) -> None:
-        """Initial weights: random directions, the encoder their transpose, the centre subtracted.
+        """Initial weights: random directions, the centre subtracted, the encoder their transpose.
+
+        The transpose is scaled to the least error on the sample: many directions overlap, and
+        would write several times what they read.
 
         Args:
             sample: scaled rows.
@@ -85,6 +89,10 @@ class Pupil:
             sae.W_dec.div_(sae.W_dec.norm(dim=1, keepdim=True))
             sae.W_enc.copy_(sae.W_dec.T)
             sae.b_dec.copy_(centre)
+            some = sample[:_SCALED_ON]
+            written, wanted = sae(some) - sae.b_dec, some - sae.b_dec
+            fit = float((written * wanted).sum() / written.square().sum().clamp_min(1e-30))
+            sae.W_enc.mul_(fit if fit > 0 else 1.0)
         sae.prepare(sample)
 
     def step(self, number: int, x: Float[Tensor, "rows d_model"]) -> None:
