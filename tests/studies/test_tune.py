@@ -138,7 +138,7 @@ def test_default_is_every_training_free_method_by_name(model, tmp_path):
     names = settled(asked(tmp_path, model, {"mitigate": {"methods": ["default"]}})).mitigate.methods
     controls = {name for name, cls in methods().items() if cls.control}
     assert {"subtract", "word-ban", "eigenshift", "aura", "transport"} <= {*names}
-    assert not {*names} & (controls | {"dpo", "default"})
+    assert not {*names} & (controls | {"dpo", "sae-latents", "default"})
 
 
 @pytest.mark.parametrize(

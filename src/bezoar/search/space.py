@@ -18,9 +18,11 @@ Choices = Mapping[str, tuple[str, ...]]
 
 
 def searched_by_default() -> tuple[str, ...]:
-    """Every method that is no control and takes no training."""
+    """Every method that is no control and takes no training, of an autoencoder neither."""
     return tuple(
-        name for name, cls in methods().items() if not cls.control and cls.null_draws_max is None
+        name
+        for name, cls in methods().items()
+        if not cls.control and cls.null_draws_max is None and "sae" not in cls().requires
     )
 
 
