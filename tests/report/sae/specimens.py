@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from bezoar.evaluate.contest_results import (
     Family,
     SourceRow,
 )
-from bezoar.report.sae.artefacts import Curves
+from bezoar.evaluate.detector_results import DetectorInfo
 from bezoar.runs.results import save_json, save_result, to_plain
-from bezoar.sae.curves import TrainingCurve
+from bezoar.sae.curves import Curves, TrainingCurve
 from bezoar.sae.feature_results import FeatureCard, FeaturePrompt, FeatureTable
 from bezoar.sae.quality_results import (
     Histogram,
@@ -181,12 +182,12 @@ def quality_table() -> QualityTable:
 def contest_row(
     reader: str, family: Family, kind: str, auroc: float, *, chosen: bool = True, n: int = 100
 ) -> ContestRow:
-    site = "3.resid_post" if family != "baseline" else ""
+    site = re.search(r"\d\.resid_post", reader)
     return ContestRow(
         reader=reader,
         family=family,
         kind=kind,
-        site=site,
+        site=site.group() if site else "",
         pooling="mean" if site else "",
         n_features=n,
         penalty=0.1,
@@ -296,6 +297,33 @@ def claims(**texts: str) -> dict[str, Any]:
     return {"claims": made, "model": "demo", "task": "toxicity & hate", "source": "source"}
 
 
+def detector(**texts: str) -> dict[str, Any]:
+    """As its artefact's JSON says."""
+    info = DetectorInfo(
+        site="3.resid_post",
+        pooling="mean",
+        reads="latents",
+        reader=texts.get("name", "topk 3.resid_post, mean: k=16"),
+        intercept=-0.4,
+        threshold=2.31,
+        asked=0.01,
+        false_alarms=Interval(0.01, 0.004, 0.019),
+        hits=interval(0.42),
+        calibration=(700, 650),
+        reported_false_alarms=Interval(0.012, 0.005, 0.022),
+        reported_hits=interval(0.4),
+        auroc=interval(0.93),
+        model=texts.get("model", "demo"),
+        fingerprint="0123456789abcdef",
+        trained_on="9,000 texts of demo",
+        licence_note=texts.get("text", "The texts it was made from are under MIT."),
+        note="A bag of words does as well: -0.004 [-0.012, +0.004].",
+        latents=tuple(range(100, 132)),
+        autoencoder="topk-3.resid_post",
+    )
+    return {"kind": "detector", "version": 1, "sha256": "", "about": to_plain(info)}
+
+
 def write_audit(folder: Path, **texts: str) -> Path:
     """A run that is marked as this study and has only looked at its texts."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -324,6 +352,7 @@ def write_study(folder: Path, **texts: str) -> Path:
     lines = [json.dumps(to_plain(card)) for card in cards(of, text=texts.get("token", ""))]
     (folder / "features" / "cards.jsonl").write_text("\n".join(lines) + "\n")
     save_json(folder / "claims" / "claims.json", claims(**texts))
+    save_json(folder / "detector" / "detector.json", detector(**texts))
     return folder
 
 

@@ -12,6 +12,7 @@ from bezoar.errors import NoFigure
 from bezoar.report.figures.contest import contest
 from bezoar.report.figures.contest_differences import contest_differences
 from bezoar.report.figures.contest_efficiency import contest_efficiency
+from bezoar.report.figures.contest_layers import contest_layers
 from bezoar.report.figures.contest_noise import contest_noise
 from bezoar.report.figures.contest_sources import contest_sources
 from bezoar.report.figures.sae_density import sae_density
@@ -125,6 +126,21 @@ def test_differences_begin_with_the_contest_and_only_settled_ones_are_filled() -
     (dots,) = contest_differences(specimens.contest(settled=False)).data
     assert dots.x[0] == -0.004
     assert list(dots.marker.symbol) == ["circle-open", "circle", "circle"]
+
+
+def test_readers_that_differ_by_layer_only_are_one_line() -> None:
+    found = specimens.contest()
+    lines = {trace.name: trace for trace in contest_layers(found).data}
+    assert set(lines) == {
+        "topk resid_post, mean", "topk resid_post, max", "resid_post, mean",
+        "resid_post, mean: mean difference",
+    }  # fmt: skip
+    assert list(lines["topk resid_post, mean"].x) == [2, 3]
+    assert list(lines["resid_post, mean"].y) == [0.931, 0.915]
+    alone = replace(found, rows=tuple(row for row in found.rows if row.site != "2.resid_post"))
+    alone = replace(alone, rows=tuple(row for row in alone.rows if row.site != "5.resid_post"))
+    with pytest.raises(NoFigure, match="one layer"):
+        contest_layers(alone)
 
 
 def test_curves_and_sources_hold_every_point() -> None:

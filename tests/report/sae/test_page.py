@@ -45,8 +45,8 @@ def sections(html: str) -> list[str]:
 
 def test_sections_stand_in_the_order_of_the_study(html: str) -> None:
     assert sections(html) == [
-        "data", "training", "quality", "features", "the-contest", "harmless", "source-claims",
-        "audited", "limits", "reproduce",
+        "data", "training", "quality", "features", "the-contest", "harmless", "detector",
+        "source-claims", "audited", "limits", "reproduce",
     ]  # fmt: skip
 
 
@@ -93,12 +93,22 @@ def test_latents_in_tables_have_their_own_numbers_and_lead_to_their_cards(
     assert 'href="features.html"' in html
 
 
+def test_the_detector_says_what_it_costs_and_how_it_is_asked(run: Path, page: Page) -> None:
+    alarms, hits, auroc = rows(run, "table_detector")
+    assert float(alarms["seen"]) == pytest.approx(0.012)
+    assert float(hits["to expect, low"]) == pytest.approx(0.40)
+    assert float(auroc["seen"]) == pytest.approx(0.93)
+    assert "A bag of words does as well: −0.004 [−0.012, +0.004]" in page.text
+    assert "bezoar detect --probe RUN/detector" in page.text
+
+
 def test_every_file_of_the_page_is_there(run: Path, page: Page) -> None:
     drawn = {path.stem for path in (run / "figures").glob("*.html")}
     assert drawn >= {
         "sae_training", "sae_quality", "sae_density", "sae_probing", "sae_interpretability",
-        "contest", "contest_differences", "contest_efficiency", "contest_noise",
-        "contest_sources", "contest_calibration", "contest_harmless_1",
+        "contest", "contest_differences", "contest_efficiency", "contest_noise", "contest_layers",
+        "contest_sources",
+        "contest_calibration", "contest_harmless_1",
     }  # fmt: skip
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
@@ -106,7 +116,9 @@ def test_every_file_of_the_page_is_there(run: Path, page: Page) -> None:
     assert (run / "features.html").exists()
 
 
-@pytest.mark.parametrize("stage", ["saes", "quality", "features", "contest", "claims", "explore"])
+@pytest.mark.parametrize(
+    "stage", ["saes", "quality", "features", "contest", "claims", "explore", "detector"]
+)
 def test_a_stage_that_is_missing_is_said_and_no_more(
     run: Path, html: str, tmp_path: Path, stage: str
 ) -> None:

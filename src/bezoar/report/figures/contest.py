@@ -63,13 +63,18 @@ def _dots(rows: list[ContestRow], family: Family, bests: set[str]) -> Any:
         },
         error_x=theme.error_bars(
             values,
-            [row.auroc.low for _, row in placed],
-            [row.auroc.high for _, row in placed],
+            [row.auroc.value if _says_nothing(row) else row.auroc.low for _, row in placed],
+            [row.auroc.value if _says_nothing(row) else row.auroc.high for _, row in placed],
             COLOURS[family],
         ),
         customdata=[_told(row) for _, row in placed],
         hovertemplate="%{customdata}<extra></extra>",
     )
+
+
+def _says_nothing(row: ContestRow) -> bool:
+    """Whether its interval is everything, as it is of a reader that answers always the same."""
+    return row.auroc.low <= 0 and row.auroc.high >= 1
 
 
 def _told(row: ContestRow) -> str:

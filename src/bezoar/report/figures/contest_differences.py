@@ -11,19 +11,21 @@ from bezoar.evaluate.contest_results import Contest, Difference
 from bezoar.report import theme
 from bezoar.report.numbers import estimate, p_value
 
-ROW = 44  # pixels
+ROW = 38  # pixels
+WEAK = ("length", "source", "majority")
 METRICS = {"auroc": "AUROC", "average_precision": "average precision", "tpr_at_1": "TPR at 1 % FPR"}
 
 
 def contest_differences(found: Contest, metric: str = "auroc") -> Any:
     """Differences of a metric, paired by text, with 95 % intervals; filled if settled.
 
-    The first row is the contest itself: the best reader of latents minus the best dense one.
+    The first row is the contest itself: the best reader of latents minus the best dense one. What
+    is weaker than any reader by its nature (length, source, majority) is left to the table.
 
     Raises:
         NoFigure: if there is no difference of this metric.
     """
-    rows = [one for one in found.differences if one.metric == metric]
+    rows = [one for one in found.differences if one.metric == metric and one.b not in WEAK]
     if not rows:
         raise NoFigure(f"The contest has no differences of {metric}.", hint="It has no rivals.")
     names = [_name(one, 40) for one in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -23,13 +24,13 @@ def sae_density(table: QualityTable) -> Any:
     """
     rows = table.rows[:MOST]
     domains = places(len(rows), COLUMNS, height=HEIGHT, gap=GAP, between=0.04)
-    left = min(row.held_out.density.edges[0] for row in rows) - 1.0
-    right = max(row.held_out.density.edges[-1] for row in rows)
+    left = math.floor(min(_first(row) for row in rows)) - 1
+    right = math.ceil(max(row.held_out.density.edges[-1] for row in rows))
     layout: dict[str, Any] = {}
     for i, (across, down) in enumerate(domains, start=1):
         n = "" if i == 1 else str(i)
         layout[f"xaxis{n}"] = {"domain": across, "anchor": f"y{n}", "range": [left, right]} | {
-            "tickvals": list(range(int(left), int(right) + 1))
+            "tickvals": list(range(left + 1, right + 1))
         }
         layout[f"yaxis{n}"] = {"domain": down, "anchor": f"x{n}", "showticklabels": False}
         layout[f"yaxis{n}"] |= {"showgrid": False}
@@ -45,7 +46,13 @@ def sae_density(table: QualityTable) -> Any:
     )
 
 
-def _bars(row: QualityRow, i: int, left: float, chosen: bool) -> Any:
+def _first(row: QualityRow) -> float:
+    """Where the first bin that holds a latent begins."""
+    seen = row.held_out.density
+    return next((a for a, n in zip(seen.edges, seen.counts, strict=False) if n), seen.edges[-1])
+
+
+def _bars(row: QualityRow, i: int, left: int, chosen: bool) -> Any:
     seen, n = row.held_out.density, "" if i == 1 else str(i)
     edges, total = seen.edges, sum(seen.counts) + seen.dead or 1
     starts = [left + 0.25, *edges[:-1]]

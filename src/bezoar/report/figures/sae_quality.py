@@ -13,11 +13,12 @@ from bezoar.report.figures.panels import places
 from bezoar.report.numbers import number
 from bezoar.sae.quality_results import QualityRow, QualityTable
 
+DEAD = "latents that never fire"
 PANELS: tuple[tuple[str, Callable[[QualityRow], float | None]], ...] = (
     ("explained variance", lambda row: row.held_out.explained_variance),
     ("loss recovered (against zeros)", lambda row: row.loss.recovered if row.loss else None),
     ("latents that fire on a token", lambda row: row.held_out.l0),
-    ("latents that never fire", lambda row: row.trained.dead_share),
+    (DEAD, lambda row: row.trained.dead_share),
 )
 HEIGHT, GAP = 190, 70  # pixels of a panel, and below it
 _COLOURS = (*theme.SERIES[:4], "#c0467a", theme.GREY)
@@ -42,9 +43,10 @@ def sae_quality(table: QualityTable) -> Any:
         layout[f"xaxis{n}"] = {"domain": across, "anchor": f"y{n}", "title": {"text": "layer"}} | {
             "tickvals": _layers(table.rows)
         }
-        layout[f"yaxis{n}"] = {"domain": down, "anchor": f"x{n}", "rangemode": "normal"} | {
-            "tickformat": ".0%" if name == "latents that never fire" else None
-        }
+        layout[f"yaxis{n}"] = {"domain": down, "anchor": f"x{n}"}
+        if name == DEAD:
+            most = max((row.trained.dead_share for row in table.rows), default=0.0)
+            layout[f"yaxis{n}"] |= {"tickformat": ".0%", "range": [0, max(0.05, 1.1 * most)]}
     titles = [
         {"text": name, "x": across[0], "y": down[1], "xref": "paper", "yref": "paper"}
         | {"xanchor": "left", "yanchor": "bottom"}

@@ -12,10 +12,11 @@ from bezoar.report.figures.panels import places
 from bezoar.report.numbers import number
 from bezoar.sae.curves import TrainingCurve
 
+DEAD = "latents that have died"
 PANELS: tuple[tuple[str, Callable[[TrainingCurve], tuple[float, ...]]], ...] = (
     ("explained variance of the batch", lambda curve: curve.explained),
     ("latents that fire on a token", lambda curve: curve.l0),
-    ("latents that have died", lambda curve: curve.dead),
+    (DEAD, lambda curve: curve.dead),
 )
 HEIGHT, GAP = 260, 60  # pixels of a panel, and below it
 _COLOURS = (*theme.SERIES[:4], "#c0467a", theme.GREY)
@@ -47,8 +48,9 @@ def sae_training(curves: TrainingCurve | Sequence[TrainingCurve]) -> Any:
         layout[f"yaxis{n}"] = {"domain": down, "anchor": f"x{n}"} | (
             {"range": [0, 1.02]} if i == 0 else {"rangemode": "tozero"}
         )
-        if name.endswith("died"):
-            layout[f"yaxis{n}"]["tickformat"] = ".0%"
+        if name == DEAD:
+            most = max((share for curve in curves for share in curve.dead), default=0.0)
+            layout[f"yaxis{n}"] |= {"tickformat": ".0%", "range": [0, max(0.05, 1.1 * most)]}
     titles = [
         {"text": name, "x": across[0], "y": down[1], "xref": "paper", "yref": "paper"}
         | {"xanchor": "left", "yanchor": "bottom"}

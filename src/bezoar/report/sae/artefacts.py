@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bezoar.errors import CorruptArtefact
 from bezoar.evaluate.contest_results import Contest
+from bezoar.evaluate.detector_results import DetectorInfo
 from bezoar.report.artefacts import Artefacts, load_artefacts
 from bezoar.report.study.claims import Claim, Claims
 from bezoar.runs.reading import RunFiles
@@ -32,6 +33,7 @@ class Study:
         harmless: the corpus against each set of harmless texts.
         quality: of all autoencoders.
         features: of the one whose latents were read.
+        detector: what was made of the winner.
         cards: of its latents, in the order of the file.
     """
 
@@ -43,6 +45,7 @@ class Study:
     quality: QualityTable | None
     features: FeatureTable | None
     cards: tuple[FeatureCard, ...]
+    detector: DetectorInfo | None
 
 
 def load_study(folder: Path) -> Study:
@@ -69,7 +72,23 @@ def load_study(folder: Path) -> Study:
         quality=run.result("quality/quality.json", QualityTable),
         features=run.result("features/features.json", FeatureTable),
         cards=_cards(run),
+        detector=_detector(run),
     )
+
+
+def _detector(run: RunFiles) -> DetectorInfo | None:
+    """What the detector is said to be, without its weights."""
+    name = "detector/detector.json"
+    told = run.json(name, dict)
+    if told is None:
+        return None
+    try:
+        return TypeAdapter(DetectorInfo).validate_python(told.get("about"))
+    except ValidationError as error:
+        raise CorruptArtefact(
+            f"{run.folder / name} is no detector: {str(error).splitlines()[0]}.",
+            hint="Remove the stage's folder and run it again.",
+        ) from error
 
 
 def _cards(run: RunFiles) -> tuple[FeatureCard, ...]:

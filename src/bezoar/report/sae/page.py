@@ -12,6 +12,7 @@ from bezoar.report.sae.artefacts import Study, load_study
 from bezoar.report.sae.features_page import FEATURES, write_features_page
 from bezoar.report.sae.sections.claims import claims
 from bezoar.report.sae.sections.contest import contest, harmless
+from bezoar.report.sae.sections.detector import detector
 from bezoar.report.sae.sections.features import features
 from bezoar.report.sae.sections.limits import limits
 from bezoar.report.sae.sections.quality import quality
@@ -30,6 +31,7 @@ SECTIONS: tuple[Callable[[Study], Section], ...] = (
     features,
     contest,
     harmless,
+    detector,
     claims,
     lambda study: audited(study.audit),
     limits,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bezoar.errors import NoFigure
 from bezoar.evaluate.contest_results import FAMILIES, Contest, ContestRow
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.figures.contest import contest as picture
+from bezoar.report.figures.contest import drawn
 from bezoar.report.figures.contest_calibration import contest_calibration
-from bezoar.report.figures.contest_differences import METRICS, contest_differences
+from bezoar.report.figures.contest_differences import METRICS, WEAK, contest_differences
 from bezoar.report.figures.contest_efficiency import contest_efficiency
+from bezoar.report.figures.contest_layers import contest_layers
 from bezoar.report.figures.contest_noise import contest_noise
 from bezoar.report.figures.contest_sources import contest_sources
 from bezoar.report.numbers import number, p_value, plural
@@ -70,7 +73,8 @@ def _told(found: Contest) -> str:
 
 
 def _blocks(found: Contest, key: str) -> list[Block]:
-    return [_figure(found, key), *_versus(found, key), _rows(found, key), *_rest(found, key)]
+    tables = (_rows(found, key), *_all_rows(found, key))
+    return [_figure(found, key), *_versus(found, key), *tables, *_layers(found), *_rest(found, key)]
 
 
 def _figure(found: Contest, key: str) -> Picture:
@@ -84,7 +88,7 @@ def _figure(found: Contest, key: str) -> Picture:
 
 
 def _versus(found: Contest, key: str) -> list[Block]:
-    if not any(one.metric == "auroc" for one in found.differences):
+    if not any(one.metric == "auroc" and one.b not in WEAK for one in found.differences):
         return []
     caption = (
         "How much better the first reader is than the second, on the same texts: differences of "
@@ -113,15 +117,37 @@ def _versus(found: Contest, key: str) -> list[Block]:
 
 
 def _rows(found: Contest, key: str) -> Table:
-    ranked = sorted(found.rows, key=lambda row: (not row.chosen, -row.auroc.value))
+    ranked = sorted(drawn(found), key=lambda row: -row.auroc.value)
     caption = (
-        "Every reader, those that stand for their kind first. Brackets are 95 % intervals: of "
+        "The best reader of each kind. Brackets are 95 % intervals: of "
         "AUROC after DeLong, of the rest by bootstrap over texts. F1 and balanced accuracy are at "
         "a threshold from held-out training texts. A calibration error is to be compared with the "
         "one below it, which the same reader would have if its probabilities were right."
     )
     rows = tuple(_row(row, found) for row in ranked)
-    return Table(caption, COLUMNS, rows, key=f"table_contest{key}")
+    return Table(caption, COLUMNS, rows, key=f"table_contest_best{key}")
+
+
+def _all_rows(found: Contest, key: str) -> list[Table]:
+    """Every reader, also those that cross-validation did not prefer; a file has them too."""
+    ranked = sorted(found.rows, key=lambda row: (FAMILIES[row.family], row.site, row.label))
+    rows = tuple(_row(row, found) for row in ranked)
+    caption = f"All {len(rows)} readers, in the same columns."
+    return [Table(caption, COLUMNS, rows, folded=True, key=f"table_contest{key}")]
+
+
+def _layers(found: Contest) -> list[Block]:
+    try:
+        figure = contest_layers(found)
+    except NoFigure:
+        return []
+    caption = (
+        "AUROC by layer of readers of all latents or dimensions, and of mean differences, with "
+        "95 % intervals. The contest takes the best of each family by cross-validation on training "
+        "texts, which need not be the highest point here."
+    )
+    told = "Lines by layer, coloured by family; the table of all readers has the same numbers."
+    return [Picture(figure, caption, told, "contest_layers")]
 
 
 def _row(row: ContestRow, found: Contest) -> tuple[Cell | str, ...]:
