@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from bezoar.cli.assignments import split_methods
 from bezoar.cli.catalogue import catalogue
-from bezoar.cli.options import split_methods
 from bezoar.runs import AuditConfig, Result, Run, load_config
 from bezoar.runs.sections import QUICK
 from tests.cli.catalogue import from_registries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -10,6 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
+
+from bezoar.cli.assignments import assigned, put, split_methods
 
 if TYPE_CHECKING:
     from bezoar.runs.sections import AuditConfig
@@ -271,60 +272,12 @@ def configure(
             continue
         if name in ("methods", "saes"):
             value = split_methods(value)
-        _put(options, KEYS[name], str(value) if isinstance(value, Path) else value)
+        put(options, KEYS[name], str(value) if isinstance(value, Path) else value)
     return parse_config(
         kind,
         read_yaml(plain_file(below, limit=MAX_OPTIONS)) if below and below.exists() else {},
         quick or {},
         read_yaml(config) if config is not None else {},
-        _assigned(assignments or []),
+        assigned(assignments or []),
         options,
     )
-
-
-def split_methods(text: str) -> list[str]:
-    """`"word-ban, subtract:direction=svd,layers=-1"` has two methods: options stay with theirs.
-
-    `/` parts methods too, save before a number, where it parts the items of a list: `layers=3/4`.
-    """
-    methods: list[str] = []
-    for item in re.split(r"/(?!\s*-?\d)", text):
-        new = True
-        for part in filter(None, (part.strip() for part in item.split(","))):
-            name = part.partition("=")[0]
-            if "=" in part and ":" not in name and not new:
-                methods[-1] += f",{part}"
-            else:
-                methods.append(part)
-            new = False
-    return methods
-
-
-def _assigned(assignments: list[str]) -> dict[str, Any]:
-    import yaml
-
-    from bezoar.errors import ConfigError
-
-    values: dict[str, Any] = {}
-    for text in assignments:
-        key, equals, value = text.partition("=")
-        try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError:
-            read = value
-        if not equals or not all(key.strip().split(".")):
-            raise ConfigError(
-                f"--set {text!r} assigns nothing.", hint="Write it like --set data.limit=500."
-            )
-        _put(values, key.strip(), read)
-    return values
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    """`_put(values, "data.limit", 5)` is `values["data"]["limit"] = 5`."""
-    *sections, last = key.split(".")
-    for section in sections:
-        inner = values.get(section)
-        values[section] = inner if isinstance(inner, dict) else {}
-        values = values[section]
-    values[last] = value
