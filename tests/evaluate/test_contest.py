@@ -228,6 +228,20 @@ def test_sparse_and_dense_tables_agree(monkeypatch):
     )
 
 
+def test_few_texts_are_fitted_in_their_span_with_the_same_decisions():
+    y = labels_of(300)
+    x = noise(300, d=80)
+    table = table_of(x, np.arange(300))
+    few = np.arange(30)
+    w, b = table.fit(few, y[few, None], np.array([0.1, 0.01]), final=True)
+    rows = table.take(few).astype(np.float64)
+    for column, penalty in enumerate((0.1, 0.01)):
+        known = LogisticRegression(C=1 / (30 * penalty), tol=1e-9, max_iter=5000)
+        known.fit(rows, y[few])
+        assert w[:, column] == pytest.approx(known.coef_[0], abs=1e-3)
+        assert b[column] == pytest.approx(known.intercept_[0], abs=1e-3)
+
+
 def test_pursuit_takes_no_feature_twice_and_no_copy():
     y = labels_of(400)
     rng = np.random.default_rng(1)

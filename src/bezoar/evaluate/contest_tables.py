@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
+from scipy.linalg import eigh
 from scipy.sparse import csr_array, diags_array
 from scipy.special import expit
 
@@ -26,6 +27,7 @@ Rows: TypeAlias = np.ndarray | csr_array
 _WIDEST = 4096
 """Columns up to which sparse rows are made dense: beyond, their axes cost too much."""
 _PATH_TOLERANCE = 1e-4  # enough to rank penalties
+_SPARSE_TOLERANCE, _SPARSE_STEPS = 3e-3, 40  # likewise: no loss of a path moves by 0.01
 
 
 class Table(ABC):
@@ -112,8 +114,20 @@ class DenseTable(Table):
         final: bool = False,
     ) -> tuple[Float64[np.ndarray, "d c"], Float64[np.ndarray, " c"]]:
         tolerance = 1e-6 if final else _PATH_TOLERANCE
-        given = (self.rows[texts], labels, penalties, self.curvature, self.axes)
-        return fit_logistic(*given, tolerance=tolerance)
+        rows = self.rows[texts]
+        if 2 * len(rows) >= self.d:
+            given = (rows, labels, penalties, self.curvature, self.axes)
+            return fit_logistic(*given, tolerance=tolerance)
+        # The kernel trick: the solution lies in the span of these few rows.
+        full = rows.astype(np.float64)
+        values, left = eigh(full @ full.T)
+        keep = values > 1e-10 * max(float(values.max(initial=0.0)), 1e-300)
+        values, left = values[keep], left[:, keep]
+        curvature = values / len(rows)
+        u, b = fit_logistic(
+            left * np.sqrt(values), labels, penalties, curvature, tolerance=tolerance
+        )
+        return full.T @ (left / np.sqrt(values) @ u), b
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +149,7 @@ class SparseTable(Table):
         squares = np.asarray(part.multiply(part).mean(axis=0)).ravel()
         if not standardise:
             scale = np.ones(raw.shape[1])
-            rows, path = csr_array(raw, dtype=np.float32), (1e-3, 1e-6)
+            rows, path = csr_array(raw, dtype=np.float32), (1e-2, 3e-6)
         else:
             mean = np.asarray(part.mean(axis=0)).ravel()
             scale = np.sqrt(np.maximum(squares - mean**2, 0.0))
@@ -155,8 +169,10 @@ class SparseTable(Table):
         final: bool = False,
     ) -> tuple[Float64[np.ndarray, "d c"], Float64[np.ndarray, " c"]]:
         rows, n = self.rows[texts], len(texts)
+        used = np.unique(rows.indices)  # the others' weights are zero, and few texts use few
+        rows = rows[:, used]
         across = csr_array(rows.T)
-        scale = 1 / np.sqrt(self.curvature[:, None] / 4 + penalties)
+        scale = 1 / np.sqrt(self.curvature[used, None] / 4 + penalties)
 
         def objective(u: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             w = u[:-1] * scale[:, columns]
@@ -168,9 +184,12 @@ class SparseTable(Table):
             slope = (across @ residual.astype(np.float32) / n + shrunk) * scale[:, columns]
             return loss, np.vstack([slope, 2 * residual.mean(axis=0)])
 
-        start = np.zeros((self.d + 1, len(penalties)))
-        u = minimise(objective, start, 1e-5 if final else _PATH_TOLERANCE, 300)
-        return u[:-1] * scale, 2 * u[-1]
+        start = np.zeros((len(used) + 1, len(penalties)))
+        limits = (1e-5, 300) if final else (_SPARSE_TOLERANCE, _SPARSE_STEPS)
+        u = minimise(objective, start, *limits)
+        w = np.zeros((self.d, len(penalties)))
+        w[used] = u[:-1] * scale
+        return w, 2 * u[-1]
 
 
 def table_of(rows: Rows, train: Int[np.ndarray, " m"], *, weighed: bool = False) -> Table:
