@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bezoar.corpus.explore_lengths import describe_lengths
 from bezoar.evaluate.contest_results import (
     Contest,
     ContestRow,
@@ -353,6 +354,8 @@ def write_study(folder: Path, **texts: str) -> Path:
     (folder / "features" / "cards.jsonl").write_text("\n".join(lines) + "\n")
     save_json(folder / "claims" / "claims.json", claims(**texts))
     save_json(folder / "detector" / "detector.json", detector(**texts))
+    lengths = describe_lengths([20 + i * i % 97 for i in range(200)])
+    save_result(folder / "explore" / "lengths.json", lengths)
     return folder
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bezoar.corpus.explore import GroupCount
 from bezoar.errors import CorruptArtefact
 from bezoar.report import write_report
+from bezoar.report.sae.sections.texts import cells_of
 from bezoar.runs.results import save_result
 from tests.report.sae import specimens
 from tests.report.sae.specimens import write_audit, write_study
@@ -102,12 +104,22 @@ def test_the_detector_says_what_it_costs_and_how_it_is_asked(run: Path, page: Pa
     assert "bezoar detect --probe RUN/detector" in page.text
 
 
+def test_texts_of_both_labels_are_one_cell() -> None:
+    counts = (
+        GroupCount("a", "x", 0, 3, 10.0), GroupCount("a", "x", 1, 1, 30.0),
+        GroupCount("b", "x", 1, 2, 7.0),
+    )  # fmt: skip
+    first, second = cells_of(counts)
+    assert (first.n, first.ones, first.mean_characters) == (4, 1, 15.0)
+    assert (second.source, second.n, second.ones) == ("b", 2, 2)
+
+
 def test_every_file_of_the_page_is_there(run: Path, page: Page) -> None:
     drawn = {path.stem for path in (run / "figures").glob("*.html")}
     assert drawn >= {
         "sae_training", "sae_quality", "sae_density", "sae_probing", "sae_interpretability",
         "contest", "contest_differences", "contest_efficiency", "contest_noise", "contest_layers",
-        "contest_sources",
+        "survey_counts", "length_distribution", "length_map", "contest_sources",
         "contest_calibration", "contest_harmless_1",
     }  # fmt: skip
     ids = [a["id"] for _, a in page.elements if "id" in a]

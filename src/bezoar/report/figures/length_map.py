@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from bezoar.corpus.explore_survey import Survey
+from bezoar.corpus.explore_survey import Cell, Survey
 from bezoar.report import theme
 from bezoar.report.figures.survey_counts import grid
 
 ROW = 44
 
 
-def length_map(survey: Survey) -> Any:
+def length_map(survey: Survey | Sequence[Cell]) -> Any:
     """Heat map of the mean characters of a text; a cell without texts stays blank."""
-    sources, categories, counts, characters = grid(survey.cells)
+    cells = survey.cells if isinstance(survey, Survey) else survey
+    sources, categories, counts, characters = grid(cells)
     means = [
         [characters[cell] / counts[cell] if counts[cell] else None for cell in row]
         for row in ([(source, category) for category in categories] for source in sources)

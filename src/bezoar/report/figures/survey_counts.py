@@ -24,9 +24,10 @@ COLOURS = (
 )
 
 
-def survey_counts(survey: Survey) -> Any:
+def survey_counts(survey: Survey | Sequence[Cell]) -> Any:
     """Grouped bars: a group for each category, in it a bar for each source."""
-    sources, categories, counts, _ = grid(survey.cells)
+    cells = survey.cells if isinstance(survey, Survey) else survey
+    sources, categories, counts, _ = grid(cells)
     bars = [
         go.Bar(
             name=theme.label(source),

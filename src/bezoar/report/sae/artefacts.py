@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from bezoar.corpus.explore_lengths import LengthDistribution
 from bezoar.errors import CorruptArtefact
 from bezoar.evaluate.contest_results import Contest
 from bezoar.evaluate.detector_results import DetectorInfo
@@ -33,6 +34,7 @@ class Study:
         harmless: the corpus against each set of harmless texts.
         quality: of all autoencoders.
         features: of the one whose latents were read.
+        lengths: of the texts, in characters.
         detector: what was made of the winner.
         cards: of its latents, in the order of the file.
     """
@@ -45,6 +47,7 @@ class Study:
     quality: QualityTable | None
     features: FeatureTable | None
     cards: tuple[FeatureCard, ...]
+    lengths: LengthDistribution | None
     detector: DetectorInfo | None
 
 
@@ -72,6 +75,7 @@ def load_study(folder: Path) -> Study:
         quality=run.result("quality/quality.json", QualityTable),
         features=run.result("features/features.json", FeatureTable),
         cards=_cards(run),
+        lengths=run.result("explore/lengths.json", LengthDistribution),
         detector=_detector(run),
     )
 

@@ -16,16 +16,16 @@ from bezoar.report.sae.sections.detector import detector
 from bezoar.report.sae.sections.features import features
 from bezoar.report.sae.sections.limits import limits
 from bezoar.report.sae.sections.quality import quality
+from bezoar.report.sae.sections.texts import texts
 from bezoar.report.sae.sections.training import training
 from bezoar.report.sae.verdict import verdict
 from bezoar.report.sections.audited import audited
-from bezoar.report.sections.data import data
 from bezoar.report.sections.reproduce import reproduce
 from bezoar.report.study.export import export
 from bezoar.runs.results import atomic_write
 
 SECTIONS: tuple[Callable[[Study], Section], ...] = (
-    lambda study: data(study.audit),
+    texts,
     training,
     quality,
     features,

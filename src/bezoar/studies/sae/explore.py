@@ -1,9 +1,10 @@
 """Stage 1, explore: read, filter, clean and look at the texts, and set the report part aside.
 
 Files: ``train.parquet`` and ``report.parquet``, split before anything is trained; ``texts.json``
-(how many of what, and what was left out), ``exploration.json``, ``cleaning.json``,
-``dropped.jsonl`` (what the noise filter left out, text by text); and a ``harmless-N.parquet``,
-N from 1, for each set of harmless texts, whose column ``split`` says train or report.
+(how many of what, and what was left out), ``exploration.json``, ``lengths.json`` (in characters),
+``cleaning.json``, ``dropped.jsonl`` (what the noise filter left out, text by text); and a
+``harmless-N.parquet``, N from 1, for each set of harmless texts, whose column ``split`` says train
+or report.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from bezoar.corpus import Corpus, clean, explore, load_corpus
 from bezoar.corpus.draw import drawn
+from bezoar.corpus.explore_lengths import describe_lengths
 from bezoar.corpus.explore_load import load_texts
 from bezoar.corpus.explore_noise import filter_noise, save_dropped
 from bezoar.corpus.stratified import split_stratified
@@ -91,6 +93,8 @@ def explore_stage(bench: SAEBench) -> None:
         ]
         save_result(stage.folder / "cleaning.json", cleaning)
         save_result(stage.folder / "exploration.json", explore(corpus, bench.lm))
+        lengths = describe_lengths([len(text) for text in corpus.texts])
+        save_result(stage.folder / "lengths.json", lengths)
         save_result(stage.folder / "texts.json", _counted(corpus, parts, tuple(sets)))
 
 
