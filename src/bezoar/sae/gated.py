@@ -24,7 +24,7 @@ class GatedOptions:
         resample: times that dead latents start anew, spread over the first half of the training.
     """
 
-    l1: Annotated[float, Field(ge=0)] = 0.1
+    l1: Annotated[float, Field(ge=0)] = 0.2
     resample: Annotated[int, Field(ge=0)] = 4
 
 
