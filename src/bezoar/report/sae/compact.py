@@ -35,6 +35,10 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
 """Field of the table of latents, its name on a card, and how it is written."""
 
 
+SCORES = ("mean", "tf-idf", "bm25")
+"""Of tokens, in the order in which they are offered: files have them by the alphabet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much of each card is kept.
@@ -81,7 +85,8 @@ def compact(
     texts = _Texts(unmask)
     place = {latent: i for i, latent in enumerate(table.id)}
     columns = [column for column in COLUMNS if getattr(table, column[0])]
-    scores = list(dict.fromkeys(name for card in cards for name in card.tokens))
+    named = {name for card in cards for name in card.tokens}
+    scores = [*(name for name in SCORES if name in named), *sorted(named.difference(SCORES))]
     prompts = [prompt for card in cards for prompt in card.prompts]
     categories = sorted({p.category for p in prompts}.union(*(card.per_category for card in cards)))
     sources = sorted({p.source for p in prompts}.union(*(card.per_source for card in cards)))

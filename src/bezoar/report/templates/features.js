@@ -16,6 +16,7 @@
 
   const LEVELS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
   const FIRST = 4; // prompts shown before "more" is asked for
+  const BARS = 10; // groups on a card, those with the highest means
   const AT_ONCE = 3; // cards drawn without waiting to be near
   const shown = JSON.parse($("data").textContent);
   let data = shown;
@@ -82,7 +83,7 @@
   };
   const bars = (values, names) => {
     const list = node("dl", "bars");
-    const order = values.map((v, i) => i).filter((i) => values[i] !== null).sort((a, b) => values[b] - values[a]);
+    const order = values.map((v, i) => i).filter((i) => values[i] !== null).sort((a, b) => values[b] - values[a]).slice(0, BARS);
     const most = Math.max(...order.map((i) => values[i]), 1e-12);
     for (const i of order) {
       const bar = node("dd", "bar", heat(node("i"), Math.max(0, values[i]) / most));

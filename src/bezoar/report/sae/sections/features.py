@@ -105,6 +105,6 @@ def _row(found: FeatureTable, i: int, cards: dict[int, FeatureCard]) -> tuple[Ce
     if found.probe_cosine:
         cells.append(Cell(number(found.probe_cosine[i]), "", "", (found.probe_cosine[i],)))
     if cards:
-        tokens = () if card is None else next(iter(card.tokens.values()), ())
+        tokens = () if card is None else card.tokens.get("mean", ())
         cells.append(" ".join(visible_token(token) for token, _ in tokens[:TOKENS]) or "–")
     return tuple(cells)
