@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from record import claims, fill, record_config
 
-from bezoar.evaluate.contest_results import Contest
+from bezoar.evaluate.contest_results import Contest, CurvePoint
 from bezoar.runs import load_result
 from bezoar.sae.quality_results import QualityTable
 
@@ -42,8 +42,10 @@ def quality(run: Path) -> Iterator[str]:
 def contest(path: Path) -> Iterator[str]:
     """The best reader of each kind, and the differences."""
     found = load_result(path, Contest)
-    yield f"{found.report_n:,} texts, {found.report_positives:,} of them with the label; "
-    yield f"{found.train_n:,} to train on. {found.verdict}"
+    yield (
+        f"{found.report_n:,} texts, {found.report_positives:,} of them with the label; "
+        f"{found.train_n:,} to train on. {found.verdict}"
+    )
     yield ""
     yield "| reader | features | AUROC | average precision | TPR at 1 % | calibration error |"
     yield "|---|---|---|---|---|---|"
@@ -59,15 +61,39 @@ def contest(path: Path) -> Iterator[str]:
             yield f"| {pair.a} − {pair.b} | {pair.interval} | {pair.holm_p:.2g} |"
 
 
-def efficiency(run: Path) -> Iterator[str]:
-    """AUROC by the number of labels, and of wrong ones."""
-    found = load_result(run / "contest" / "contest.json", Contest)
-    yield "| reader | labels | wrong | AUROC, mean of draws | least, largest |"
-    yield "|---|---|---|---|---|"
-    for one in (*found.efficiency, *found.noise):
+def _curves(points: tuple[CurvePoint, ...], name: Callable[[CurvePoint], str]) -> Iterator[str]:
+    """One line a reader, one column a point: the mean of the draws, with the least and largest."""
+    heads = list(dict.fromkeys(map(name, points)))
+    yield f"| reader | {' | '.join(heads)} |"
+    yield "|---" * (len(heads) + 1) + "|"
+    for reader in dict.fromkeys(one.reader for one in points):
+        told = {name(one): one for one in points if one.reader == reader}
+        cells = (
+            f"{one.auroc:.3f} [{one.low:.3f}, {one.high:.3f}]" if (one := told.get(head)) else "–"
+            for head in heads
+        )
+        yield f"| {reader} | {' | '.join(cells)} |"
+
+
+def efficiency(found: Contest) -> Iterator[str]:
+    """AUROC by the number of labels, then by the share of wrong ones."""
+    yield from _curves(found.efficiency, lambda one: f"{one.labels:,} labels")
+    yield ""
+    yield from _curves(found.noise, lambda one: f"{one.noise:.0%} wrong")
+
+
+def harmless(run: Path) -> Iterator[str]:
+    """Each set of harmless texts: the best reader of a family, and the first difference."""
+    yield "| harmless texts | texts | SAE latents | dense | words | latents − dense, paired |"
+    yield "|---|---|---|---|---|---|"
+    for path in sorted((run / "contest").glob("harmless*.json")):
+        found = load_result(path, Contest)
+        best = (found.best("sae"), found.best("dense"))
+        words = next((row for row in found.rows if row.kind == "words"), None)
+        cells = ("–" if row is None else str(row.auroc) for row in (*best, words))
         yield (
-            f"| {one.reader} | {one.labels:,} | {one.noise:.0%} | {one.auroc:.3f} | "
-            f"{one.low:.3f}, {one.high:.3f} |"
+            f"| {found.task} | {found.report_n:,} | {' | '.join(cells)} | "
+            f"{found.differences[0].interval} |"
         )
 
 
@@ -93,11 +119,10 @@ def main() -> None:
         "claims": claims(args.run),
         "quality": quality(args.run),
         "contest": contest(args.run / "contest" / "contest.json"),
-        "efficiency": efficiency(args.run),
+        "efficiency": efficiency(load_result(args.run / "contest" / "contest.json", Contest)),
+        "harmless": harmless(args.run),
         "sources": sources(args.run),
     }
-    for path in sorted((args.run / "contest").glob("harmless*.json")):
-        tables[path.stem] = contest(path)
     if args.kinds is not None:
         tables["kinds"] = quality(args.kinds)
         tables["kinds-contest"] = contest(args.kinds / "contest" / "contest.json")
