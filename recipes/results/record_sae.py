@@ -61,6 +61,19 @@ def contest(path: Path) -> Iterator[str]:
             yield f"| {pair.a} − {pair.b} | {pair.interval} | {pair.holm_p:.2g} |"
 
 
+def side_by_side(path: Path) -> Iterator[str]:
+    """Every reader that reads all there is, chosen or not, and single latents of each."""
+    found = load_result(path, Contest)
+    yield "| reader | all | k = 1 | k = 16 |"
+    yield "|---|---|---|---|"
+    for reader in dict.fromkeys(row.reader for row in found.rows):
+        kinds = {row.kind: row for row in found.rows if row.reader == reader}
+        if "all" in kinds:
+            cells = (kinds.get(kind) for kind in ("all", "k=1", "k=16"))
+            told = ("–" if row is None else str(row.auroc) for row in cells)
+            yield f"| {reader} | {' | '.join(told)} |"
+
+
 def _curves(points: tuple[CurvePoint, ...], name: Callable[[CurvePoint], str]) -> Iterator[str]:
     """One line a reader, one column a point: the mean of the draws, with the least and largest."""
     heads = list(dict.fromkeys(map(name, points)))
@@ -125,7 +138,7 @@ def main() -> None:
     }
     if args.kinds is not None:
         tables["kinds"] = quality(args.kinds)
-        tables["kinds-contest"] = contest(args.kinds / "contest" / "contest.json")
+        tables["kinds-contest"] = side_by_side(args.kinds / "contest" / "contest.json")
         tables["kinds-claims"] = claims(args.kinds)
     fill(args.out.with_suffix(".md"), tables)
 
