@@ -119,6 +119,17 @@ def test_a_source_that_is_not_read_fails_the_claim(value: float, verdict: str) -
     assert verdicts(found)["sources-left-out"] == verdict
 
 
+def test_sources_left_out_of_few_latents_do_not_count() -> None:
+    seen = tuple(
+        SourceRow(f"sae reader: {kind}", "sae", "A", 50, 25, at(0.9), at(score))
+        for kind, score in (("all", 0.9), ("k=5", 0.4))
+    )
+    found = Found(contest=replace(contest(0.9, 0.9, 0.8), leave_one_out=seen))
+    [told] = [c for c in claims_of(found, "m").claims if c.key == "sources-left-out"]
+    assert told.verdict == "holds"
+    assert told.value == at(0.9)
+
+
 def test_each_set_of_harmless_texts_counts() -> None:
     alike, other = contest(0.45, 0.5, 0.5), contest(0.99, 0.99, 0.99)
     assert verdicts(Found(harmless=(other,)))["harmful-from-harmless"] == "holds"

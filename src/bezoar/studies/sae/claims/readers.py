@@ -138,8 +138,11 @@ def few(found: Found) -> Finding:
 def sources(found: Found) -> Finding:
     """Holds if on each source that was left out of training the AUROC lies above one half, interval
     and all; fails if on one it lies below."""
-    rows = () if found.contest is None else found.contest.leave_one_out
-    seen = [(row, row.left_out) for row in rows if row.family == "sae" and row.left_out]
+    best = found.best("sae")
+    if found.contest is None or best is None:
+        return not_measured(NO_CONTEST)
+    rows = found.contest.leave_one_out  # of k-sparse readers of latents too
+    seen = [(row, row.left_out) for row in rows if row.reader == best.label and row.left_out]
     if not seen:
         return not_measured("There are not two sources with both classes.")
     worst = min((value for _, value in seen), key=lambda value: value.value)
