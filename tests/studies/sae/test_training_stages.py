@@ -9,12 +9,16 @@ import pytest
 import torch
 
 from bezoar.activations import ActivationStore, RecomputedRows, StoredRows, row_choice
-from bezoar.errors import DataError, SAEError, StoreError
+from bezoar.corpus import Corpus
+from bezoar.errors import ConfigError, DataError, SAEError, StoreError
 from bezoar.runs import Run, load_result
 from bezoar.sae import RecomputedTokens, StoredTokens, load_sae, save_sae
 from bezoar.sae.curves import Curves
+from bezoar.studies.sae import check_bench, check_study
 from bezoar.studies.sae import harvest as harvesting
 from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.contest import _Harmless, _lengths
+from bezoar.studies.sae.detector import detector_stage
 from bezoar.studies.sae.harvest import Harvested, harvest_stage, rows_of, trained_on
 from bezoar.studies.sae.saes import saes_stage
 from tests.families import tiny_model
@@ -224,3 +228,52 @@ def test_what_the_model_writes_can_be_read_instead(lm, tmp_path, monkeypatch):
     later = SAEBench(bench.run, bench.config)
     later.__dict__["lm"] = lm
     assert later.tokens.digest == bench.tokens.digest
+
+
+def test_harmless_texts_are_read_as_the_others_are_and_no_detector_is_made(lm, tmp_path):
+    bench = bench_of(tmp_path / "run", lm, store="disk", tokens_of="generated")
+    harvested(bench)
+    mild = Corpus(("a quiet day", "tea"), np.zeros(2, int), split=("train", "report"), name="mild")
+    task = _Harmless(bench, mild, tmp_path / "states")
+    assert task._table.starts is not None  # what is meant is what the model wrote
+    lengths = _lengths(task._table)
+    assert lengths.tolist() == [len(ids) for ids in lm.encode(mild.texts)]
+    for name in ("quality", "contest"):
+        with bench.run.stage(name, key=1):
+            pass
+    detector_stage(bench)
+    assert not (bench.run.folder("detector") / "detector.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("sections", "says"),
+    [
+        ({"sae": {"saes": ["topk:k=4", "topk:k=4"]}}, "twice"),
+        ({"contest": {"poolings": ["last"]}}, "no contest"),
+        ({"contest": {"poolings": ["mean", "mean"]}}, "no contest"),
+        ({"contest": {"sparse": [0, 1]}}, "sizes of a probe"),
+        ({"contest": {"sparse": []}}, "sizes of a probe"),
+        ({"contest": {"sizes": [2]}}, "contest.sizes"),
+        ({"contest": {"noise": [1.5]}}, "contest.noise"),
+    ],
+)
+def test_what_nobody_could_do_is_refused_before_any_work(tmp_path, sections, says):
+    with pytest.raises(ConfigError, match=says):
+        check_study(study_config(tmp_path / "run", **sections))
+
+
+@pytest.mark.parametrize(("asked", "trained"), [("-1.resid_post", 2), ("middle.resid_post", 1)])
+def test_the_site_to_read_may_be_named_as_those_to_train_at(lm, tmp_path, asked, trained):
+    config = study_config(tmp_path / "run", features={"site": asked})
+    with Run.open(config.out, config) as run:
+        assert str(explored(run, config, lm).read_at) == SITES[trained - 1]
+
+
+@pytest.mark.parametrize("asked", ["2.mlp_out", "every.resid_post"])
+def test_the_site_to_read_must_have_an_autoencoder(lm, tmp_path, asked):
+    config = study_config(tmp_path / "run", features={"site": asked})
+    with (
+        Run.open(config.out, config) as run,
+        pytest.raises(ConfigError, match="autoencoders are trained at"),
+    ):
+        check_bench(explored(run, config, lm), "report")

@@ -13,9 +13,11 @@ from functools import partial
 
 from rich.console import Console
 
+from bezoar.errors import ConfigError
 from bezoar.models import named_sites
 from bezoar.runs import Progress, SAEStudyConfig
 from bezoar.sae import SAESpec
+from bezoar.sae.spec import distinct
 from bezoar.studies.audit.work import brought_up, check_stage
 from bezoar.studies.sae.bench import SAEBench
 from bezoar.studies.sae.claims import claims_stage
@@ -46,28 +48,49 @@ __all__ = ["STAGES", "check_study", "run_sae"]
 
 
 def check_study(config: SAEStudyConfig) -> None:
-    """Refuse names that do not exist before any work, and before a run folder is made.
+    """Refuse what cannot be done before any work, and before a run folder is made.
 
     Raises:
-        SAEError: for an architecture or an option that there is not; the nearest are named.
+        ConfigError: for an architecture or an option that there is not (the nearest are named), an
+            autoencoder that is there twice, or a contest that nobody could hold.
     """
-    for spec in config.sae.saes:
-        SAESpec.parse(spec)
+    distinct(tuple(map(SAESpec.parse, config.sae.saes)))
+    asked = config.contest
+    if len(set(asked.poolings)) < len(asked.poolings) or set(asked.poolings) == {"last"}:
+        raise ConfigError(
+            f"contest.poolings={list(asked.poolings)} leaves no contest: each counts once, and "
+            "latents are pooled over all tokens of a text.",
+            hint="Name mean or max, and last beside them if you like.",
+        )
+    if not asked.sparse or min(asked.sparse) < 1:
+        raise ConfigError(
+            f"contest.sparse={list(asked.sparse)} are no sizes of a probe.",
+            hint="Give sizes of at least 1, as [1, 2, 5, 16].",
+        )
+    if min(asked.sizes, default=4) < 4 or not all(0 < share < 1 for share in asked.noise):
+        raise ConfigError(
+            f"contest.sizes={list(asked.sizes)} with contest.noise={list(asked.noise)}.",
+            hint="Curves need 4 labels at least, and shares of wrong ones between 0 and 1.",
+        )
 
 
 def check_bench(bench: SAEBench, upto: str) -> None:
     """Refuse what the model, once it is loaded, turns out not to allow.
 
     Raises:
+        ConfigError: if latents are to be read at a site where no autoencoder is trained.
         SiteError: for a site that is not there.
+        SAEError: if the autoencoder that is given does not fit.
         ModelError: for a chat template that is not there, or an encoder that shall write.
     """
     if bench.config.model.chat:
         bench.lm.chat(("",))
     if bench.config.sae.tokens_of == "generated":
         bench.lm.require_generation()
-    if upto != "explore":
-        named_sites(bench.lm, bench.config.sae.sites)
+    if upto == "explore":
+        return
+    named_sites(bench.lm, bench.config.sae.sites)
+    _ = bench.read_at
 
 
 def run_sae(

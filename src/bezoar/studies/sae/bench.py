@@ -10,7 +10,7 @@ from typing import Literal
 
 from bezoar.activations import ActivationStore, TokenTable, generated_tokens, tokenise
 from bezoar.corpus import Corpus
-from bezoar.errors import SAEError
+from bezoar.errors import ConfigError, SAEError
 from bezoar.models import Decoding, Generations, LanguageModel, Site, generate, named_sites
 from bezoar.runs import SAEStudyConfig
 from bezoar.sae import SAESpec, SparseAutoencoder, folder_name, load_sae
@@ -37,6 +37,26 @@ class SAEBench(Bench):
         if self.given is not None:
             return [self.lm.site(self.given.info.site)]
         return named_sites(self.lm, self.config.sae.sites)
+
+    @property
+    def read_at(self) -> Site | None:
+        """Where the autoencoder is read closely, if the run says so.
+
+        Raises:
+            ConfigError: if none is trained there, or several sites are named.
+            SiteError: if the model has no such site.
+        """
+        asked = self.config.features.site
+        if asked is None:
+            return None
+        named = named_sites(self.lm, [asked])
+        if len(named) > 1 or named[0] not in self.sites:
+            raise ConfigError(
+                f"features.site={asked}, and autoencoders are trained at "
+                f"{', '.join(map(str, self.sites))}.",
+                hint="Name one of these, or leave it out for the best by its own measures.",
+            )
+        return named[0]
 
     @cached_property
     def given(self) -> SparseAutoencoder | None:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Int64
 from scipy.sparse import csr_array, vstack
 
-from bezoar.activations import harvest
+from bezoar.activations import TokenTable, harvest
 from bezoar.corpus import Corpus
 from bezoar.evaluate.contest import Sizes, contest
 from bezoar.evaluate.contest_readers import Reader, text_readers
@@ -185,7 +185,7 @@ class _Harmless:
     @property
     def matched(self) -> Callable[[], Contest] | None:
         """The same with equal lengths; None where too few texts have their like."""
-        lengths = np.concatenate([self._bench.tokens.kept, self._table.kept])
+        lengths = np.concatenate([_lengths(self._bench.tokens), _lengths(self._table)])
         drawn = self._draw(bands(lengths, BAND))
         left = [int((drawn.report[len(drawn.harmful) :] == part).sum()) for part in (False, True)]
         if left[0] < FEWEST or left[1] < FEWEST // 2:
@@ -230,13 +230,15 @@ class _Harmless:
 
     def _readers(self, drawn: _Drawn) -> Iterator[Reader]:
         bench = self._bench
+        # Both sides in one precision: what the corpus has was computed again, or read from a store.
+        stored = (bench.run.folder("harvest") / "tokens").exists()
         store = harvest(
             bench.lm,
             self._table,
             bench.sites,
             pooling="none",
             out=self._folder,
-            dtype=bench.config.harvest.dtype,
+            dtype=bench.config.harvest.dtype if stored else "float32",
             budget_tokens=bench.config.harvest.budget_tokens,
             progress=bench.progress,
         )
@@ -256,3 +258,8 @@ class _Harmless:
 
         yield from _latent_readers(bench, latents)
         yield from _state_readers(bench, states)
+
+
+def _lengths(table: TokenTable) -> Int64[np.ndarray, " texts"]:
+    """Tokens of each text itself, whether it is read or what the model writes after it."""
+    return table.lengths if table.starts is None else table.starts

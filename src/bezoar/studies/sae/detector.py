@@ -1,7 +1,8 @@
 """Stage detector: the winner of the contest as a small artefact, for `bezoar detect`.
 
 If the contest is not settled it is the best reader of plain activations, which needs no
-autoencoder. Files: ``detector.json`` and ``detector.safetensors`` (a `Detector`).
+autoencoder. Files: ``detector.json`` and ``detector.safetensors`` (a `Detector`); neither where the
+study read what the model writes, since a detector reads the texts that it is given.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def detector_stage(bench: SAEBench) -> None:
     asked = bench.config.contest
     key = [asked.false_alarms, asked.sparse, bench.config.seed, bench.lm.fingerprint]
     with bench.run.stage("detector", key=key, after=["contest"]) as stage:
-        if stage.done:
+        if stage.done or bench.config.sae.tokens_of == "generated":
             return
         found = load_result(bench.run.folder("contest") / "contest.json", Contest)
         row = found.best("sae" if found.winner == "sae" else "dense")

@@ -19,6 +19,8 @@ from bezoar.studies.sae.bench import SAEBench
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+NONE_MADE = "none: it reads the texts it is given, and this study read what the model writes"
+
 
 @dataclass(frozen=True, slots=True)
 class SAESummary(Result):
@@ -101,7 +103,9 @@ def _lines(bench: SAEBench) -> Iterator[str]:
         counted = ", ".join(f"{v} {n}" for v in VERDICTS if (n := claims.count(v)))
         yield f"claims      {counted}"
     if "detector" in done:
-        yield f"detector    bezoar detect --probe {run / 'detector'} --text …"
+        made = (run / "detector" / "detector.json").exists()
+        asked = f"bezoar detect --probe {run / 'detector'} --text …"
+        yield f"detector    {asked if made else NONE_MADE}"
     if (run / "report.html").exists():
         yield f"report      {run / 'report.html'}"
         yield f"latents     {run / 'features.html'}"

@@ -49,7 +49,9 @@ def quality_stage(bench: SAEBench) -> None:
             beside = next((row.loss for row in rows if row.site == str(site)), None)
             make = partial(_measured, bench, stage.folder, name, site, beside)
             rows.append(kept(stage.folder / "rows" / f"{name}.json", QualityRow, make))
-        save_result(stage.folder / "quality.json", choose(rows, bench.config.features.site))
+        read = bench.read_at
+        table = choose(rows, None if read is None else str(read))
+        save_result(stage.folder / "quality.json", table)
 
 
 def choose(rows: Sequence[QualityRow], site: str | None = None) -> QualityTable:

@@ -17,7 +17,8 @@ def detector(study: Study) -> Section:
         "nothing, for a rate of false alarms that was asked for; the report texts set nothing."
     )
     made = study.detector
-    blocks: list[Block] = [Text("This run made no detector.", "muted")]
+    none = "This run made no detector; none is made where a study reads what the model writes."
+    blocks: list[Block] = [Text(none, "muted")]
     if made is not None:
         blocks = [_rates(made), Facts(_facts(made))]
         blocks += [Text(minus(made.note))] if made.note else []
