@@ -40,6 +40,7 @@ _PICTURES = {
     "Robustness": "robustness",
     "Scorecard": "comparison",
     "ShiftSources": "figure_5_shift_sources",
+    "StatesReport": "toxic_states",
     "Survey": "survey_counts",
     "TokenList": "promoted_tokens",
     "TrainingCurve": "sae_training",

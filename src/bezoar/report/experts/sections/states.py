@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bezoar.locate import StatesReport
-from bezoar.report.blocks import Block, Cell, Section, Table, Text
+from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.experts.artefacts import Study
 from bezoar.report.experts.paper import NAME
+from bezoar.report.figures.toxic_states import toxic_states
 from bezoar.report.numbers import count, estimate, number, p_value, plural, visible_token
 
 TOKENS = 20
@@ -21,9 +22,19 @@ def states(study: Study) -> Section:
     found = study.states
     blocks: list[Block] = [Text("This run collected no states.", "muted")]
     if found is not None:
-        blocks = [Text(_told(found)), *_choices(found), *_tokens(found), _positions(found)]
-        blocks += _dropped(found)
+        blocks = [Text(_told(found)), _picture(found), *_choices(found), *_tokens(found)]
+        blocks += [_positions(found), *_dropped(found)]
     return Section("states", "The states before toxic tokens", intro, tuple(blocks))
+
+
+def _picture(seen: StatesReport) -> Picture:
+    return Picture(
+        toxic_states(seen),
+        "Where in the continuation the states stand, and how far apart the means of both kinds lie "
+        "(diamond) among the distances of shuffled labels.",
+        "Positions of toxic and harmless states, and the distance of their means.",
+        "toxic_states",
+    )
 
 
 def _told(seen: StatesReport) -> str:
