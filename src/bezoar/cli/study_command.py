@@ -26,7 +26,7 @@ def _of_saes(name: str, metavar: str, help: str) -> Any:
     ]
 
 
-_SAES = _of_saes("--sae", "LIST", "autoencoders, as topk:k=32, relu:l1=5,seed=1.")
+_SAES = _of_saes("--sae", "LIST", "autoencoders, as topk:k=32, relu:l1=0.2,seed=1.")
 _SITES = _of_saes("--sites", "LIST", "where, as every.resid_post, -1.mlp_out.")
 _HARMLESS = _of_saes("--harmless", "LIST", "harmless texts, as xstest:PATH.")
 _OF_AUDITS = (
