@@ -284,11 +284,11 @@ def test_the_doctor_names_what_is_stale_and_what_is_missing(bezoar, tmp_path):
 def test_the_doctor_knows_the_stages_of_every_study():
     from bezoar.cli import doctor_command
     from bezoar.runs.config import STUDIES
-    from bezoar.studies import audit, dpo, experts, tune
+    from bezoar.studies import audit, dpo, experts, sae, tune
     from bezoar.studies.audit.asked import INPUT_STAGES
 
     always = {"dpo": {"pairs"}, "experts": {"experts"}}
-    rooms = {"audit": audit, "dpo": dpo, "experts": experts, "tune": tune}
+    rooms = {"audit": audit, "dpo": dpo, "experts": experts, "sae": sae, "tune": tune}
     known = {
         study: tuple(n for n in room.STAGES if n not in INPUT_STAGES or n in always.get(study, ()))
         for study, room in rooms.items()

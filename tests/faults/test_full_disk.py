@@ -10,13 +10,14 @@ import contextlib
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bezoar.edits import export, load_edit
-from bezoar.errors import RunError
+from bezoar.errors import RunError, StoreError
 from bezoar.models import LanguageModel
 from bezoar.runs import Run
 from bezoar.studies.audit import STAGES, run_audit, run_stages
@@ -104,12 +105,21 @@ def mounted(path: Path, size: str) -> None:
         pytest.skip("mounting is not allowed here; a limit on files stands in for it above")
 
 
-def test_a_real_disk_that_is_full(tmp_path):
+def _trusting(*_: object) -> None:
+    """Instead of a look at the disk's free space."""
+
+
+def test_a_real_disk_that_is_full(tmp_path, monkeypatch):
+    """It is refused before the work; and if it fills meanwhile, what is there is gone on with."""
     disk = tmp_path / "disk"
     mounted(disk, "200k")
     try:
-        with pytest.raises(RunError, match=FULL):
+        with pytest.raises(StoreError, match="the disk has"):
             harvest(disk / "store")
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules["bezoar.activations.harvest"], "_refuse_full_disk", _trusting)
+            with pytest.raises(RunError, match=FULL):
+                harvest(disk / "store")
         grow = ["mount", "-o", "remount,size=20m", str(disk)]
         subprocess.run(grow, check=True)
         harvest(disk / "store")
