@@ -203,10 +203,10 @@ def _verdict(first: Difference, best: dict[Family, Fit], differences: Sequence[D
     words = {one.a: one for one in differences if one.metric == "auroc" and one.b == "words"}
     for family, fit in best.items():
         one = words.get(fit.row.label)
-        if one is not None and not (one.settled and one.interval.value > 0):
-            said += (
-                f" The best reader of {FAMILIES[family]} does not measurably beat a bag of words."
-            )
+        if one is None or (one.settled and one.interval.value > 0):
+            continue
+        lost = "loses to" if one.settled else "does not measurably beat"
+        said += f" The best reader of {FAMILIES[family]} {lost} a bag of words."
     return said
 
 

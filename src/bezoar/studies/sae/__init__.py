@@ -25,11 +25,12 @@ from bezoar.studies.sae.contest import contest_stage
 from bezoar.studies.sae.detector import detector_stage
 from bezoar.studies.sae.explore import explore_stage
 from bezoar.studies.sae.features import features_stage
-from bezoar.studies.sae.finish import SAESummary, report_stage, summarise
+from bezoar.studies.sae.finish import report_stage, summarise
 from bezoar.studies.sae.forecast import forecast_saes
 from bezoar.studies.sae.harvest import harvest_stage
 from bezoar.studies.sae.quality import quality_stage
 from bezoar.studies.sae.saes import saes_stage
+from bezoar.studies.summary import StudySummary
 
 STAGES: dict[str, Callable[[SAEBench], None]] = {
     "explore": explore_stage,
@@ -99,7 +100,7 @@ def run_sae(
     *,
     progress: Progress | None = None,
     console: Console | None = None,
-) -> SAESummary:
+) -> StudySummary:
     """Run the study up to a stage; finished stages are not repeated.
 
     Args:

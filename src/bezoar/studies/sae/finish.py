@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bezoar.evaluate.contest_results import Contest
 from bezoar.report import write_report
-from bezoar.runs import Result, load_result, save_json
+from bezoar.runs import load_result, save_json
 from bezoar.runs.folder import CONFIG
 from bezoar.sae.quality_results import QualityTable
 from bezoar.studies.audit.about import created, licences
 from bezoar.studies.claims import VERDICTS, Claims
 from bezoar.studies.sae.bench import SAEBench
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from bezoar.studies.summary import StudySummary
 
 NONE_MADE = "none: it reads the texts it is given, and this study read what the model writes"
-
-
-@dataclass(frozen=True, slots=True)
-class SAESummary(Result):
-    """What a study found.
-
-    Attributes:
-        model: name of the model.
-        run: the run folder.
-        report: path of the report; "" if it was not written.
-        lines: the summary for the terminal.
-    """
-
-    model: str
-    run: str
-    report: str
-    lines: tuple[str, ...]
-
-    def __rich__(self) -> RenderableType:
-        from rich.text import Text
-
-        return Text("\n".join(self.lines))
 
 
 def report_stage(bench: SAEBench) -> None:
@@ -76,11 +51,11 @@ def about(bench: SAEBench) -> dict[str, Any]:
     }
 
 
-def summarise(bench: SAEBench) -> SAESummary:
+def summarise(bench: SAEBench) -> StudySummary:
     """The lines that end a study."""
     run = bench.run.path
     page = run / "report.html"
-    return SAESummary(
+    return StudySummary(
         model=bench.lm.name,
         run=str(run),
         report=str(page) if page.exists() else "",

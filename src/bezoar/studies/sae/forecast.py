@@ -38,9 +38,12 @@ class SAEForecast(Result):
     memory: int
 
     def __str__(self) -> str:
+        training = (
+            f", {self.saes} autoencoders to train on {self.trained:,}" if self.trained else ""
+        )
         return (
-            f"To do: {self.tokens:,} tokens to read, {self.saes} autoencoders to train on "
-            f"{self.trained:,}; {duration(self.seconds)} at most,\n       "
+            f"To do: {self.tokens:,} tokens to read{training}; "
+            f"{duration(self.seconds)} at most,\n       "
             f"{self.bytes / 1e6:.0f} MB on disk, about {self.memory / 1e9:.1f} GB of memory."
         )
 
