@@ -52,7 +52,7 @@ class DPO(Method):
     """
 
     name: ClassVar[str] = "dpo"
-    null_draws_max: ClassVar[int | None] = 3
+    trains: ClassVar[bool] = True
     recipe: Literal["auto", "lee2024", "small"] = "auto"
     trainable: str = "all"
     objective: Objective = "dpo"

@@ -122,8 +122,8 @@ class Method(ABC):
     """How it is found in the registry."""
     control: ClassVar[bool] = False
     """Whether it is only there to be beaten; an audit measures it and never chooses it."""
-    null_draws_max: ClassVar[int | None] = None
-    """The most null edits of a kind that an audit makes: few where each takes a training."""
+    trains: ClassVar[bool] = False
+    """Whether an edit, and so each of its nulls, takes a training."""
 
     @property
     @abstractmethod

@@ -216,6 +216,7 @@ class MitigateConfig(Section):
     max_evaluations: int = Field(8, ge=1, description="Strengths tried for one method.")
     select_prompts: int = Field(200, ge=4, description="Prompts used to choose; never reported.")
     null_draws: int = Field(10, ge=1, description="Null edits per method and kind of null.")
+    trained_nulls: int = Field(3, ge=1, description="At most so many where each is a training.")
 
     @field_validator("methods")
     @classmethod

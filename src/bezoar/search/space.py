@@ -22,7 +22,7 @@ def searched_by_default() -> tuple[str, ...]:
     return tuple(
         name
         for name, cls in methods().items()
-        if not cls.control and cls.null_draws_max is None and "sae" not in cls().requires
+        if not cls.control and not cls.trains and "sae" not in cls().requires
     )
 
 

@@ -35,5 +35,5 @@ def learns_from_pairs(config: AuditConfig) -> bool:
 
 def null_draws(method: Method, config: AuditConfig) -> int:
     """How many null edits of each kind are made of a method."""
-    most = method.null_draws_max
-    return config.mitigate.null_draws if most is None else min(most, config.mitigate.null_draws)
+    asked = config.mitigate
+    return min(asked.trained_nulls, asked.null_draws) if method.trains else asked.null_draws

@@ -138,7 +138,7 @@ class Fitting:
             return attempt
         n = null_draws(method, self.bench.config)
         nulls: list[NullFit] = []
-        if method.null_draws_max is None:  # of a training, one strength is not one size of change
+        if not method.trains:  # of a training, one strength is not one size of change
             nulls.append(NullFit(method.main_null(), "strength", (method.strength,) * n))
         target = max(attempt.short_cost, 1e-3)
         for kind in method.null_kinds:
