@@ -11,7 +11,15 @@ import sys
 import pytest
 
 from bezoar.errors import RunConflict, RunError, RunLocked
-from bezoar.runs import AuditConfig, ExpertsStudyConfig, Run, TuneConfig, load_config, parse_config
+from bezoar.runs import (
+    AuditConfig,
+    ExpertsStudyConfig,
+    Run,
+    SAEStudyConfig,
+    TuneConfig,
+    load_config,
+    parse_config,
+)
 
 OTHER = parse_config(AuditConfig, {"mitigate": {"budget": "ppl<=10%"}, "seed": 7})
 
@@ -77,6 +85,14 @@ def test_what_no_stage_has_read_may_still_be_chosen(tmp_path, begun, option, ref
         (TuneConfig, "search", {"mitigate": {"budget": "ppl<=5%"}}, True),
         (TuneConfig, "search", {"mitigate": {"methods": ["word-ban"]}}, True),
         (TuneConfig, "search", {"evaluate": {"scorer_a": "words"}}, True),
+        (AuditConfig, "harvest", {"sae": {"tokens": 2_000}}, False),
+        (AuditConfig, "sae", {"sae": {"tokens": 2_000}}, True),
+        (SAEStudyConfig, "explore", {"sae": {"tokens": 2_000}}, False),
+        (SAEStudyConfig, "explore", {"contest": {"harmless": ["mild.csv"]}}, True),
+        (SAEStudyConfig, "harvest", {"sae": {"max_tokens": 64}}, True),
+        (SAEStudyConfig, "saes", {"features": {"top": 9}}, False),
+        (SAEStudyConfig, "quality", {"contest": {"sparse": [3]}}, True),
+        (SAEStudyConfig, "contest", {"contest": {"false_alarms": 0.05}}, False),
         (TuneConfig, "search", {"evaluate": {"scorer_b": "words"}}, False),
         (TuneConfig, "finalists", {"evaluate": {"scorer_b": "words"}}, True),
         (TuneConfig, "search", {"search": {"trials": 300}}, False),
@@ -96,7 +112,8 @@ def test_a_search_and_a_study_keep_what_their_own_stages_read(
     if refused:
         with pytest.raises(RunConflict) as caught:
             Run.open(tmp_path, other)
-        command = {TuneConfig: "tune", ExpertsStudyConfig: "study experts"}[kind]
+        names = {AuditConfig: "audit", TuneConfig: "tune", ExpertsStudyConfig: "study experts"}
+        command = names.get(kind, "study sae")
         assert f"'bezoar {command} --config {tmp_path / 'config.yaml'}" in str(caught.value.hint)
     else:
         Run.open(tmp_path, other).close()

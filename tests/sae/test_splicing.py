@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from bezoar.activations import tokenise
 from bezoar.errors import DataError, SAEError, SiteError
 from bezoar.sae.splicing import recovered_loss
 from bezoar.scoring.likelihood import token_nll
@@ -89,3 +90,33 @@ def test_other_models_sites_and_texts_are_refused(gpt2):
         recovered_loss(gpt2, at_site(identity(), "1.resid_delta"), TEXTS)
     with pytest.raises(DataError, match="two tokens"):
         recovered_loss(gpt2, identity(), ["I"[:1]] if len(gpt2.encode(["I"])[0]) == 1 else [" I"])
+
+
+def test_of_what_the_model_wrote_no_prompt_is_replaced_or_predicted(gpt2):
+    """By hand: the states of the continuation alone are zero, and its tokens alone count."""
+    table = tokenise(gpt2, TEXTS[:2])
+    starts = np.array([5, 3])
+    meant = replace(table, starts=starts)
+    found = recovered_loss(gpt2, identity(), meant)
+    assert found.spliced == pytest.approx(found.base, abs=1e-4)
+    assert found.tokens == sum(table.lengths - starts - 1)
+    site = gpt2.site("1.resid_post")
+    module = gpt2.anatomy.hook_point(site).module
+    plain, zeroed = [], []
+    for row, start in zip(table.rows([0, 1]), starts.tolist(), strict=True):
+        plain.append(token_nll(gpt2, [row])[0][start:])
+
+        def blank(_module, _inputs, output, start=start):
+            x = (output[0] if isinstance(output, tuple) else output).clone()
+            x[:, start:] = 0
+            return (x, *output[1:]) if isinstance(output, tuple) else x
+
+        handle = module.register_forward_hook(blank)
+        zeroed.append(token_nll(gpt2, [row])[0][start:])
+        handle.remove()
+    assert found.base == pytest.approx(np.concatenate(plain).mean(), abs=1e-5)
+    assert found.zero == pytest.approx(np.concatenate(zeroed).mean(), abs=1e-5)
+    whole = recovered_loss(gpt2, identity(), table)
+    assert found.zero != pytest.approx(whole.zero, abs=1e-3)
+    with pytest.raises(DataError, match="two tokens"):
+        recovered_loss(gpt2, identity(), replace(table, starts=table.lengths - 1))

@@ -15,6 +15,7 @@ from bezoar.mitigate import FitInputs, SAELatents
 from bezoar.runs import AuditConfig, Run, load_result
 from bezoar.sae import load_sae, measure_quality
 from bezoar.studies.audit import run_audit
+from bezoar.studies.audit import sae as stage_sae
 from bezoar.studies.audit.asked import made_for
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.mitigate import Fits
@@ -75,12 +76,15 @@ def test_only_for_methods_that_steer_by_latents(gpt2, tmp_path):
 
 
 def test_one_is_trained_on_training_and_neutral_texts_and_profiled(gpt2, tmp_path, monkeypatch):
+    named = ("prompts", "labelled texts", "neutral text")
+    monkeypatch.setattr(stage_sae, "licences", lambda _: dict.fromkeys(named, "told"))
     bench = staged(tmp_path, gpt2)
     sae, latents = autoencoder(bench), latent_profile(bench)
     assert sae.info.site == "1.resid_post"  # the middle one of three layers
     assert (sae.d_sae, sae.info.fingerprint) == (64, gpt2.fingerprint)
     assert (latents.texts, latents.trained_on) == (60, bench.corpus("train").hash)
     latents.require(sae)
+    assert sae.info.licence_note == "labelled texts: told; neutral text: told"
     report = load_result(bench.run.folder("sae") / "report.json", AuditSAE)
     assert (report.architecture, report.origin, report.texts) == ("topk", "trained here", 70)
     assert report.tokens == 2_000 // 64 * 64
@@ -96,9 +100,7 @@ def test_one_is_trained_on_training_and_neutral_texts_and_profiled(gpt2, tmp_pat
     assert left == {"trained", "latents", "report.json", "stage.json"}
     inputs = FitInputs(sae=sae, latents=latents)
     assert len(list(SAELatents(top=4).nulls(gpt2, inputs, 2, 0))) == 2
-    from bezoar.studies.audit import sae as stage
-
-    monkeypatch.setattr(stage, "harvest", None)  # a finished stage reads nothing
+    monkeypatch.setattr(stage_sae, "harvest", None)  # a finished stage reads nothing
     staged(tmp_path, gpt2)
 
 
@@ -152,7 +154,7 @@ def test_one_of_another_width_site_or_model_is_refused(gpt2, tmp_path):
     refusal(tmp_path / "b", gpt2, SiteError, "9", **path)
     path = saved(sae_at(gpt2), tmp_path / "c")
     there = path | {"sites": ["0.resid_post"]}
-    refusal(tmp_path / "c", gpt2, SAEError, r"reads 1\.resid_post, and 0\.resid_post", **there)
+    refusal(tmp_path / "c", gpt2, SAEError, r"1\.resid_post, and sae\.sites asks for 0", **there)
     other = tiny_model("gpt2", seed=1)
     refusal(tmp_path / "d", other, SAEError, "other weights than 'tiny-gpt2'", **path)
     refusal(tmp_path / "e", gpt2, CorruptArtefact, "nowhere", path=str(tmp_path / "nowhere"))

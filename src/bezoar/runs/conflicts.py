@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "states": ("states",),
     "experts": ("experts",),
     "moments": ("moments",),
+    "sae": ("sae",),
     "mitigate": ("mitigate", "search"),
     "search": ("search",),
     "evaluate.scorer_a": ("pairs", "states", "mitigate", "search"),
@@ -36,6 +38,17 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "detect": ("detect",),
 }
 """The first stages, of any kind of run, that read an option or section; any other concerns all."""
+READ_BY_STUDY: dict[str, dict[str, tuple[str, ...]]] = {
+    "sae": {
+        "sae": ("harvest", "saes"),
+        "features": ("quality", "features"),
+        "contest": ("quality", "contest"),
+        "contest.harmless": ("explore",),
+        "contest.harmless_limit": ("explore",),
+        "contest.false_alarms": ("detector",),
+    },
+}
+"""The same of one kind of run, before what holds for any."""
 
 
 def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: Path) -> None:
@@ -66,7 +79,8 @@ def refuse_conflict(folder: Path, file: Path, config: BaseModel, environments: P
         ) from error
     old, new = (_binding(c) for c in (there, config))
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if not any(_was_read(key, folder) for key in keys):
+    readers = READ_BY | READ_BY_STUDY.get(str(getattr(config, "study", "")), {})
+    if not any(_was_read(readers, key, folder) for key in keys):
         return
     changed = [f"{key} ({old.get(key)!r} there, {new.get(key)!r} now)" for key in keys]
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
@@ -98,9 +112,9 @@ def _command(config: BaseModel) -> str:
     return study if study in ("audit", "tune") else f"study {study}"
 
 
-def _was_read(key: str, folder: Path) -> bool:
+def _was_read(readers: Mapping[str, tuple[str, ...]], key: str, folder: Path) -> bool:
     """Whether a stage that reads an option was begun."""
-    first = READ_BY.get(key) or READ_BY.get(key.partition(".")[0])
+    first = readers.get(key) or readers.get(key.partition(".")[0])
     return first is None or any((folder / stage / MARKER).exists() for stage in first)
 
 

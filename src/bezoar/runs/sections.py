@@ -194,6 +194,9 @@ class SAEConfig(Section):
         "prompts", description="generated: what the model writes after each text."
     )
     max_tokens: int = Field(128, ge=1, description="A text is cut to this many tokens.")
+    max_new_tokens: int = Field(
+        20, ge=1, description="Written after each text, if tokens_of is generated."
+    )
     store: Literal["auto", "disk", "recompute"] = Field(
         "auto", description="Keep rows on disk, run the model again, or what is measured cheaper."
     )

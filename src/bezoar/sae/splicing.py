@@ -63,7 +63,8 @@ def recovered_loss(
     Args:
         lm: the model.
         sae: its site says where.
-        texts: ordinary ones, of at least two tokens.
+        texts: ordinary ones, of at least two tokens; or tokens, of which only those that are meant
+            (what the model wrote) are replaced, and only what follows them is predicted.
         mean: of the site, on any texts; measured on these if None.
         beside: of another autoencoder at the same site, on the same texts: what the model makes of
             them without either, with zeros and with the mean, is taken from it.
@@ -73,20 +74,21 @@ def recovered_loss(
         SAEError: if the autoencoder is of another model or width.
         SiteError: if nothing can be put in the place of what passes at the site.
         UnsupportedAnatomy: if the model has no unembedding.
-        DataError: if no text has two tokens.
+        DataError: if no text has two tokens that are meant.
         ModelError: if the splice that must change nothing does.
     """
     sae.require(lm)
     table = texts if isinstance(texts, TokenTable) else tokenise(lm, texts)
-    ids = [row for row in table.rows(range(len(table))) if len(row) > 1]
-    if not ids:
+    long = np.flatnonzero(table.kept > 1)
+    if not len(long):
         raise DataError("No text has two tokens, so none is predicted.", hint="Give longer ones.")
-    _check_splice(lm, sae, ids[:_CHECKED])
+    read = table.take(long)
+    _check_splice(lm, sae, read.take(np.arange(min(_CHECKED, len(long)))))
     ways: list[Callable[[Tensor], Tensor] | None] = [sae.forward]
     if beside is None:
         centre = _mean(lm, sae, table) if mean is None else mean
         ways += [None, torch.zeros_like, lambda x: centre.to(x).expand_as(x)]
-    found = [_loss(lm, sae, ids, way) for way in track(progress, ways, "Splicing", unit="passes")]
+    found = [_loss(lm, sae, read, way) for way in track(progress, ways, "Splicing", unit="passes")]
     known = found[1:] if beside is None else [beside.base, beside.zero, beside.mean]
     spliced, (base, zero, without) = found[0], known
     return LossRecovered(
@@ -96,35 +98,55 @@ def recovered_loss(
         mean=without,
         recovered=_share(zero, spliced, base),
         recovered_of_mean=_share(without, spliced, base),
-        tokens=sum(len(row) - 1 for row in ids),
+        tokens=int((read.kept - 1).sum()),
     )
 
 
 def _loss(
     lm: LanguageModel,
     sae: SparseAutoencoder,
-    ids: Sequence[Sequence[int]],
+    table: TokenTable,
     change: Callable[[Tensor], Tensor] | None,
 ) -> float:
-    """Mean −ln p of the next token, with ``change`` acting at the site."""
+    """Mean −ln p of the token after each that is meant, with ``change`` acting on these."""
+    ids = table.rows(range(len(table)))
+    if table.starts is None:
+        return float(np.concatenate(_nll(lm, sae, ids, change)).mean())
+    # One by one: where in a batch the tokens begin that are meant, no hook can tell.
+    found = [
+        _nll(lm, sae, [row], change, start)[0][start:]
+        for row, start in zip(ids, table.starts.tolist(), strict=True)
+    ]
+    return float(np.concatenate(found).mean())
+
+
+def _nll(
+    lm: LanguageModel,
+    sae: SparseAutoencoder,
+    ids: Sequence[Sequence[int]],
+    change: Callable[[Tensor], Tensor] | None,
+    start: int = 0,
+) -> list[Float[np.ndarray, " _pos"]]:
+    """−ln p of every token but the first, with ``change`` acting from a position on."""
     if change is None:
-        return float(np.concatenate(token_nll(lm, ids)).mean())
+        return token_nll(lm, ids)
 
     def instead(x: Tensor) -> Tensor:
         # The autoencoder is kept in float32, whatever the model computes in.
-        return change(x.to(sae.W_dec)).to(x)
+        before, meant = x[..., :start, :], x[..., start:, :]
+        return torch.cat([before, change(meant.to(sae.W_dec)).to(x)], dim=-2)
 
     edit = ActivationEdit.at([lm.site(sae.info.site)], _Instead(sae.d_model, instead))
     with edit.applied_to(lm):
-        return float(np.concatenate(token_nll(lm, ids)).mean())
+        return token_nll(lm, ids)
 
 
-def _check_splice(lm: LanguageModel, sae: SparseAutoencoder, ids: Sequence[Sequence[int]]) -> None:
+def _check_splice(lm: LanguageModel, sae: SparseAutoencoder, table: TokenTable) -> None:
     def error_kept(x: Tensor) -> Tensor:
         made = sae.forward(x)
         return made + (x - made)
 
-    off = abs(_loss(lm, sae, ids, error_kept) - _loss(lm, sae, ids, None))
+    off = abs(_loss(lm, sae, table, error_kept) - _loss(lm, sae, table, None))
     if off > _TOLERANCE:
         raise ModelError(
             f"A splice that keeps the error changes the loss by {off:.2g} nats at "

@@ -11,14 +11,17 @@ import torch
 from bezoar.activations import ActivationStore, RecomputedRows, StoredRows, row_choice
 from bezoar.corpus import Corpus
 from bezoar.errors import ConfigError, DataError, SAEError, StoreError
+from bezoar.models import Generations
 from bezoar.runs import Run, load_result
+from bezoar.runs.sae_sections import QUICK_SAE, SAEStudySAEConfig
 from bezoar.sae import RecomputedTokens, StoredTokens, load_sae, save_sae
 from bezoar.sae.curves import Curves
 from bezoar.studies.sae import check_bench, check_study
 from bezoar.studies.sae import harvest as harvesting
-from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.bench import WRITTEN, SAEBench
 from bezoar.studies.sae.contest import _Harmless, _lengths
 from bezoar.studies.sae.detector import detector_stage
+from bezoar.studies.sae.forecast import forecast_saes
 from bezoar.studies.sae.harvest import Harvested, harvest_stage, rows_of, trained_on
 from bezoar.studies.sae.saes import saes_stage
 from tests.families import tiny_model
@@ -179,6 +182,19 @@ def test_an_autoencoder_that_is_given_is_taken(lm, tmp_path):
     assert load_result(bench.run.folder("saes") / "curves.json", Curves).curves == ()
 
 
+def test_one_that_is_given_and_sites_that_are_asked_for_may_not_disagree(lm, tmp_path):
+    path = given(lm, tmp_path)
+    quick = tuple(QUICK_SAE["sae"]["sites"])
+    for number, sites in enumerate([SAEStudySAEConfig().sites, quick, ["-1.resid_post"]]):
+        bench = bench_of(tmp_path / str(number), lm, path=path, sites=sites)
+        assert [str(site) for site in bench.sites] == [SITES[1]]
+    bench = bench_of(tmp_path / "other", lm, path=path, sites=[SITES[0]])
+    with pytest.raises(
+        SAEError, match=r"reads 2\.resid_post, and sae\.sites asks for 1\.resid_post"
+    ):
+        check_bench(bench, "report")
+
+
 @pytest.mark.parametrize(
     ("about", "says"),
     [
@@ -202,10 +218,10 @@ def test_more_latents_than_tokens_are_refused(lm, tmp_path):
 
 
 def test_what_the_model_writes_can_be_read_instead(lm, tmp_path, monkeypatch):
-    bench = bench_of(tmp_path / "run", lm, store="disk", tokens_of="generated")
+    bench = bench_of(tmp_path / "run", lm, store="disk", tokens_of="generated", max_new_tokens=7)
     said = harvested(bench)
-    written = bench.written
-    assert written is not None
+    written = Generations.load(bench.run.folder("harvest") / WRITTEN)
+    assert max(map(len, written.tokens)) == 7
     assert written.prompts == (*bench.prompts("train"), *bench.prompts("report"))
     tokens = [token for row in written.tokens for token in list(row) or lm.end_ids[:1]]
     assert bench.store.token_ids.tolist() == tokens
@@ -230,11 +246,18 @@ def test_what_the_model_writes_can_be_read_instead(lm, tmp_path, monkeypatch):
     assert later.tokens.digest == bench.tokens.digest
 
 
-def test_harmless_texts_are_read_as_the_others_are_and_no_detector_is_made(lm, tmp_path):
+def test_harmless_texts_are_read_as_the_others_are_and_no_detector_is_made(
+    lm, tmp_path, monkeypatch
+):
     bench = bench_of(tmp_path / "run", lm, store="disk", tokens_of="generated")
     harvested(bench)
     mild = Corpus(("a quiet day", "tea"), np.zeros(2, int), split=("train", "report"), name="mild")
-    task = _Harmless(bench, mild, tmp_path / "states")
+    task = _Harmless(bench, mild, tmp_path, 1)
+    assert Generations.load(tmp_path / "written-1.parquet").prompts == mild.texts
+    with monkeypatch.context() as patch:
+        refuse = lambda *_, **__: pytest.fail("again")  # noqa: E731
+        patch.setattr("bezoar.studies.sae.bench.generate", refuse)
+        assert _Harmless(bench, mild, tmp_path, 1)._table.digest == task._table.digest
     assert task._table.starts is not None  # what is meant is what the model wrote
     lengths = _lengths(task._table)
     assert lengths.tolist() == [len(ids) for ids in lm.encode(mild.texts)]
@@ -277,3 +300,43 @@ def test_the_site_to_read_must_have_an_autoencoder(lm, tmp_path, asked):
         pytest.raises(ConfigError, match="autoencoders are trained at"),
     ):
         check_bench(explored(run, config, lm), "report")
+
+
+def test_a_model_that_would_have_no_room_for_a_text_does_not_write(lm, tmp_path):
+    asked = {"tokens_of": "generated", "max_new_tokens": lm.context}
+    with pytest.raises(ConfigError, match="leaves no room for a text"):
+        check_bench(bench_of(tmp_path / "run", lm, **asked), "report")
+
+
+@pytest.mark.parametrize("way", ["disk", "recompute"])
+def test_harmless_texts_lie_on_disk_only_where_the_others_do(lm, tmp_path, way):
+    bench = bench_of(tmp_path / "run", lm, store=way)
+    harvested(bench)
+    mild = Corpus(("a quiet day", "tea"), np.zeros(2, int), split=("train", "report"), name="mild")
+    task = _Harmless(bench, mild, tmp_path, 1)
+    rows = {
+        int(text): block.rows[block.of_row == place].numpy()
+        for block in task._tokens(bench.sites[1]).blocks()
+        for place, text in enumerate(block.texts)
+    }
+    assert (tmp_path / "states-1").exists() == (way == "disk")
+    for text, ids in enumerate(lm.encode(mild.texts)):
+        alone = lm.capture(lm.batch([ids]), [bench.sites[1]])[bench.sites[1]][0]
+        np.testing.assert_allclose(rows[text], alone.numpy(), atol=2e-3)
+
+
+@pytest.mark.parametrize("tokens_of", ["prompts", "generated"])
+def test_the_forecast_counts_harmless_texts_and_what_is_to_be_written(lm, tmp_path, tokens_of):
+    sae = SMALL | {"tokens_of": tokens_of, "max_new_tokens": 5}
+    config = study_config(tmp_path / "run", sae=sae, contest={"harmless": ["mild"]})
+    with Run.open(config.out, config) as run:
+        bench = explored(run, config, lm)
+        mild = Corpus(("a quiet day", "tea"), np.zeros(2, int), split=("train", "report"))
+        mild.save(run.folder("explore") / "harmless-1.parquet")
+        said = forecast_saes(bench)
+    texts = [*bench.corpora["train"].texts, *bench.corpora["report"].texts, *mild.texts]
+    read = sum(min(len(ids), 24) for ids in lm.encode(texts))
+    new = 5 * len(texts) if tokens_of == "generated" else 0
+    assert said.tokens == read + new
+    rows = new or read
+    assert said.bytes == rows * 2 * sum(lm.site_width(site) for site in bench.sites)

@@ -14,7 +14,7 @@ from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.locate import PARTS, sites_of
 
-_NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
+NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
 _TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
 _PPLM_STEP = 10.0  # an iteration of PPLM on a past of some tokens, forward and back
 _PRODUCTS = 6.0  # of [d_model d_sae] a token: encode, decode, and each of them back, if all dense
@@ -70,7 +70,7 @@ def forecast_harvest(bench: Bench) -> Forecast:
 def prompt_tokens(bench: Bench) -> float:
     """What continuing one prompt takes, in units of tokens read."""
     decoding = bench.protocol.decoding
-    return (bench.protocol.prompt_tokens or 32) + _NEW_TOKEN * decoding.max_new_tokens
+    return (bench.protocol.prompt_tokens or 32) + NEW_TOKEN * decoding.max_new_tokens
 
 
 def forecast_audit(bench: Bench) -> AuditForecast:
@@ -114,8 +114,8 @@ def _pairs_and_trainings(config: AuditConfig, passes: int) -> float:
         return 0.0
     asked, new = config.pairs, STEERED.max_new_tokens
     pairs = 0 if asked.file else asked.steered * asked.samples
-    written = 2 * pairs * (asked.words + _NEW_TOKEN * new)
-    pplm = asked.pplm * new * (_NEW_TOKEN + _PPLM_STEP * asked.pplm_iterations)
+    written = 2 * pairs * (asked.words + NEW_TOKEN * new)
+    pplm = asked.pplm * new * (NEW_TOKEN + _PPLM_STEP * asked.pplm_iterations)
     return written + pplm + passes * _TRAINED_TOKEN * 2 * pairs * (asked.words + new)
 
 

@@ -10,6 +10,7 @@ checkpoint in ``training/``, so that a killed one goes on where it was; both are
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from bezoar.activations import ActivationStore, StoredRows, harvest
 from bezoar.errors import ConfigError, SAEError
-from bezoar.models import Site, named_sites
+from bezoar.models import LanguageModel, Site, named_sites
 from bezoar.runs import Result, load_result, save_result
 from bezoar.runs.sections import SAEConfig
 from bezoar.runs.stages import file_hash
@@ -26,6 +27,7 @@ from bezoar.sae.profile import LatentProfile, profile_latents
 from bezoar.sae.quality import measure_quality
 from bezoar.sae.quality_results import SAEQuality
 from bezoar.sae.storage import WEIGHTS
+from bezoar.studies.audit.about import licences
 from bezoar.studies.audit.asked import needs
 from bezoar.studies.audit.bench import Bench
 
@@ -163,22 +165,60 @@ def _site(bench: Bench) -> Site:
     return _sites(bench)[0]
 
 
-def _given(bench: Bench, path: str) -> SparseAutoencoder:
+def given_sae(
+    lm: LanguageModel, path: str, sites: tuple[str, ...], unset: Collection[tuple[str, ...]]
+) -> SparseAutoencoder:
     """The autoencoder at a path, if it is one of this model.
 
-    What `SAEConfig` has for sites unless told otherwise stands for the site that the autoencoder
-    names, and for its own site where it names none.
+    It is read at its own site. Sites that were asked for must have that one among them; they name
+    it where it names none itself.
+
+    Args:
+        lm: the model.
+        path: ``sae.path``.
+        sites: ``sae.sites``.
+        unset: what these are where nobody chose them.
+
+    Raises:
+        SAEError: if it is of another model, site or width, or names no site.
+        SiteError: if the model has no such site.
+        CorruptArtefact: if there is none.
     """
     sae = load_sae(Path(path).expanduser())
-    sites = _sites(bench)
-    default = bench.config.sae.sites == SAEConfig().sites
+    named = named_sites(lm, sites)
     if sae.site is None:
-        sae.info = replace(sae.info, site=str(sites[0]))
+        if len(named) > 1:
+            raise SAEError(
+                f"The autoencoder at {path} does not say which site it reads.",
+                hint="Name its site: --set 'sae.sites=[3.resid_post]', for example.",
+            )
+        sae.info = replace(sae.info, site=str(named[0]))
     try:
-        sae.require(bench.lm, None if default else sites[0])
+        sae.require(lm)
     except SAEError as error:
         raise SAEError(f"sae.path={path}: {error.message}", hint=error.hint) from error
+    if sites not in unset and sae.site not in named:
+        raise SAEError(
+            f"sae.path={path}: the autoencoder reads {sae.site}, and sae.sites asks for "
+            f"{', '.join(map(str, named))}.",
+            hint="Leave sae.sites out: one that is given is read at its own site.",
+        )
     return sae
+
+
+def licence_note(bench: Bench, *read: str) -> str:
+    """What the licences of the model and of the texts that it is trained on come to.
+
+    Args:
+        bench: of the run.
+        read: of `licences`, which texts.
+    """
+    named = licences(bench)
+    return "; ".join(f"{what}: {named[what]}" for what in ("model", *read) if what in named)
+
+
+def _given(bench: Bench, path: str) -> SparseAutoencoder:
+    return given_sae(bench.lm, path, bench.config.sae.sites, [SAEConfig().sites])
 
 
 def _tokens(
@@ -232,6 +272,7 @@ def _trained(
         seed=bench.run.seed("sae"),
         lm_info=(lm.name, lm.fingerprint),
         trained_on=f"{len(chosen):,} texts of an audit: {bench.config.data.data} and neutral text",
+        licence_note=licence_note(bench, "labelled texts", "neutral text"),
         out=folder,
         progress=bench.progress,
     )

@@ -14,7 +14,6 @@ from functools import partial
 from rich.console import Console
 
 from bezoar.errors import ConfigError
-from bezoar.models import named_sites
 from bezoar.runs import Progress, SAEStudyConfig
 from bezoar.sae import SAESpec
 from bezoar.sae.spec import distinct
@@ -79,19 +78,26 @@ def check_bench(bench: SAEBench, upto: str) -> None:
     """Refuse what the model, once it is loaded, turns out not to allow.
 
     Raises:
-        ConfigError: if latents are to be read at a site where no autoencoder is trained.
+        ConfigError: if latents are to be read at a site where no autoencoder is trained, or what
+            the model is to write leaves no room for a text.
         SiteError: for a site that is not there.
-        SAEError: if the autoencoder that is given does not fit.
+        SAEError, CorruptArtefact: if the autoencoder that is given does not fit, or is none.
         ModelError: for a chat template that is not there, or an encoder that shall write.
     """
     if bench.config.model.chat:
         bench.lm.chat(("",))
-    if bench.config.sae.tokens_of == "generated":
+    asked = bench.config.sae
+    if asked.tokens_of == "generated":
         bench.lm.require_generation()
+        if asked.max_new_tokens >= bench.lm.context:
+            raise ConfigError(
+                f"sae.max_new_tokens={asked.max_new_tokens} leaves no room for a text: the context "
+                f"of {bench.lm.name} is {bench.lm.context}.",
+                hint="Lower it.",
+            )
     if upto == "explore":
         return
-    named_sites(bench.lm, bench.config.sae.sites)
-    _ = bench.read_at
+    _ = bench.sites, bench.read_at
 
 
 def run_sae(

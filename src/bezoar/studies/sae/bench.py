@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from bezoar.activations import ActivationStore, TokenTable, generated_tokens, tokenise
 from bezoar.corpus import Corpus
-from bezoar.errors import ConfigError, SAEError
+from bezoar.errors import ConfigError
 from bezoar.models import Decoding, Generations, LanguageModel, Site, generate, named_sites
-from bezoar.runs import SAEStudyConfig
+from bezoar.runs.sae_sections import QUICK_SAE, SAEStudyConfig, SAEStudySAEConfig
 from bezoar.sae import SAESpec, SparseAutoencoder, folder_name, load_sae
 from bezoar.studies.audit import Bench
+from bezoar.studies.audit.sae import given_sae
 
-WRITING = Decoding()
-"""How the model writes where its own tokens are asked for: twenty of them, greedily."""
+WRITTEN = "written.parquet"
+UNSET_SITES = (SAEStudySAEConfig().sites, tuple(QUICK_SAE["sae"]["sites"]))
+"""Sites that nobody chose: a given autoencoder is read at its own."""
 
 
 class SAEBench(Bench):
-    """A run of the study at work; see `bezoar.studies.audit.bench.Bench`.
-
-    Attributes:
-        written: what the model wrote after the labelled texts, once `tokens` was asked for and if
-            that is what is read.
-    """
+    """A run of the study at work; see `bezoar.studies.audit.bench.Bench`."""
 
     config: SAEStudyConfig
-    written: Generations | None = None
 
     @cached_property
     def sites(self) -> list[Site]:
@@ -63,22 +58,12 @@ class SAEBench(Bench):
         """The autoencoder at ``sae.path``, which none is trained beside; None without a path.
 
         Raises:
-            SAEError: if it is of another model, site or width.
-            CorruptArtefact: if there is none.
+            SAEError, SiteError, CorruptArtefact: as `given_sae`.
         """
-        if self.config.sae.path is None:
+        asked = self.config.sae
+        if asked.path is None:
             return None
-        sae = load_sae(Path(self.config.sae.path).expanduser())
-        if sae.site is None:  # it does not say: the site that was named is meant
-            [site, *more] = named_sites(self.lm, self.config.sae.sites)
-            if more:
-                raise SAEError(
-                    f"The autoencoder at {self.config.sae.path} does not say which site it reads.",
-                    hint="Name its site: --set 'sae.sites=[3.resid_post]', for example.",
-                )
-            sae.info = replace(sae.info, site=str(site))
-        sae.require(self.lm)
-        return sae
+        return given_sae(self.lm, asked.path, asked.sites, UNSET_SITES)
 
     @cached_property
     def specs(self) -> tuple[SAESpec, ...]:
@@ -99,16 +84,19 @@ class SAEBench(Bench):
 
     @cached_property
     def tokens(self) -> TokenTable:
-        """Tokens of the labelled texts: all of ``train``, then all of ``report``."""
-        texts = [text for part in self.corpora for text in self.prompts(part)]
-        return self.tokens_of(texts, self.run.folder("harvest") / "written.parquet")
+        """Tokens of the labelled texts: all of ``train``, then all of ``report``.
 
-    def tokens_of(self, prompts: Sequence[str], kept: Path | None = None) -> TokenTable:
+        The stage harvest asks for them first, and keeps what the model writes.
+        """
+        texts = [text for part in self.corpora for text in self.prompts(part)]
+        return self.tokens_of(texts, self.run.folder("harvest") / WRITTEN)
+
+    def tokens_of(self, prompts: Sequence[str], kept: Path) -> TokenTable:
         """Tokens of texts as the study reads them; or of what the model writes after each.
 
         Args:
             prompts: the texts, in the chat template if that was asked for.
-            kept: a file that may have what was written.
+            kept: where what the model writes is kept, in the folder of the stage at work.
 
         Raises:
             DataError: if a text gives no token.
@@ -119,18 +107,18 @@ class SAEBench(Bench):
             return tokenise(self.lm, prompts, asked.max_tokens, self.progress)
         # The end of a chat is where its answer begins.
         keep: Literal["first", "last"] = "last" if self.config.model.chat else "first"
-        written = None if kept is None or not kept.exists() else Generations.load(kept)
-        if written is None or written.prompts != tuple(prompts) or written.decoding != WRITING:
+        if kept.exists():
+            written = Generations.load(kept)
+        else:
             written = generate(
                 self.lm,
                 prompts,
-                WRITING,
+                Decoding(max_new_tokens=asked.max_new_tokens),
                 max_prompt_tokens=asked.max_tokens,
                 keep=keep,
                 progress=self.progress,
             )
-        if kept is not None:
-            self.written = written
+            written.save(kept)
         return generated_tokens(self.lm, written, max_prompt_tokens=asked.max_tokens, keep=keep)
 
     def prompts(

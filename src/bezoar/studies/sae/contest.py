@@ -5,14 +5,15 @@ set aside for training, and measured on the others. Files: ``contest.json`` (a `
 each set of harmless texts ``harmless-N.json``, all of the corpus against that set, with as many
 texts of either in both parts; ``harmless-N-matched.json`` is the same with texts of equal length in
 tokens on both sides, for harmless texts are often in another style. ``states-N/`` holds the
-activations of harmless texts.
+activations of harmless texts if those of the corpus are kept too, and ``written-N.parquet`` what
+the model writes after them if that is what is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -29,11 +30,12 @@ from bezoar.evaluate.contest_rows import pooled_rows
 from bezoar.evaluate.contest_tables import Rows
 from bezoar.models import Site
 from bezoar.runs import kept
-from bezoar.sae.pooled import LatentPooling, pool_latents
-from bezoar.sae.token_rows import StoredTokens, TokenRows
+from bezoar.sae.pooled import LatentPooling, PooledLatents, pool_latents
+from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows
 from bezoar.stats import bands, matched_rows
 from bezoar.studies.sae.bench import SAEBench
 from bezoar.studies.sae.explore import harmless_files
+from bezoar.studies.sae.harvest import is_stored
 from bezoar.studies.sae.quality import PARTS, pooled_of, token_rows
 
 BAND = 0.1
@@ -55,7 +57,7 @@ def contest_stage(bench: SAEBench) -> None:
             return
         kept(stage.folder / "contest.json", Contest, partial(_label, bench))
         for number, path in enumerate(harmless_files(bench), start=1):
-            task = _Harmless(bench, Corpus.load(path), stage.folder / f"states-{number}")
+            task = _Harmless(bench, Corpus.load(path), stage.folder, number)
             for name, hold in (("", task.plain), ("-matched", task.matched)):
                 if hold is not None:
                     kept(stage.folder / f"harmless-{number}{name}.json", Contest, hold)
@@ -166,12 +168,13 @@ class _Drawn:
 class _Harmless:
     """All of the corpus against one set of harmless texts."""
 
-    def __init__(self, bench: SAEBench, harmless: Corpus, folder: Path) -> None:
-        self._bench, self._set, self._folder = bench, harmless, folder
+    def __init__(self, bench: SAEBench, harmless: Corpus, folder: Path, number: int) -> None:
+        self._bench, self._set = bench, harmless
+        self._states = folder / f"states-{number}"
         texts = list(harmless.texts)
         if bench.config.model.chat:
             texts = bench.lm.chat(texts)
-        self._table = bench.tokens_of(texts)
+        self._table = bench.tokens_of(texts, folder / f"written-{number}.parquet")
         first = len(bench.corpora["train"])
         reported = [np.arange(len(bench.tokens)) >= first]
         reported += [np.array([name == "report" for name in harmless.split or ()], dtype=bool)]
@@ -228,28 +231,38 @@ class _Harmless:
             progress=bench.progress,
         )
 
-    def _readers(self, drawn: _Drawn) -> Iterator[Reader]:
+    @cached_property
+    def _tokens(self) -> Callable[[Site], TokenRows]:
+        """Rows of the harmless texts at a site, got as those of the corpus are: in one precision,
+        and on disk only where these are."""
         bench = self._bench
-        # Both sides in one precision: what the corpus has was computed again, or read from a store.
-        stored = (bench.run.folder("harvest") / "tokens").exists()
+        if not is_stored(bench):
+            return lambda site: RecomputedTokens(bench.lm, self._table, site)
         store = harvest(
             bench.lm,
             self._table,
             bench.sites,
             pooling="none",
-            out=self._folder,
-            dtype=bench.config.harvest.dtype if stored else "float32",
+            out=self._states,
+            dtype=bench.config.harvest.dtype,
             budget_tokens=bench.config.harvest.budget_tokens,
             progress=bench.progress,
         )
+        return lambda site: StoredTokens(store, site)
+
+    def _readers(self, drawn: _Drawn) -> Iterator[Reader]:
+        bench = self._bench
         poolings = tuple(bench.config.contest.poolings)
         ours = _States(partial(token_rows, bench), poolings)
-        theirs = _States(lambda site: StoredTokens(store, site), poolings)
+        theirs = _States(self._tokens, poolings)
+
+        @lru_cache(maxsize=1)
+        def pooled(name: str) -> PooledLatents:
+            tokens = self._tokens(bench.names[name][0])
+            return pool_latents(bench.sae(name), tokens, drawn.harmless)
 
         def latents(name: str, pooling: str) -> Rows:
-            tokens = StoredTokens(store, bench.names[name][0])
-            pooled = pool_latents(bench.sae(name), tokens, drawn.harmless)
-            other = pooled.by(cast(LatentPooling, pooling))
+            other = pooled(name).by(cast(LatentPooling, pooling))
             return csr_array(vstack([_latents(bench, name, pooling)[drawn.harmful], other]))
 
         def states(site: Site, pooling: str) -> Rows:

@@ -61,6 +61,7 @@ def harvest_stage(bench: SAEBench) -> None:
     asked, lm = bench.config.sae, bench.lm
     key: list[object] = [list(map(str, bench.sites)), asked.tokens_of, asked.max_tokens]
     key += [asked.store, bench.config.harvest.dtype, bench.config.model.chat, lm.fingerprint]
+    key += [asked.max_new_tokens] if asked.tokens_of == "generated" else []
     with bench.run.stage("harvest", key=key, after=["explore"]) as stage:
         if stage.done:
             return
@@ -80,14 +81,17 @@ def harvest_stage(bench: SAEBench) -> None:
                 dtype=bench.config.harvest.dtype,
                 progress=bench.progress,
             )
-        if bench.written is not None:
-            bench.written.save(stage.folder / "written.parquet")
         save_result(stage.folder / "texts.json", _harvested(bench, way))
+
+
+def is_stored(bench: SAEBench) -> bool:
+    """Whether the stage left rows on disk."""
+    return (bench.run.folder("harvest") / "tokens").exists()
 
 
 def rows_of(bench: SAEBench, site: Site, texts: np.ndarray) -> RowSource:
     """Rows of some texts at a site to train on, by what the stage left."""
-    if (bench.run.folder("harvest") / "tokens").exists():
+    if is_stored(bench):
         store = bench.store
         store.require(lm=bench.lm, pooling="none", site=site)
         return StoredRows(store, site, texts)

@@ -26,6 +26,7 @@ from bezoar.sae.reading import read_codes
 from bezoar.sae.splicing import recovered_loss
 from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows, subtable
 from bezoar.studies.sae.bench import SAEBench
+from bezoar.studies.sae.harvest import is_stored
 
 PARTS = ("train", "report")
 LOSS_TOKENS = 4_096
@@ -144,7 +145,7 @@ def _loss(
 ) -> LossRecovered | None:
     """On report texts, drawn until they have tokens enough; None where it cannot be measured."""
     texts = np.random.default_rng(bench.run.seed("quality")).permutation(bench.rows_of("report"))
-    within = np.cumsum(bench.tokens.lengths[texts]) <= LOSS_TOKENS
+    within = np.cumsum(bench.tokens.kept[texts]) <= LOSS_TOKENS
     within[0] = True
     try:
         table = subtable(bench.tokens, texts[within])
@@ -155,7 +156,7 @@ def _loss(
 
 def token_rows(bench: SAEBench, site: Site) -> TokenRows:
     """Rows of all tokens at a site: from the store, or computed again where none was kept."""
-    if (bench.run.folder("harvest") / "tokens").exists():
+    if is_stored(bench):
         return StoredTokens(bench.store, site)
     return RecomputedTokens(bench.lm, bench.tokens, site)
 

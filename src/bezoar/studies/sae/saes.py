@@ -10,8 +10,7 @@ from __future__ import annotations
 from bezoar.runs import save_result
 from bezoar.sae import TrainingCurve, train_saes
 from bezoar.sae.curves import Curves
-from bezoar.studies.audit.about import licences
-from bezoar.studies.audit.sae import weights_hash
+from bezoar.studies.audit.sae import licence_note, weights_hash
 from bezoar.studies.sae.bench import SAEBench
 from bezoar.studies.sae.harvest import rows_of, trained_on
 
@@ -25,7 +24,8 @@ def saes_stage(bench: SAEBench) -> None:
         DataError: if no text is left to train on.
     """
     asked = bench.config.sae
-    told = asked.model_dump(exclude={"store", "max_tokens", "tokens_of", "sites", "path"})
+    elsewhere = {"store", "max_tokens", "max_new_tokens", "tokens_of", "sites", "path"}
+    told = asked.model_dump(exclude=elsewhere)
     key = [told, list(bench.names), bench.config.seed, bench.lm.fingerprint]
     key += ["" if asked.path is None else weights_hash(asked.path)]
     with bench.run.stage("saes", key=key, after=["harvest"]) as stage:
@@ -45,8 +45,6 @@ def _train(bench: SAEBench) -> list[TrainingCurve]:
     texts = trained_on(bench)
     corpus = bench.corpora["train"]
     left_out = " of label 0" if asked.train_on == "non_target" else ""
-    named = licences(bench)
-    said = "; ".join(f"{k}: {named[k]}" for k in ("model", "labelled texts") if k in named)
     curves: list[TrainingCurve] = []
     for site in bench.sites:
         trained = train_saes(
@@ -59,7 +57,7 @@ def _train(bench: SAEBench) -> list[TrainingCurve]:
             seed=bench.config.seed,
             lm_info=(lm.name, lm.fingerprint),
             trained_on=f"{len(texts):,} training texts{left_out} of {corpus.name}",
-            licence_note=said,
+            licence_note=licence_note(bench, "labelled texts"),
             out=bench.run.folder("saes"),
             progress=bench.progress,
         )
