@@ -10,14 +10,16 @@ Then it is read. `measure_quality`, `recovered_loss` and `k_sparse` say how good
 latents have to do with labels is a `LatentProfile`, and `steer_latents` changes them in the model.
 """
 
-from bezoar.sae.base import SAEInfo, SparseAutoencoder
+from bezoar.sae.base import SparseAutoencoder
 from bezoar.sae.batch_topk import BatchTopK
 from bezoar.sae.cards import feature_cards, load_cards, save_cards
 from bezoar.sae.codes import Codes
 from bezoar.sae.curves import TrainingCurve
 from bezoar.sae.feature_results import FeatureCard, FeaturePrompt, FeatureTable
 from bezoar.sae.features import feature_table, interpretability
+from bezoar.sae.finished import Trained, folder_name
 from bezoar.sae.gated import Gated
+from bezoar.sae.info import SAEInfo
 from bezoar.sae.jumprelu import JumpReLU
 from bezoar.sae.k_sparse import k_sparse
 from bezoar.sae.matryoshka import Matryoshka
@@ -38,7 +40,7 @@ from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows
 from bezoar.sae.top_prompts import display_scale, top_prompts
 from bezoar.sae.top_tokens import top_tokens
 from bezoar.sae.topk import TopK
-from bezoar.sae.training import Trained, folder_name, train_saes
+from bezoar.sae.training import train_saes
 
 __all__ = [
     "BatchTopK",

@@ -13,48 +13,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from bezoar.errors import SAEError, SiteError
+from bezoar.errors import SAEError
 from bezoar.models import LanguageModel, Site
-from bezoar.runs.results import Result
-from bezoar.sae.codes import Codes as Codes
-from bezoar.sae.codes import join, sparsify
+from bezoar.sae.codes import Codes, join, sparsify
+from bezoar.sae.devices import rows_at_once
+from bezoar.sae.info import SAEInfo
 from bezoar.sae.kernels import gather_sum
 
 _WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec")
-_CHUNK = 2**22  # numbers of [rows d_sae] that are held at once where only few are kept
-
-
-@dataclass(frozen=True, slots=True)
-class SAEInfo(Result):
-    """Where an autoencoder comes from.
-
-    Attributes:
-        architecture: its name in the registry.
-        site: what it reads; "" if unknown.
-        d_model: width of the site.
-        d_sae: latents.
-        options: of its architecture and training.
-        model: name of the model.
-        fingerprint: of the model's weights and tokenizer; "" if unknown.
-        trained_on: the data, in words.
-        tokens: trained on, repetitions counted.
-        seed: of its initial weights.
-        scale: the factor that inputs were multiplied by in training; folded into the weights.
-        licence_note: what the licences of its data say about passing it on.
-    """
-
-    architecture: str
-    site: str
-    d_model: int
-    d_sae: int
-    options: dict[str, float | int | str]
-    model: str = ""
-    fingerprint: str = ""
-    trained_on: str = ""
-    tokens: int = 0
-    seed: int = 0
-    scale: float = 1.0
-    licence_note: str = ""
+_CHUNK = 2**22  # numbers of [rows d_sae] that a CPU holds at once where only few are kept
 
 
 class Step(NamedTuple):
@@ -136,10 +103,7 @@ class SparseAutoencoder(nn.Module, ABC):
     @property
     def site(self) -> Site | None:
         """What it reads; None if unknown, or no site of ours."""
-        try:
-            return Site.parse(self.info.site)
-        except SiteError:
-            return None
+        return self.info.its_site()
 
     @abstractmethod
     def activate(self, pre: Float[Tensor, "rows d_sae"]) -> Float[Tensor, "rows d_sae"]:
@@ -237,31 +201,7 @@ class SparseAutoencoder(nn.Module, ABC):
         Raises:
             SAEError: if the model's fingerprint, the site, or the width at the site is another.
         """
-        own = self.site
-        if self.info.fingerprint and self.info.fingerprint != lm.fingerprint:
-            raise SAEError(
-                f"This autoencoder was trained on {self.info.model or 'another model'}, which has "
-                f"other weights than {lm.name!r}.",
-                hint="Train one on this model, or load the model it was trained on.",
-            )
-        asked = own if site is None else lm.site(site)
-        if asked is None:
-            raise SAEError(
-                f"This autoencoder names no site of ours ({self.info.site!r}).",
-                hint="Say which site it reads.",
-            )
-        asked = lm.site(asked)
-        if own is not None and asked != own:
-            raise SAEError(
-                f"This autoencoder reads {own}, and {asked} was asked for.",
-                hint=f"Use it at {own}, or train one at {asked}.",
-            )
-        if (width := lm.site_width(asked)) != self.d_model:
-            raise SAEError(
-                f"This autoencoder reads {self.d_model} dimensions, and {asked} of {lm.name!r} has "
-                f"{width}.",
-                hint="Use one that was trained at this site of this model.",
-            )
+        self.info.require(lm, site)
 
     def exported(self) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
         """The architecture by SAELens' name, what its cfg.json says besides, and its weights."""
@@ -294,7 +234,7 @@ class SparseAutoencoder(nn.Module, ABC):
             )
 
     def _chunks(self, x: Tensor) -> Iterator[Tensor]:
-        return iter(x.split(max(1, _CHUNK // self.d_sae)))
+        return iter(x.split(rows_at_once(self.d_sae, self.W_dec.device, _CHUNK)))
 
 
 def fill(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:

@@ -36,7 +36,7 @@ class Checkpoint:
 
     def write(self, step: int, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Keep a state."""
-        data = safetensors.torch.save({name: t.contiguous() for name, t in tensors.items()})
+        data = safetensors.torch.save({name: t.cpu().contiguous() for name, t in tensors.items()})
         name = f"step-{step}.safetensors"
         atomic_write(self.folder / name, data)
         mark = {"version": VERSION, "key": self._key, "step": step, "tensors": name}

@@ -8,8 +8,9 @@ latent i) with a value v, and
     ∂L/∂v_ri  = ⟨∂L/∂x̂_r, W_dec[i]⟩                 one product a pair
     ∂L/∂W[i]  = Σ_r v_ri ∂L/∂x̂_r                    pairs sorted by latent, a bag of rows each
 
-so that only the encoder's product x W_enc is dense. Nothing is added atomically: sums have one
-order, and equal inputs give equal bytes on a CPU.
+so that only the encoder's product x W_enc is dense. Everything is one of torch's own operations, the
+same on every device. Nothing is added atomically: sums have one order, and equal inputs give equal
+bytes on a CPU.
 """
 
 from __future__ import annotations
@@ -165,7 +166,8 @@ class _Selected(torch.autograd.Function):
         centred, W_enc = ctx.saved_tensors
         pairs: Pairs = ctx.pairs
         weights = _by_latent(centred, pairs.rows, grad, pairs)
-        bias = torch.bincount(pairs.latents, grad, minlength=W_enc.shape[1]).to(grad.dtype)
+        alone = grad[:, None]  # bincount would add these atomically on an accelerator
+        bias = F.embedding_bag(pairs.order, alone, pairs.latent_starts, mode="sum").flatten()
         # Every row enters as x_r − b_dec, so its bias collects −Σ_r ∂L/∂(x_r − b_dec).
         return None, None, weights.T, bias, -(W_enc @ bias), None
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from bezoar.errors import SAEError
 from bezoar.sae.base import SparseAutoencoder
 from bezoar.sae.curves import TrainingCurve
+from bezoar.sae.devices import Precision, fused
 from bezoar.sae.registry import get_architecture
 from bezoar.sae.spec import SAESpec
 
@@ -32,6 +33,7 @@ class Plan:
         warmup, decay: shares of the steps in which it rises from zero, and falls to it.
         dead_after: tokens without activity that make a latent dead.
         seed: of the order of rows, and of what is drawn in training.
+        precision: of products.
     """
 
     steps: int
@@ -41,6 +43,7 @@ class Plan:
     decay: float
     dead_after: int
     seed: int
+    precision: Precision = "highest"
 
     def rate(self, step: int, lr: float) -> float:
         """The learning rate of a step, counted from 0."""
@@ -57,16 +60,28 @@ class Pupil:
         d_model: width of the rows.
         d_sae: latents.
         plan: of the pass.
+        device: where it is trained; the CPU if None.
     """
 
-    def __init__(self, spec: SAESpec, d_model: int, d_sae: int, plan: Plan) -> None:
+    def __init__(
+        self,
+        spec: SAESpec,
+        d_model: int,
+        d_sae: int,
+        plan: Plan,
+        device: torch.device | None = None,
+    ) -> None:
         self.spec, self.plan = spec, plan
         self.seed = plan.seed if spec.training.seed is None else spec.training.seed
         self.lr = spec.training.lr or plan.lr
-        self.sae: SparseAutoencoder = get_architecture(spec.architecture)(d_model, d_sae, spec.own)
+        self.device = torch.device("cpu") if device is None else device
+        made: SparseAutoencoder = get_architecture(spec.architecture)(d_model, d_sae, spec.own)
+        self.sae = made.to(self.device)
         self.parameters = dict(self.sae.named_parameters())
-        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=self.lr, fused=True)
-        self.silent = torch.zeros(d_sae, dtype=torch.int64)  # tokens since each latent was active
+        quick = fused(self.device)
+        self.optimiser = torch.optim.Adam(self.parameters.values(), lr=self.lr, fused=quick)
+        # Tokens since each latent was active.
+        self.silent = torch.zeros(d_sae, dtype=torch.int64, device=self.device)
         self.points: list[tuple[int, float, float, float, float, float]] = []
         self.tokens = 0
 
@@ -79,16 +94,17 @@ class Pupil:
         would write several times what they read.
 
         Args:
-            sample: scaled rows.
+            sample: scaled rows, on a CPU.
             centre: their geometric median, or another point.
         """
         generator = torch.Generator().manual_seed(self.seed)
         sae = self.sae
         with torch.no_grad():
-            sae.W_dec.normal_(generator=generator)
-            sae.W_dec.div_(sae.W_dec.norm(dim=1, keepdim=True))
+            drawn = torch.randn(sae.d_sae, sae.d_model, generator=generator)
+            sae.W_dec.copy_(drawn.div_(drawn.norm(dim=1, keepdim=True)))
             sae.W_enc.copy_(sae.W_dec.T)
             sae.b_dec.copy_(centre)
+            sample = sample.to(self.device)
             some = sample[:_SCALED_ON]
             written, wanted = sae(some) - sae.b_dec, some - sae.b_dec
             fit = float((written * wanted).sum() / written.square().sum().clamp_min(1e-30))
@@ -105,6 +121,11 @@ class Pupil:
         done = sae.training_step(x, number / plan.steps, self.dead(number))
         loss = float(done.loss.detach())
         if not math.isfinite(loss):
+            if not bool(torch.isfinite(x).all()):
+                raise SAEError(
+                    f"The batch of step {number} of {plan.steps} has rows that are not finite.",
+                    hint="Harvest again in float32.",
+                )
             raise SAEError(
                 f"The loss of {str(self.spec)!r} became {loss:g} at step {number} of {plan.steps}.",
                 hint="Lower the learning rate.",
@@ -144,14 +165,14 @@ class Pupil:
         dead, sae = self.dead(), self.sae
         if not len(dead) or len(dead) == sae.d_sae:
             return
-        error = (x - sae(x)).square().sum(1).double()
+        error = (x - sae(x)).square().sum(1).cpu().double()
         if not float(error.sum()):
             return
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         drawn = torch.multinomial(error.square(), len(dead), True, generator=generator)
-        rows = x[drawn] - sae.b_dec
+        rows = x[drawn.to(self.device)] - sae.b_dec
         rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        used = torch.ones(sae.d_sae, dtype=torch.bool).index_fill(0, dead, False)
+        used = torch.ones_like(self.silent, dtype=torch.bool).index_fill(0, dead, False)
         sae.W_dec[dead] = rows
         sae.W_enc.T[dead] = rows * (_NEW_SCALE * sae.W_enc.T[used].norm(dim=1).mean())
         sae.b_enc[dead] = 0
@@ -194,8 +215,11 @@ class Pupil:
             state = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = tensors[f"adam.{key}.{name}"]
-                # In the layout of the parameter, as Adam made it.
-                state[key] = value if key == "step" else torch.empty_like(parameter).copy_(value)
+                # In the layout of the parameter and where Adam made it: only a fused one counts
+                # its steps on the device.
+                here = self.device if fused(self.device) else torch.device("cpu")
+                like = torch.empty((), device=here) if key == "step" else parameter.detach()
+                state[key] = torch.empty_like(like).copy_(value)
             self.optimiser.state[parameter] = state
         self.points = [tuple(point) for point in notes["points"]]  # type: ignore[misc]
         self.tokens = int(notes["tokens"])

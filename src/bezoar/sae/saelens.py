@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bezoar.errors import SAEError, SiteError
 from bezoar.models import Site
-from bezoar.sae.base import SAEInfo
+from bezoar.sae.info import SAEInfo
 
 _OURS = {"standard": "relu", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}
 _HOOKS = {

@@ -24,7 +24,8 @@ from torch import Tensor
 from bezoar.errors import ConfigError, CorruptArtefact, SAEError
 from bezoar.runs.plain import MAX_JSON, plain_file
 from bezoar.runs.results import atomic_write, save_json, to_plain
-from bezoar.sae.base import SAEInfo, SparseAutoencoder
+from bezoar.sae.base import SparseAutoencoder
+from bezoar.sae.info import SAEInfo
 from bezoar.sae.registry import get_architecture
 from bezoar.sae.saelens import describe, understand
 

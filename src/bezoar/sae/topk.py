@@ -14,11 +14,12 @@ from torch import Tensor
 from bezoar.errors import SAEError
 from bezoar.sae.base import SparseAutoencoder, Step
 from bezoar.sae.codes import Codes
+from bezoar.sae.devices import rows_at_once
 from bezoar.sae.kernels import Pairs, active_pairs, largest, selected_values, sparse_decode
 from bezoar.sae.losses import dead_latent_loss
 from bezoar.sae.registry import register
 
-_CHUNK = 2**23  # pre-activations that are held at once: 32 MiB
+_CHUNK = 2**23  # pre-activations that a CPU holds at once: 32 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Selecting(SparseAutoencoder):
             loss = loss + self.options.aux * revived
         fired = torch.zeros(self.d_sae, dtype=torch.bool, device=x.device)
         fired[pairs.latents] = True
-        l0 = torch.tensor(len(found) / max(1, len(x)))
+        l0 = torch.full((), len(found) / max(1, len(x)), device=x.device)
         return Step(loss, residual.square().sum(1).mean(), fired, l0)
 
     def reconstruct(
@@ -81,7 +82,7 @@ class Selecting(SparseAutoencoder):
 
     def largest_codes(self, centred: Float[Tensor, "rows d_model"], k: int) -> Codes:
         """The k largest latents of rows ``x − b_dec``; none below zero."""
-        rows = max(1, _CHUNK // self.d_sae)
+        rows = rows_at_once(self.d_sae, centred.device, _CHUNK)
         parts = [
             largest(torch.addmm(self.b_enc, part, self.W_enc), k) for part in centred.split(rows)
         ]

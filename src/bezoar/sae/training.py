@@ -6,48 +6,26 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from bezoar.activations.rows import RowSource, batches_an_epoch
-from bezoar.errors import ConfigError, CorruptArtefact, SAEError
+from bezoar.errors import ConfigError, SAEError
 from bezoar.runs.progress import SILENT, Progress
-from bezoar.runs.results import load_result, save_result
-from bezoar.sae.base import SparseAutoencoder
+from bezoar.sae.beginning import Centre, begin
 from bezoar.sae.checkpoint import Checkpoint, corrupt
-from bezoar.sae.curves import TrainingCurve
-from bezoar.sae.median import geometric_median
+from bezoar.sae.devices import Precision, ahead, multiplying, place
+from bezoar.sae.finished import Trained, finish, folder_name, keep, kept
 from bezoar.sae.pupil import Plan, Pupil
 from bezoar.sae.spec import SAESpec, distinct
 from bezoar.sae.stopping import stop_between_steps
-from bezoar.sae.storage import load_sae
 
-Centre = Literal["median", "mean", "zero"]
-SAMPLE = 8_192  # rows that the scale and the centre are taken of
 DEAD_AFTER = 10_000_000  # tokens at most (Gao et al. 2024); a tenth of a shorter training
-CURVE = "training.json"
 _VERSION = 1  # of what is computed; raise it when equal arguments give other weights
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """An autoencoder and how it was trained."""
-
-    sae: SparseAutoencoder
-    curve: TrainingCurve
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What lies beside a finished autoencoder: of which call it is."""
-
-    key: str
-    curve: TrainingCurve
 
 
 def train_saes(
@@ -67,6 +45,8 @@ def train_saes(
     licence_note: str = "",
     out: Path | None = None,
     checkpoint_minutes: float | int = 5,
+    device: str | torch.device | None = None,
+    precision: Precision = "highest",
     progress: Progress | None = None,
 ) -> list[Trained]:
     """Train one autoencoder for each spec; every batch is read once for all of them.
@@ -91,13 +71,18 @@ def train_saes(
         out: keeps each finished autoencoder in a folder named by `folder_name`, and, while it
             trains, a checkpoint. The same call goes on from there, or reads what is finished.
         checkpoint_minutes: between two checkpoints. Ctrl-C writes one too.
+        device: where they are trained, and lie when they come back; the CPU if None. Initial
+            weights are those of any other device, and so are checkpoints.
+        precision: of products, in torch's words: ``high`` and ``medium`` are faster where the
+            device has TF32 or bfloat16, and coarser.
         progress: shows steps.
 
     Returns:
         In the order of the specs.
 
     Raises:
-        ConfigError: for an unknown spec, one that is there twice, or numbers that make no sense.
+        ConfigError: for an unknown spec, one that is there twice, numbers that make no sense, or a
+            device that is not there.
         SAEError: if there are more latents than rows, the rows are constant or not finite, or a
             loss diverges.
         CorruptArtefact: if a checkpoint is damaged.
@@ -106,32 +91,27 @@ def train_saes(
     _check_numbers(tokens, batch, lr, warmup, decay)
     steps = max(1, tokens // batch)
     after = max(1, min(DEAD_AFTER, steps * batch // 10))
-    plan = Plan(steps, batch, lr, warmup, decay, after, seed)
-    pupils = [Pupil(spec, rows.d, _latents(spec, rows, expansion), plan) for spec in chosen]
+    plan = Plan(steps, batch, lr, warmup, decay, after, seed, precision)
+    where = place(device)
+    pupils = [Pupil(spec, rows.d, _latents(spec, rows, expansion), plan, where) for spec in chosen]
     name, fingerprint = lm_info
     info = {"model": name, "fingerprint": fingerprint, "trained_on": trained_on}
     info |= {"licence_note": licence_note, "site": str(rows.site)}
     key = _key(pupils, rows, plan, centre, info)
-    folders = [None if out is None else out / folder_name(str(rows.site), s) for s in chosen]
-    if all(folders) and (kept := _finished([f for f in folders if f], key)):
-        return kept
+    folders = [] if out is None else [out / folder_name(str(rows.site), s) for s in chosen]
+    if folders and (before := kept(folders, key, where)):
+        return before
     checkpoint = None if out is None else Checkpoint(out / f".{rows.site}.checkpoint", key)
-    scale, seconds = _train(pupils, rows, plan, centre, checkpoint, checkpoint_minutes, progress)
-    trained = []
-    for pupil, folder in zip(pupils, folders, strict=True):
-        done = _finish(pupil, scale, info, seconds)
-        trained.append(done)
-        if folder is not None:
-            done.sae.save(folder)
-            save_result(folder / CURVE, _Kept(key, done.curve))
+    with multiplying(precision):
+        scale, seconds = _train(
+            pupils, rows, plan, centre, checkpoint, checkpoint_minutes, progress
+        )
+    trained = [finish(pupil, scale, info, seconds) for pupil in pupils]
+    for done, folder in zip(trained, folders, strict=False):  # none without a folder
+        keep(done, folder, key)
     if checkpoint is not None:
         checkpoint.remove()
     return trained
-
-
-def folder_name(site: str, spec: SAESpec | str) -> str:
-    """The folder of an autoencoder: ``3.resid_post_topk_k32``."""
-    return f"{site}_{(SAESpec.parse(spec) if isinstance(spec, str) else spec).slug}"
 
 
 def _train(
@@ -146,12 +126,12 @@ def _train(
     """Take all steps that are left; the scale of the inputs, and the seconds of all steps."""
     kept = None if checkpoint is None else checkpoint.read()
     if kept is None:
-        first, scale, seconds = 0, _begin(pupils, rows, plan, centre), 0.0
+        first, scale, seconds = 0, begin(pupils, rows, plan, centre), 0.0
     else:
         first, scale, seconds = _restore(pupils, kept, checkpoint)
     begun = saved = time.monotonic()
 
-    def keep(step: int) -> None:
+    def save(step: int) -> None:
         if checkpoint is not None:
             tensors = {f"{i}.{k}": t for i, p in enumerate(pupils) for k, t in p.tensors().items()}
             spent = seconds + time.monotonic() - begun
@@ -162,13 +142,13 @@ def _train(
     with (progress or SILENT).task(label, plan.steps * plan.batch, "tokens") as advance:
         advance(first * plan.batch)
         with stop_between_steps() as asked:
-            for number, x in _batches(rows, plan, first):
+            for number, x in ahead(_batches(rows, plan, first), pupils[0].device):
                 x = x * scale
                 for pupil in pupils:
                     pupil.step(number, x)
                 advance(plan.batch)
                 if asked() or time.monotonic() - saved > 60 * minutes:
-                    keep(number + 1)
+                    save(number + 1)
                     saved = time.monotonic()
                 if asked():
                     raise KeyboardInterrupt
@@ -188,46 +168,6 @@ def _batches(rows: RowSource, plan: Plan, first: int) -> Iterator[tuple[int, Ten
                 return
 
 
-def _begin(pupils: list[Pupil], rows: RowSource, plan: Plan, centre: Centre) -> float:
-    """Initial weights; the scale of the inputs."""
-    sample = _sample(rows, plan)
-    scale = rows.d**0.5 / float(sample.norm(dim=1).mean())
-    sample = sample * scale
-    if centre == "median":
-        middle = geometric_median(sample)
-    else:
-        middle = sample.mean(0) if centre == "mean" else torch.zeros(rows.d)
-    for pupil in pupils:
-        pupil.begin(sample, middle)
-    return scale
-
-
-def _sample(rows: RowSource, plan: Plan) -> Float[Tensor, "rows d"]:
-    """The first rows of the first epoch.
-
-    Raises:
-        SAEError: if they are not finite, or all the same.
-    """
-    parts: list[Tensor] = []
-    for x in rows.batches(plan.batch, 0, 0, plan.seed):
-        parts.append(x)
-        if sum(map(len, parts)) >= SAMPLE:
-            break
-    sample = torch.cat(parts)
-    if not bool(torch.isfinite(sample).all()):
-        bad = int((~torch.isfinite(sample)).any(1).sum())
-        raise SAEError(
-            f"{bad:,} of the first {len(sample):,} rows of {rows.site} are not finite.",
-            hint="Harvest again in float32.",
-        )
-    if not float((sample - sample[0]).abs().max()):
-        raise SAEError(
-            f"The first {len(sample):,} rows of {rows.site} are all the same.",
-            hint="Nothing can be learned from them: choose another site, or other texts.",
-        )
-    return sample
-
-
 def _restore(
     pupils: list[Pupil], kept: tuple[int, dict[str, Tensor], Any], checkpoint: Checkpoint | None
 ) -> tuple[int, float, float]:
@@ -240,37 +180,6 @@ def _restore(
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         folder = Path() if checkpoint is None else checkpoint.folder
         raise corrupt(folder, error) from error
-
-
-def _finish(pupil: Pupil, scale: float, info: dict[str, str], seconds: float) -> Trained:
-    """Fold the scale in, and say where it comes from."""
-    sae = pupil.sae.requires_grad_(False).eval()
-    sae.finish()
-    sae.set_scale(1 / scale)
-    options = sae.info.options | {"lr": pupil.lr, "batch": pupil.plan.batch}
-    options |= {"warmup": pupil.plan.warmup, "decay": pupil.plan.decay}
-    sae.info = replace(
-        replace(sae.info, **info),  # type: ignore[arg-type]
-        options=options,
-        tokens=pupil.tokens,
-        seed=pupil.seed,
-        scale=scale,
-    )
-    return Trained(sae, pupil.curve(info["site"], seconds))
-
-
-def _finished(folders: list[Path], key: str) -> list[Trained] | None:
-    """What an equal call has trained before, if all of it is there and whole."""
-    found = []
-    for folder in folders:
-        try:
-            kept = load_result(folder / CURVE, _Kept)
-            if kept.key != key:
-                return None
-            found.append(Trained(load_sae(folder), kept.curve))
-        except CorruptArtefact:
-            return None
-    return found
 
 
 def _latents(spec: SAESpec, rows: RowSource, expansion: float | int) -> int:
