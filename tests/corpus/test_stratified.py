@@ -66,6 +66,20 @@ def test_near_repeats_and_groups_stay_on_one_side():
     assert abs(len(report) - 80) <= 2
 
 
+def test_either_part_names_its_families():
+    base = texts(120)
+    repeated = tuple(f"{text} again" for text in base[:40])
+    group = tuple(f"g{i // 2}" if 40 <= i < 60 else "" for i in range(160))
+    train, report = split_stratified(Corpus(base + repeated, np.arange(160) % 2, group=group))
+    families = dict(zip(train.texts + report.texts, train.group + report.group, strict=True))
+    for i in range(40):
+        assert families[base[i]] == families[repeated[i]]
+    for i in range(40, 60, 2):
+        assert families[base[i]] == families[base[i + 1]]
+    assert len(set(families.values())) == 160 - 40 - 10
+    assert set(train.group).isdisjoint(report.group)
+
+
 def test_a_family_of_near_repeats_larger_than_the_report_part_goes_to_train():
     chain = tuple(f"{texts(1)[0]} number{i}" for i in range(100))
     train, report = split_stratified(Corpus(chain + texts(60, 1), np.arange(160) % 2))

@@ -106,6 +106,23 @@ def test_perfect_separation_still_has_a_width_that_shrinks_with_rows():
     assert mirrored.high == pytest.approx(1 - few.low, abs=1e-6)
 
 
+def test_repeats_of_a_perfect_separation_promise_no_more_than_one_copy():
+    scores, labels, text = np.arange(12.0), np.arange(12) >= 6, np.arange(12)
+    once = auroc_interval(scores, labels)
+    again = auroc_interval(np.tile(scores, 9), np.tile(labels, 9), np.tile(text, 9))
+    assert again == once
+    assert auroc_interval(np.tile(scores, 9), np.tile(labels, 9)).low > once.low + 0.1
+
+
+def test_a_score_that_never_varies_is_one_half_whatever_is_drawn():
+    for labels in ([0, 1], [0, 0, 0, 1], np.arange(900) % 2):
+        interval = auroc_interval(np.full(len(labels), 3.2), labels)
+        assert (interval.low, interval.value, interval.high) == (0.5, 0.5, 0.5)
+    # One that varies among one row only is no longer that: it has a width.
+    almost = auroc_interval(np.arange(900) == 5, np.arange(900) % 2)
+    assert almost.low < almost.value < almost.high
+
+
 def test_paired_difference_is_narrower_than_two_intervals():
     rng = np.random.default_rng(3)
     labels = np.arange(400) % 2

@@ -16,7 +16,7 @@ from bezoar.corpus.load import load_corpus, load_neutral, load_prompts
 from bezoar.corpus.rows import Origin
 from bezoar.corpus.shortcuts import Shortcut
 from bezoar.corpus.split import CorpusSplits, split_corpus
-from bezoar.corpus.stratified import split_stratified
+from bezoar.corpus.stratified import split_stratified, with_families
 
 __all__ = [
     "CleaningReport",
@@ -40,4 +40,5 @@ __all__ = [
     "split_corpus",
     "split_stratified",
     "survey",
+    "with_families",
 ]

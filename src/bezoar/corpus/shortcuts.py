@@ -45,7 +45,12 @@ def find_shortcuts(corpus: Corpus, seed: int = 0) -> tuple[Shortcut, ...]:
     scores = {"length": length_scores(corpus), "words": word_scores(corpus, fold)}
     if corpus.source is not None and len(set(corpus.source)) > 1:
         scores["source"] = source_scores(corpus, fold)
-    return tuple(_shortcut(cue, scores[cue], corpus) for cue in WARN_FROM if cue in scores)
+    labels = corpus.labels
+    return tuple(
+        _shortcut(cue, auroc_interval(scores[cue], labels, groups))
+        for cue in WARN_FROM
+        if cue in scores
+    )
 
 
 def length_scores(corpus: Corpus) -> Float[np.ndarray, " text"]:
@@ -82,8 +87,7 @@ def source_scores(corpus: Corpus, fold: Int[np.ndarray, " text"]) -> Float[np.nd
     return scores
 
 
-def _shortcut(cue: str, scores: np.ndarray, corpus: Corpus) -> Shortcut:
-    found = auroc_interval(scores, corpus.labels)
+def _shortcut(cue: str, found: Interval) -> Shortcut:
     if cue == "length":
         found = either_way(found)
     warning = ""

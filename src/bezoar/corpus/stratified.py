@@ -29,12 +29,14 @@ def split_stratified(
 ) -> tuple[Corpus, Corpus]:
     """Split into train and report, before anything is fitted to either.
 
-    Repeats, near repeats (of near repeats too) and texts of one group are a unit, and units are
-    never divided. They are laid in a row by label, category and source, and within these by hash;
-    walking along it, a unit goes to report whenever that brings report's share of the texts so far
-    nearer to what was asked (so that a large family of near repeats stays in train). A category
-    that this leaves out of report sends its first unit there.
+    Families (see `with_families`) are never divided. They are laid in a row by label, category and
+    source, and within these by hash; walking along it, a family goes to report whenever that brings
+    report's share of the texts so far nearer to what was asked (so that a large one stays in
+    train). A category that this leaves out of report sends its first family there.
     A corpus with a ``split`` column keeps that split, its select part in train.
+
+    The ``group`` column of either part names families: within a part, too, the texts of one belong
+    in one fold, and count as one draw.
 
     Args:
         corpus: cleaned.
@@ -50,6 +52,7 @@ def split_stratified(
         raise DataError(f"A report share of {report:g}.", hint="Give one between 0 and 1.")
     if both_labels:
         corpus.need_both_labels()
+    corpus = with_families(corpus, near)
     if corpus.split is not None:
         parts = split_corpus(corpus, near=near)
         aside = {text_key(text) for text in parts.report.texts}
@@ -57,7 +60,7 @@ def split_stratified(
         left = {text_key(text) for part in parts for text in part.texts}
         there = np.array([text_key(text) in left for text in corpus.texts], dtype=bool)
     else:
-        chosen = _drawn(corpus, report, near)
+        chosen = _drawn(corpus, report)
         there = np.ones(len(corpus), dtype=bool)
     parts_of = {"train": there & ~chosen, "report": chosen}
     _check(corpus, parts_of, both_labels)
@@ -75,28 +78,42 @@ def split_stratified(
     return train, held_out
 
 
-def _drawn(corpus: Corpus, share: float, near: float) -> Bool[np.ndarray, " text"]:
-    """Which texts are report."""
+def with_families(corpus: Corpus, near: float = 0.7) -> Corpus:
+    """The same texts, grouped by what belongs together: families, one text or more.
+
+    A family joins repeats, near repeats, near repeats of these, and texts of one group. Its name is
+    the least `text_key` among its texts, which no order of the rows changes.
+
+    Args:
+        corpus: whose ``group`` column, if it has one, is joined.
+        near: similarity from which on two texts are near repeats.
+    """
     keys = [text_key(text) for text in corpus.texts]
     named = [name or None for name in corpus.group or [""] * len(corpus)]
-    unit = joint_groups(keys, near_groups(corpus.texts, near).tolist(), named)
-    size = np.bincount(unit)
-    strata = _strata(corpus)
-    names: list[tuple[tuple[str, ...], str]] = [((), "")] * len(size)
-    for number, stratum, key in zip(unit.tolist(), strata, keys, strict=True):
-        # A unit stands where its smallest key does, which no order of the rows changes.
-        if not names[number][1] or key < names[number][1]:
-            names[number] = (stratum, key)
-    order = sorted(range(len(size)), key=lambda u: (names[u][0], unit_hash(names[u][1], _SALT)))
-    taken = np.zeros(len(size), dtype=bool)
+    family = joint_groups(keys, near_groups(corpus.texts, near).tolist(), named).tolist()
+    least: dict[int, str] = {}
+    for number, key in zip(family, keys, strict=True):
+        least[number] = min(key, least.get(number, key))
+    return replace(corpus, group=tuple(least[number] for number in family))
+
+
+def _drawn(corpus: Corpus, share: float) -> Bool[np.ndarray, " text"]:
+    """Which texts are report, families being one whole each."""
+    families = corpus.group or ()
+    strata: dict[str, tuple[str, ...]] = {}  # of a family: that of the text it is named after
+    for text, stratum in zip(corpus.texts, _strata(corpus), strict=True):
+        strata.setdefault(text_key(text), stratum)
+    size = Counter(families)
+    order = sorted(size, key=lambda name: (strata[name], unit_hash(name, _SALT)))
+    taken: set[str] = set()
     seen = sent = 0
-    for number in order:
-        seen += int(size[number])
-        if abs(sent + size[number] - share * seen) < abs(sent - share * seen):
-            taken[number] = True
-            sent += int(size[number])
-    _send_first(order, taken, names)
-    return taken[unit]
+    for name in order:
+        seen += size[name]
+        if abs(sent + size[name] - share * seen) < abs(sent - share * seen):
+            taken.add(name)
+            sent += size[name]
+    _send_first(order, taken, strata)
+    return np.array([name in taken for name in families], dtype=bool)
 
 
 def _strata(corpus: Corpus) -> list[tuple[str, ...]]:
@@ -106,18 +123,14 @@ def _strata(corpus: Corpus) -> list[tuple[str, ...]]:
     return list(zip(labels, corpus.category or none, corpus.source or none, strict=True))
 
 
-def _send_first(
-    order: Sequence[int],
-    taken: Bool[np.ndarray, " unit"],
-    names: Sequence[tuple[tuple[str, ...], str]],
-) -> None:
-    """Send one unit of each category that has several, and none in report, there; in place."""
-    units: dict[str, list[int]] = {}
-    for number in order:
-        units.setdefault(names[number][0][1], []).append(number)
-    for several in units.values():
-        if len(several) > 1 and not taken[several].any():
-            taken[several[0]] = True
+def _send_first(order: Sequence[str], taken: set[str], strata: dict[str, tuple[str, ...]]) -> None:
+    """Send one family of each category that has several, and none in report, there; in place."""
+    families: dict[str, list[str]] = {}
+    for name in order:
+        families.setdefault(strata[name][1], []).append(name)
+    for several in families.values():
+        if len(several) > 1 and taken.isdisjoint(several):
+            taken.add(several[0])
 
 
 def _check(corpus: Corpus, parts: dict[str, Bool[np.ndarray, " text"]], both_labels: bool) -> None:

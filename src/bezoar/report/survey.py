@@ -8,7 +8,7 @@ from bezoar.activations.forecast import duration, size
 from bezoar.corpus import Corpus, Unlabelled
 from bezoar.corpus.explore_cost import Cost
 from bezoar.corpus.explore_lengths import LengthDistribution
-from bezoar.corpus.explore_noise import REASONS, save_dropped
+from bezoar.corpus.explore_noise import save_dropped
 from bezoar.corpus.explore_survey import Survey
 from bezoar.errors import RunConflict
 from bezoar.report.blocks import Block, Cell, Facts, Picture, Section, Table, Text, Tile, Verdict
@@ -18,6 +18,7 @@ from bezoar.report.figures.survey_counts import survey_counts
 from bezoar.report.numbers import count, estimate, number, percent, plural
 from bezoar.report.render import render
 from bezoar.report.sections.data import label_blocks
+from bezoar.report.sections.doubtful import doubtful
 from bezoar.report.study.export import export
 from bezoar.runs.folder import CONFIG
 from bezoar.runs.results import atomic_write, save_result
@@ -152,47 +153,8 @@ def _length_picture(lengths: LengthDistribution, place: int) -> Picture:
 
 
 def _doubtful(seen: Survey) -> Section:
-    noise = seen.noise
-    reasons = tuple(
-        (reason, Cell(count(len(noise.dropped[reason]))), Cell(REASONS[reason]))
-        for reason in REASONS
-    )
-    repeats = seen.repeats
-    facts = Facts(
-        (
-            ("texts looked at", count(repeats.texts)),
-            ("repeat an earlier one", count(repeats.exact)),
-            ("nearly repeat one", count(repeats.near)),
-            ("families of repeats", count(repeats.families)),
-            ("largest family", count(repeats.largest)),
-            ("families of several sources", count(repeats.across_sources)),
-            ("families of both labels", count(repeats.across_labels)),
-        )
-    )
-    languages = tuple((c.language, Cell(count(c.n))) for c in seen.languages)
-    asked = f"fewer than {noise.min_characters} characters, or of less than two words"
-    intro = (
-        f"Noise is what has {asked}; {DROPPED} beside this page lists every such text. Near "
-        f"repeats share {repeats.similarity:.0%} of their word pairs."
-    )
-    blocks: tuple[Block, ...] = (
-        Table(
-            "What the noise filter leaves out.",
-            ("reason", "texts", "that is"),
-            reasons,
-            wordy=True,
-            key="table_2_noise",
-        ),
-        facts,
-        Table(
-            "Languages, by script and small words; unknown is what is too short or mixed to tell.",
-            ("language", "texts"),
-            languages,
-            folded=len(languages) > 12,
-            key="table_3_languages",
-        ),
-    )
-    return Section("doubtful", "Noise, repeats, languages", intro, blocks)
+    keys = ("table_2_noise", "table_3_languages")
+    return doubtful(seen.noise, seen.repeats, seen.languages, f"{DROPPED} beside this page", keys)
 
 
 def _labels(seen: Survey) -> Section:

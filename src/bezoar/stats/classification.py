@@ -69,15 +69,19 @@ def auroc_interval(
 ) -> Interval:
     """AUROC with the interval of DeLong et al. 1988, clustered by ``groups`` (Obuchowski 1997).
 
-    A perfect separation has no DeLong variance; there Newcombe's (2006) score interval says how
-    far below 1 the truth may still be.
+    A perfect separation has no DeLong variance; there Newcombe's (2006) score interval, a group
+    counting as one row, says how far below 1 the truth may still be. A score that is the same for
+    every row has one half whichever rows are drawn: its interval is that one point.
     """
     curve = _Curve.of(scores, labels)
+    if len(curve.ends) == 1:
+        return Interval(0.5, 0.5, 0.5)
     positive, negative = _placements(curve.scores, curve.labels)
     value = float(positive.mean())
     variance = _covariance(curve.labels, (positive, negative), (positive, negative), groups)
     if variance <= 1e-15:
-        m, n = int(curve.labels.sum()), int((~curve.labels).sum())
+        cluster = cluster_index(groups, len(curve.labels))
+        m, n = (len(np.unique(cluster[side])) for side in (curve.labels, ~curve.labels))
         return _newcombe(value, m, n, confidence)
     half = _z(confidence) * variance**0.5
     return Interval(value, max(0.0, value - half), min(1.0, value + half))
@@ -251,8 +255,8 @@ def _newcombe(value: float, m: int, n: int, confidence: float) -> Interval:
         return (theta - value) ** 2 - z**2 * theta * (1 - theta) * shape / (m * n)
 
     inside = 1e-9
-    low = brentq(excess, inside, value - inside) if value > 0.5 else 0.0
-    high = brentq(excess, value + inside, 1 - inside) if value < 0.5 else 1.0
+    low = brentq(excess, inside, value - inside) if value > 2 * inside else 0.0
+    high = brentq(excess, value + inside, 1 - inside) if value < 1 - 2 * inside else 1.0
     return Interval(value, float(low), float(high))
 
 

@@ -101,7 +101,7 @@ class Placements:
         variance = _covariance(self.labels, parts, parts, self.groups)
         if variance <= _NO_VARIANCE and self.auroc in (0.0, 1.0):
             decided = np.where(self.labels, self.auroc, 1 - self.auroc)
-            return auroc_interval(decided, self.labels, None, confidence)
+            return auroc_interval(decided, self.labels, self.groups, confidence)
         half = _half(variance, confidence)
         return Interval(self.auroc, max(0.0, self.auroc - half), min(1.0, self.auroc + half))
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from bezoar.corpus import Corpus
+from bezoar.corpus.explore_doubts import Doubts, find_doubts
 from bezoar.corpus.explore_lengths import describe_lengths
+from bezoar.corpus.explore_noise import filter_noise
 from bezoar.evaluate.contest_results import (
     Contest,
     ContestRow,
@@ -356,7 +359,17 @@ def write_study(folder: Path, **texts: str) -> Path:
     save_json(folder / "detector" / "detector.json", detector(**texts))
     lengths = describe_lengths([20 + i * i % 97 for i in range(200)])
     save_result(folder / "explore" / "lengths.json", lengths)
+    save_result(folder / "explore" / "doubts.json", doubts())
     return folder
+
+
+def doubts() -> Doubts:
+    """Of three texts that are noise, and of others, two of which nearly repeat one another."""
+    said = [f"How do I find the {word} that was here in my shop?" for word in WORDS]
+    said += [f"{said[0]} Please", "a b", "well", "where do they keep the"]
+    whole = Corpus(tuple(said), np.arange(len(said)) % 2)
+    kept, noise = filter_noise(whole)
+    return find_doubts(kept, noise)
 
 
 def curve(spec: str, site: str = "3.resid_post", n: int = 60) -> TrainingCurve:

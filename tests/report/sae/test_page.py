@@ -47,8 +47,8 @@ def sections(html: str) -> list[str]:
 
 def test_sections_stand_in_the_order_of_the_study(html: str) -> None:
     assert sections(html) == [
-        "data", "training", "quality", "features", "the-contest", "harmless", "detector",
-        "source-claims", "audited", "limits", "reproduce",
+        "data", "doubtful", "training", "quality", "features", "the-contest", "harmless",
+        "detector", "source-claims", "audited", "limits", "reproduce",
     ]  # fmt: skip
 
 
@@ -102,6 +102,15 @@ def test_the_detector_says_what_it_costs_and_how_it_is_asked(run: Path, page: Pa
     assert float(auroc["seen"]) == pytest.approx(0.93)
     assert "A bag of words does as well: −0.004 [−0.012, +0.004]" in page.text
     assert "bezoar detect --probe RUN/detector" in page.text
+
+
+def test_what_was_left_out_and_what_is_there_again_is_told(run: Path, page: Page) -> None:
+    noise = {row["reason"]: row for row in rows(run, "table_noise")}
+    assert noise["short"]["texts"] == "2"
+    assert noise["fragment"]["texts"] == "1"
+    assert "families of repeats" in page.text
+    assert "Families of near repeats stay: whole in the split" in page.text
+    assert rows(run, "table_languages")[0]["language"] == "English"
 
 
 def test_texts_of_both_labels_are_one_cell() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from bezoar.corpus.explore_doubts import Doubts
 from bezoar.corpus.explore_lengths import LengthDistribution
 from bezoar.errors import CorruptArtefact
 from bezoar.evaluate.contest_results import Contest
@@ -35,6 +36,7 @@ class Study:
         quality: of all autoencoders.
         features: of the one whose latents were read.
         lengths: of the texts, in characters.
+        doubts: noise, repeats and languages among them.
         detector: what was made of the winner.
         cards: of its latents, in the order of the file.
     """
@@ -48,6 +50,7 @@ class Study:
     features: FeatureTable | None
     cards: tuple[FeatureCard, ...]
     lengths: LengthDistribution | None
+    doubts: Doubts | None
     detector: DetectorInfo | None
 
 
@@ -76,6 +79,7 @@ def load_study(folder: Path) -> Study:
         features=run.result("features/features.json", FeatureTable),
         cards=_cards(run),
         lengths=run.result("explore/lengths.json", LengthDistribution),
+        doubts=run.result("explore/doubts.json", Doubts),
         detector=_detector(run),
     )
 

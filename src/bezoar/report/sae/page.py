@@ -16,7 +16,7 @@ from bezoar.report.sae.sections.detector import detector
 from bezoar.report.sae.sections.features import features
 from bezoar.report.sae.sections.limits import limits
 from bezoar.report.sae.sections.quality import quality
-from bezoar.report.sae.sections.texts import texts
+from bezoar.report.sae.sections.texts import doubts, texts
 from bezoar.report.sae.sections.training import training
 from bezoar.report.sae.verdict import verdict
 from bezoar.report.sections.audited import audited
@@ -26,6 +26,7 @@ from bezoar.runs.results import atomic_write
 
 SECTIONS: tuple[Callable[[Study], Section], ...] = (
     texts,
+    doubts,
     training,
     quality,
     features,

@@ -2,9 +2,10 @@
 
 Files: ``train.parquet`` and ``report.parquet``, split before anything is trained; ``texts.json``
 (how many of what, and what was left out), ``exploration.json``, ``lengths.json`` (in characters),
-``cleaning.json``, ``dropped.jsonl`` (what the noise filter left out, text by text); and a
-``harmless-N.parquet``, N from 1, for each set of harmless texts, whose column ``split`` says train
-or report.
+``doubts.json`` (noise, repeats, languages), ``cleaning.json``, ``dropped.jsonl`` (what the noise
+filter left out, text by text); and a ``harmless-N.parquet``, N from 1, for each set of harmless
+texts, whose column ``split`` says train or report. In all of them the column ``group`` names
+families of near repeats: what reads the parts keeps them in one fold, and draws them together.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import numpy as np
 
 from bezoar.corpus import Corpus, clean, explore, load_corpus
 from bezoar.corpus.draw import drawn
+from bezoar.corpus.explore_doubts import find_doubts
 from bezoar.corpus.explore_lengths import describe_lengths
 from bezoar.corpus.explore_load import load_texts
 from bezoar.corpus.explore_noise import filter_noise, save_dropped
-from bezoar.corpus.stratified import split_stratified
+from bezoar.corpus.stratified import split_stratified, with_families
 from bezoar.errors import DataError
 from bezoar.runs import Result, save_result
 from bezoar.stats import near_duplicates, text_key
@@ -82,7 +84,9 @@ def explore_stage(bench: SAEBench) -> None:
         )
         whole, noise = filter_noise(read)
         save_dropped(stage.folder / "dropped.jsonl", read, noise)
+        save_result(stage.folder / "doubts.json", find_doubts(whole, noise))
         corpus, cleaning = clean(whole)
+        corpus = with_families(corpus, NEAR)
         train, report = split_stratified(corpus, REPORT_SHARE, near=NEAR)
         parts = {"train": train, "report": report}
         for name, part in parts.items():
@@ -140,7 +144,7 @@ def _harmless(bench: SAEBench, spec: str, corpus: Corpus, file: Path) -> Harmles
     parts = split_stratified(texts, REPORT_SHARE, near=NEAR, both_labels=False)
     aside = set(parts[1].texts)
     split = tuple("report" if text in aside else "train" for text in texts.texts)
-    replace(texts, split=split).save(file)
+    replace(with_families(texts, NEAR), split=split).save(file)
     return HarmlessTexts(
         spec=texts.origin.spec,
         name=texts.name,

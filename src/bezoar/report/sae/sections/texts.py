@@ -1,4 +1,4 @@
-"""The texts: the source's three pictures, then what an audit shows of its texts."""
+"""The texts: the source's three pictures, what an audit shows of its texts, what to doubt."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import replace
 from bezoar.corpus.explore import GroupCount
 from bezoar.corpus.explore_lengths import LengthDistribution
 from bezoar.corpus.explore_survey import Cell
-from bezoar.report.blocks import Block, Picture, Section
+from bezoar.report.blocks import Block, Picture, Section, Text
 from bezoar.report.figures.length_distribution import length_distribution
 from bezoar.report.figures.length_map import length_map
 from bezoar.report.figures.survey_counts import survey_counts
 from bezoar.report.numbers import count, number
 from bezoar.report.sae.artefacts import Study
 from bezoar.report.sections.data import data
+from bezoar.report.sections.doubtful import doubtful
 
 
 def texts(study: Study) -> Section:
@@ -27,6 +28,20 @@ def texts(study: Study) -> Section:
     blocks += [] if study.lengths is None else [_lengths(study.lengths)]
     blocks += [_means(cells)] if several else []
     return replace(told, blocks=(*blocks, *told.blocks))
+
+
+def doubts(study: Study) -> Section:
+    """Noise, near repeats and languages, as `bezoar explore` shows them."""
+    seen = study.doubts
+    if seen is None:
+        none = Text("This run did not look for noise and repeats.", "muted")
+        return Section("doubtful", "Noise, repeats, languages", "", (none,))
+    told = doubtful(seen.noise, seen.repeats, seen.languages, "explore/dropped.jsonl in the run")
+    kept = Text(
+        "Exact repeats are then left out. Families of near repeats stay: whole in the split, in "
+        "every fold, and in every resample that an interval is of."
+    )
+    return replace(told, blocks=(*told.blocks, kept))
 
 
 def cells_of(counts: Sequence[GroupCount]) -> tuple[Cell, ...]:
