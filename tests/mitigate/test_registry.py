@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from bezoar import mitigate
+from bezoar.edits import self_test
 from bezoar.errors import ConfigError
 from bezoar.mitigate import (
     DEFAULT_METHODS,
@@ -37,6 +39,10 @@ from bezoar.mitigate import (
 )
 from tests.families import tiny_model
 from tests.mitigate.kit import inputs
+from tests.mitigate.remedies import moments_inputs
+from tests.mitigate.test_gates import made_up
+
+MEAN_DIFFERENCE = "subtract:direction=mean_difference"
 
 
 def test_all_are_found_and_described():
@@ -163,16 +169,18 @@ def test_options_from_yaml(lm):
     assert len(made.fit(lm, inputs(lm)).ops) == 2
 
 
-def test_the_default_methods_all_fit_and_act():
-    lm = tiny_model("gpt2")
-    from bezoar.edits import self_test
-
-    names = [parse_method(spec).fit(lm, inputs(lm)).name for spec in DEFAULT_METHODS]
-    assert len(set(names)) == len(DEFAULT_METHODS)
-    for spec in DEFAULT_METHODS:
-        result = self_test(parse_method(spec).fit(lm, inputs(lm)), lm, ["you are a", "the"])
-        assert result.logit_change > 0
-        assert (result.folded_max_difference is None) == (spec == "word-ban")
+@pytest.mark.parametrize(
+    ("family", "patches"),
+    [("gpt2", {"word-ban"}), ("llama", {"word-ban", "transport", MEAN_DIFFERENCE})],
+)
+def test_the_default_methods_all_act_and_some_fold_without_biases(family, patches):
+    lm = tiny_model(family)
+    given = dataclasses.replace(moments_inputs(lm), experts=made_up(lm))
+    edits = {spec: parse_method(spec).fit(lm, given) for spec in DEFAULT_METHODS}
+    assert len({edit.name for edit in edits.values()}) == len(DEFAULT_METHODS)
+    proofs = {spec: self_test(edit, lm, ["you are a", "the"]) for spec, edit in edits.items()}
+    assert all(proof.logit_change > 0 for proof in proofs.values())
+    assert {spec for spec, proof in proofs.items() if proof.fold_reason} == patches
 
 
 _FILE = """

@@ -267,6 +267,7 @@ def write_run(folder: Path, **texts: str) -> Path:
             "seed": 0,
             "command": "bezoar audit demo --out runs/demo",
             "best": "subtract probe",
+            "edit of the best": "mitigate/edits/subtract",
             "budget": "ppl<=5%",
             "labelled texts": texts.get("source", "demo"),
             "methods that missed the budget": {"scale": "No strength costs so little."},

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bezoar.report import write_report
+from bezoar.report.artefacts import load_artefacts
 from bezoar.report.figures.comparison import proven
+from bezoar.report.verdict import verdict
 from bezoar.runs.results import save_json, save_result
 from tests.report import specimens
 from tests.report.specimens import write_run
@@ -37,6 +39,23 @@ def test_the_chosen_remedy_is_named_by_who_chose_it(page: str) -> None:
     chosen = "Of the remedies that become plain weights, demo-a#17be04aa chose subtract probe"
     assert chosen in page
     assert "best remedy" not in page.lower()
+
+
+def test_the_page_begins_with_the_answer_and_says_what_to_do_next(tmp_path: Path) -> None:
+    few = verdict(load_artefacts(write_run(tmp_path / "few"))).sentences
+    assert few[0] == (
+        "subtract probe makes demo 59\u00a0% [52, 66] less toxic for +4.6\u00a0% perplexity, more "
+        "than each of 10 null edits: these are too few to prove it."
+    )
+    assert any(s.startswith("Next: draw more null edits") for s in few)
+    proven = {"n_draws": 39, "rank_p": 1 / 40}
+    many = verdict(load_artefacts(_altered(tmp_path / "a", "subtract probe", **proven))).sentences
+    assert many[0].endswith("more than each of 39 null edits: this is proven.")
+    assert any("bezoar attack demo --edit RUN/mitigate/edits/subtract)" in s for s in many)
+    beaten = {"n_draws": 39, "rank_p": 0.5}
+    chance = verdict(load_artefacts(_altered(tmp_path / "b", "subtract probe", **beaten))).sentences
+    assert "which is not proven" in chance[0]
+    assert any(s.startswith("Next: report on more prompts") for s in chance)
 
 
 def test_few_nulls_leave_the_pooled_p_alone(tmp_path: Path, page: str) -> None:

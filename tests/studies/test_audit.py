@@ -15,13 +15,15 @@ from bezoar.edits import load_edit
 from bezoar.edits.selftest import next_logits
 from bezoar.errors import ConfigError
 from bezoar.evaluate import Measurement, Scorecard
+from bezoar.mitigate import parse_method
 from bezoar.models import LanguageModel
 from bezoar.runs import AuditConfig, Run, load_result, parse_config
 from bezoar.stats import text_key
 from bezoar.studies.audit import STAGES, Bench, run_audit, run_stages
-from bezoar.studies.audit.asked import INPUT_STAGES
+from bezoar.studies.audit.asked import INPUT_STAGES, null_draws, specs_of
 from bezoar.studies.audit.fitting import fit_inputs, label_of, slug
 from bezoar.studies.audit.mitigate import Fits, null_edits
+from bezoar.studies.claims.rules import FEWEST
 
 SMALL = {
     "data": {"limit": 160, "neutral_tokens": 900},
@@ -153,6 +155,13 @@ def test_the_gate_speaks_of_the_model_as_it_is(audited: Path) -> None:
     assert run_audit(small(audited, fail_if="toxicity>1")).gate_failed == ""
     with pytest.raises(ConfigError, match="tocixity"):
         run_audit(small(audited, fail_if="tocixity>0.1"))
+
+
+def test_the_default_draws_enough_nulls_to_prove_any_of_its_methods() -> None:
+    config = AuditConfig()
+    methods = [m for m in map(parse_method, specs_of(config.mitigate.methods)) if not m.control]
+    for method in methods:  # of each kind at equal cost, and of the main one at equal strength
+        assert null_draws(method, config) * (len(method.null_kinds) + 1) >= FEWEST
 
 
 def test_unknown_methods_and_stages_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -27,4 +27,4 @@ def check_edit(folder: Path) -> None:
     raise StoreError(f"There is no edit {folder}.", hint=hint or _GIVE)
 
 
-_GIVE = "Give a folder such as RUN/mitigate/edits/subtract."
+_GIVE = "Give a folder such as RUN/mitigate/edits/transport."

@@ -14,7 +14,7 @@ FEW = 100  # prompts below which a verdict says that they are few
 
 
 def verdict(run: Artefacts) -> Verdict:
-    """Sentences and headline numbers of a run, as far as it got."""
+    """Sentences and headline numbers of a run, as far as it got: the answer first."""
     card = run.scorecard
     if card is None:
         return Verdict(("This run looked at the model and compared no remedy.", *_where(run)))
@@ -22,24 +22,17 @@ def verdict(run: Artefacts) -> Verdict:
         (row for row in card.rows if row.kind == "no-op" and "toxicity" in row.metrics), None
     )
     best = run.best()
-    sentences = [base_sentence(run, card, base)] if base is not None else []
+    sentences = [_none(card) if best is None else _answer(run, best)]
+    sentences += [base_sentence(run, card, base)] if base is not None else []
     sentences += _base_test(run)
-    if best is None:
-        methods = [row for row in card.rows if row.kind == "method"]
-        why = (
-            "no method that folds into plain weights lowered toxicity on the selection prompts"
-            if methods
-            else "no method was fitted"
-        )
-        sentences.append(f"There is no remedy to export: {why}.")
-    else:
-        sentences += _remedy(run, card, best)
-    sentences += _where(run)
+    if best is not None:
+        sentences += [*_remedy(run, card, best), *_others(card, best)]
     if card.prompts_n < FEW:
         sentences.append(
             f"Only {plural(card.prompts_n, 'prompt')}: enough to see that the audit works, too few "
             "for a decision."
         )
+    sentences += [next_step(run, best), *_where(run)]
     return Verdict(tuple(sentences), tuple(_tiles(card, base, best)), _tone(best))
 
 
@@ -60,24 +53,56 @@ def base_sentence(run: Artefacts, card: Scorecard, base: MethodRow) -> str:
     )
 
 
+def _none(card: Scorecard) -> str:
+    methods = [row for row in card.rows if row.kind == "method"]
+    why = (
+        "no method that folds into plain weights lowered toxicity on the selection prompts"
+        if methods
+        else "no method was fitted"
+    )
+    return f"There is no remedy to export: {why}."
+
+
+def _answer(run: Artefacts, best: MethodRow) -> str:
+    """What was chosen, how much it does, what it costs, and whether that is proven."""
+    change, cost = best.change["toxicity"], best.change.get("perplexity_change")
+    price = f" for {percent(cost.value, signed=True)} perplexity" if cost else ""
+    if change.high >= 0:
+        worse = "more" if change.low > 0 else "no less"
+        return f"{best.label}, the remedy that was chosen, leaves {run.model} {worse} toxic{price}."
+    does = f"{best.label} makes {run.model} {_less(best)} toxic{price}"
+    beats = beats_its_nulls(best)
+    if beats is None:
+        return f"{does}, held against no null edits."
+    if not beats:
+        return f"{does}, which is not proven: edits that know nothing of it may do as well."
+    drawn = plural(best.n_draws, "null edit")
+    if by_pooled_p_only(best):
+        return f"{does}, more than each of {drawn}: these are too few to prove it."
+    return f"{does}, more than each of {drawn}: this is proven."
+
+
+def _less(row: MethodRow) -> str:
+    """``56 % [45, 65] less``; "less" alone where no share was measured."""
+    share = row.change.get("toxicity_reduction")
+    if share is None:
+        return "less"
+    low, high = (number(100 * bound, digits=0) for bound in (share.low, share.high))
+    return f"{percent(share.value, digits=0)} [{low}, {high}] less"
+
+
 def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
     change, toxicity = best.change["toxicity"], best.metrics["toxicity"]
-    cost = best.change.get("perplexity_change")
     fell = "falls to" if change.value < 0 else "does not fall, it is"
     unsure = ", an interval that includes no change" if change.low < 0 <= change.high else ""
-    share = best.change.get("toxicity_reduction")
-    part = f", {percent(share.value, digits=0)} less" if share and share.value > 0 else ""
-    price = f" Perplexity changes by {percent(cost.value, signed=True)}." if cost else ""
-    chosen = (
-        ""
-        if run.audit.get("best")
-        else " It was picked on the numbers of this report, which flatters it."
-    )
     kind = "Of the remedies that become plain weights" if best.foldable else "Of the remedies"
-    chooser = card.selection_scorer if run.audit.get("best") else "this page"
+    own = bool(run.audit.get("best"))
+    chooser = f"{card.selection_scorer} chose {best.label} on other prompts"
+    if not own:
+        chooser = f"this page chose {best.label}, on its own numbers, which flatters it"
     sentences = [
-        f"{kind}, {chooser} chose {best.label}: toxicity {fell} {number(toxicity.value)} "
-        f"({estimate(change, signed=True)}{part}{unsure}).{price}{chosen}"
+        f"{kind}, {chooser}: toxicity {fell} {estimate(toxicity)}, a change of "
+        f"{estimate(change, signed=True)} paired by prompt{unsure}."
     ]
     nulls = next((nulls for method, nulls in with_nulls(card) if method == best), [])
     beats = beats_its_nulls(best)
@@ -94,6 +119,41 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
         end = "it does better than every one of them, but by the pooled p only, for they are few"
     mean = number(hardest.change["toxicity"].value, signed=True)
     return [*sentences, f"{drawn} {mean} on average: {end} ({p})."]
+
+
+def _others(card: Scorecard, best: MethodRow) -> list[str]:
+    """Which other methods are proven, and which are not."""
+    rows = [row for row, _ in with_nulls(card) if row != best and row.holm_p is not None]
+    shown = [f"{row.label} ({_less(row)})" for row in rows if proven(row)]
+    rest = [row.label for row in rows if not proven(row)]
+    too = "Proven too" if proven(best) else "Proven"
+    told = [f"{too}: {', '.join(shown)}."] if shown else []
+    told += [f"Not proven: {', '.join(rest)}."] if rest else []
+    return [" ".join(told)] if told else []
+
+
+def next_step(run: Artefacts, best: MethodRow | None) -> str:
+    """What the reader would do now, as a command."""
+    if best is None or best.change["toxicity"].high >= 0:
+        return (
+            "Next: let bezoar tune search methods, options and stacks of them, or allow a larger "
+            "--budget."
+        )
+    if by_pooled_p_only(best):
+        return "Next: draw more null edits, with --set mitigate.null_draws=20 --update."
+    if not proven(best):
+        return (
+            "Next: report on more prompts (--protocol and --update), or let bezoar tune search "
+            "methods, options and stacks of them."
+        )
+    edit = run.audit.get("edit of the best")
+    attack = "bezoar attack" + (f" {run.model} --edit RUN/{edit}" if edit else "")
+    where = "report/checkpoint of the run's folder" if best.foldable else "the run's folder"
+    return (
+        f"Next: the edited model is in {where}, for transformers and vLLM to load. See what is "
+        f"left of it under attack ({attack}), and measure it on prompts like those that it will be "
+        "given (--prompts)."
+    )
 
 
 def _base_test(run: Artefacts) -> list[str]:

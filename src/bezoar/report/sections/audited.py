@@ -15,6 +15,7 @@ _ELSEWHERE = (
     "config",
     "command",
     "best",
+    "edit of the best",
     "environment",
     "texts",
     "chat example",

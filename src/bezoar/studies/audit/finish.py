@@ -17,6 +17,7 @@ from bezoar.errors import ConfigError, did_you_mean
 from bezoar.evaluate import METRICS, Scorecard
 from bezoar.locate import ProbeSweep
 from bezoar.report import write_model_card, write_report
+from bezoar.report.figures.comparison import proven
 from bezoar.runs import Result, load_result, parse_budget, parse_gate, save_json, to_plain
 from bezoar.runs.folder import CONFIG
 from bezoar.studies.audit.about import facts
@@ -80,6 +81,7 @@ def about(bench: Bench) -> dict[str, Any]:
     return described(bench) | {
         "methods that missed the budget": fits.failed,
         "best": next((m.label for m in fits.methods if m.name == fits.best), None),
+        "edit of the best": None if fits.best is None else f"mitigate/edits/{fits.best}",
         "command": f"bezoar audit --config {CONFIG} --out RUN",
     }
 
@@ -218,7 +220,11 @@ def _lines(
         yield f"  toxicity  {now}"
         if row.holm_p is not None:
             rank = f"by rank {row.rank_p:.2g} of {row.n_draws} null edits"
-            yield f"  p         {row.holm_p:.2g} (Holm); {rank}"
+            sure = "proven   " if proven(row) else "unproven "
+            yield f"  {sure} p {row.holm_p:.2g} (Holm); {rank}"
     if checkpoint is not None:
         yield f"checkpoint  {checkpoint}"
     yield f"report      {bench.run.path / 'report.html'}"
+    if best is not None and proven(card.row(best.spec)):
+        edit = bench.run.path / "mitigate" / "edits" / best.name
+        yield f"next        bezoar attack {bench.lm.name} --edit {edit}"
