@@ -50,8 +50,19 @@ def test_type_checkers_see_the_same_names():
 
 
 def test_the_rooms_are_attributes():
-    code = "import bezoar; bezoar.stats.holm, bezoar.errors.BezoarError"
+    rooms = {path.parent.name for path in Path(bezoar.__file__).parent.glob("*/__init__.py")}
+    wanted = [f"bezoar.{room}" for room in sorted(rooms - {"cli"})]
+    names = ["bezoar.stats.holm", "bezoar.errors.BezoarError", "bezoar.attack.KeyScaling"]
+    code = f"import bezoar; {', '.join([*wanted, *names])}"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_comparisons_of_models_and_of_runs_are_in_one_room():
+    compare, models = bezoar.compare, bezoar.compare.models
+    assert compare.weight_drift is models.weight_drift
+    assert all(getattr(compare, name) for name in compare.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = compare.no_such_name
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -1,7 +1,7 @@
 """Find, explain, remove and stress-test toxicity inside open-weight language models.
 
-    corpus ─► harvest ─► locate ─► mitigate ─► evaluate ─► compare ─► report
-    texts     activations findings  edits       scorecards  diffs      one HTML file
+    corpus ─► harvest ─► locate ─► mitigate ─► evaluate ─► compare ─► attack ─► report
+    texts     activations findings  edits       scorecards  diffs      robustness  one HTML file
 
 The names most often needed are here; each is imported when it is first used, so that
 `import bezoar` costs nothing.
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against the table below
     from bezoar.activations import ActivationStore as ActivationStore
     from bezoar.activations import harvest as harvest
+    from bezoar.attack import run_attacks as run_attacks
+    from bezoar.compare import compare_all as compare_all
     from bezoar.compare import compare_runs as compare_runs
     from bezoar.corpus import Corpus as Corpus
     from bezoar.corpus import Prompts as Prompts
@@ -41,6 +43,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.locate import rank_values as rank_values
     from bezoar.locate import value_svd as value_svd
     from bezoar.masking import mask as mask
+    from bezoar.mitigate import DPO as DPO
     from bezoar.mitigate import FitInputs as FitInputs
     from bezoar.mitigate import ProjectOut as ProjectOut
     from bezoar.mitigate import Subtract as Subtract
@@ -53,6 +56,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.models import generate as generate
     from bezoar.pairs import Pairs as Pairs
     from bezoar.pairs import load_pairs as load_pairs
+    from bezoar.pairs import pplm_pairs as pplm_pairs
     from bezoar.pairs import steered_pairs as steered_pairs
     from bezoar.runs import AuditConfig as AuditConfig
     from bezoar.sae import SparseAutoencoder as SparseAutoencoder
@@ -61,6 +65,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; a test holds it against
     from bezoar.scoring import load_scorer as load_scorer
     from bezoar.scoring import perplexity as perplexity
     from bezoar.studies import run_audit as run_audit
+    from bezoar.studies import run_dpo as run_dpo
 
 __version__ = "0.1.0"
 
@@ -89,16 +94,26 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "rank_values",
         "value_svd",
     ),
-    "pairs": ("Pairs", "load_pairs", "steered_pairs"),
+    "pairs": ("Pairs", "load_pairs", "pplm_pairs", "steered_pairs"),
     "sae": ("SparseAutoencoder", "load_sae", "train_saes"),
     "edits": ("Edit", "NoOp", "export", "load_edit", "self_test"),
-    "mitigate": ("FitInputs", "ProjectOut", "Subtract", "WordBan", "fit_to_budget", "methods"),
+    "mitigate": (
+        "DPO",
+        "FitInputs",
+        "ProjectOut",
+        "Subtract",
+        "WordBan",
+        "fit_to_budget",
+        "methods",
+    ),
+    "search": (),
     "evaluate": ("Detector", "evaluate_edit", "get_protocol"),
-    "compare": ("compare_runs",),
+    "compare": ("compare_all", "compare_runs"),
+    "attack": ("run_attacks",),
     "report": (),
     "runs": ("AuditConfig",),
     "stats": (),
-    "studies": ("run_audit",),
+    "studies": ("run_audit", "run_dpo"),
 }
 _ROOM = {name: room for room, names in _HOMES.items() for name in names}
 
