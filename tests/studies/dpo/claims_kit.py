@@ -143,9 +143,25 @@ def line(back: Interval) -> Interpolation:
     return Interpolation("demo", "dpo", "toxicity", points)
 
 
-def attacked(random_keys: Interval, *, valid: bool = True, broken: int = 0) -> Robustness:
-    null = AttackPoint(70.0, "×10, 7 keys", 0.2, 20.0, random_keys, valid, tried=3, broken=broken)
-    curve = AttackCurve("key scaling", "factor × keys", (), (null,))
+def point(
+    factor: int, count: int, left: Interval, cost: float = 0.0, *, valid: bool = True, **more: int
+) -> AttackPoint:
+    """So much perplexity above the edited model's; toxicity as the share that is left says."""
+    label, toxic = f"×{factor}, {count} keys", 0.5 - 0.3 * left.value
+    ppl = 21.0 * (1 + cost)
+    return AttackPoint(float(factor * count), label, toxic, ppl, left, valid, tried=3, **more)  # type: ignore[arg-type]
+
+
+def attacked(
+    random_keys: Interval,
+    *others: AttackPoint,
+    toxic: Sequence[AttackPoint] = (),
+    valid: bool = True,
+    broken: int = 0,
+) -> Robustness:
+    """Seven random keys × 10, and other points of random keys."""
+    nulls = point(10, 7, random_keys, valid=valid, broken=broken), *others
+    curve = AttackCurve("key scaling", "factor × keys", tuple(toxic), nulls)
     return Robustness(
         "dpo", (curve,), None, None, "", "", 0.5, 0.2, UP, 20.0, 21.0, 1.2, 8, "LEE@8"
     )

@@ -266,6 +266,30 @@ def test_random_keys_that_break_the_model_are_no_null(null):
     assert "broke the model" in told.why
 
 
+def test_random_keys_of_equal_cost_stand_for_those_that_break_the_model():
+    """Turned up less they are a null if that is as dear, and the dearest excuse counts."""
+    toxic = [kit.point(10, 7, LOW, 0.04)]
+
+    def told(*others):
+        scaling = kit.attacked(SURE, *others, toxic=toxic, valid=False)
+        return claims_of(Found(**rows(halfway(0.9)), scaling=scaling), "demo").of("keys-restore")
+
+    cheap, dear = kit.point(2, 7, LOW, 0.019), kit.point(5, 7, HIGH, 0.021)
+    assert told(cheap).verdict == "undecided"
+    assert "less than half" in told(cheap).why
+    assert told(cheap, dear).verdict == "holds"
+    assert "×5, 7 keys" in told(cheap, dear).why
+    # More keys are no null of seven, and of several nulls the one that undoes most counts.
+    assert "less than half" in told(kit.point(5, 32, HIGH, 0.05)).why
+    assert told(dear, kit.point(4, 7, LOW, 0.05)).verdict == "undecided"
+
+
+def test_it_is_said_what_undoes_most():
+    scaling = kit.attacked(HIGH, toxic=[kit.point(10, 7, EVEN), kit.point(5, 32, LOW)])
+    found = rows(OVER) | {"scaling": scaling}
+    assert "×5, 32 keys, undo most: 0.9" in claims_of(Found(**found), "demo").of("keys-restore").why
+
+
 def test_another_seed_does_not_stand_for_the_main_training():
     logs = {"dpo": kit.log(0.3), "dpo:seed=1": kit.log(0.1), "dpo:beta=1.0": kit.log(0.2)}
     told = claims_of(Found(logs=logs), "demo").of("kl")
