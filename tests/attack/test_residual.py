@@ -9,7 +9,7 @@ import torch
 from bezoar.attack import Measured, Steering, residual_capability
 from bezoar.attack.residual import judge
 from bezoar.corpus import Corpus
-from bezoar.edits import ActivationEdit, Add, Project
+from bezoar.edits import ActivationEdit, Add, NoOp, Project
 from bezoar.errors import DataError
 from bezoar.stats import Interval
 from tests.attack.kit import same, state
@@ -61,6 +61,15 @@ def test_the_probe_is_fitted_on_the_edited_model(gpt2):
     found = residual_capability(gpt2, gone, train, test, measure, steering=search, site=site)
     assert found.base.value > 0.95
     assert found.edited.value < found.base.value
+
+
+def test_what_lowers_nothing_has_nothing_to_bypass(gpt2):
+    """A probe reads an untouched model as well as before, which is no finding about an edit."""
+    train, test = corpus(60, 1), corpus(60, 2)
+    found = residual_capability(gpt2, NoOp(), train, test, lambda edit: measure(None))
+    assert found.loss.value == pytest.approx(0, abs=1e-6)
+    assert (found.verdict, found.recovered) == ("undecided", None)
+    assert "does not lower toxicity" in found.why
 
 
 def near(value, half=0.02):

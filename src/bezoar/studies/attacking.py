@@ -83,8 +83,8 @@ class Attacked(Result):
 
     Attributes:
         setup: what it was attacked with.
-        robustness, residual, sample_free: see `bezoar.attack`; the latter two are None if the edit
-            lowers nothing, the last one also where value vectors are not ranked.
+        robustness, residual, sample_free: see `bezoar.attack`; the last one is None if the edit
+            lowers nothing, and where value vectors are not ranked.
     """
 
     setup: AttackSetup
@@ -183,12 +183,11 @@ class Attacker:
         return self.setup(seconds=1.5 * points * (perf_counter() - start))
 
     def attacked(self, edit: Edit) -> Attacked:
-        """Everything of one edit; of one that lowers nothing no more than that."""
-        found = Attacked(self.setup(), self.robustness(edit))
-        if found.robustness.score is None:
+        """Everything of one edit; of one that lowers nothing that, and what a probe reads."""
+        found = Attacked(self.setup(), self.robustness(edit), self.residual(edit))
+        if found.robustness.score is None or not self.ranked:
             return found
-        free = self.sample_free(edit) if self.ranked else None
-        return replace(found, residual=self.residual(edit), sample_free=free)
+        return replace(found, sample_free=self.sample_free(edit))
 
     def robustness(
         self, edit: Edit, attacks: Sequence[Attack] | None = None, *, anyway: bool = False

@@ -151,7 +151,10 @@ def test_every_remedy_that_lowers_toxicity_has_its_three_results(made, gpt2):
     )
     none = load_result(folder / "subtract" / "robustness.json", Robustness)
     assert (none.score, none.curves) == (None, ())
-    assert [path.name for path in (folder / "subtract").iterdir()] == ["robustness.json"]
+    assert not (folder / "subtract" / "sample_free.json").exists()
+    left = load_result(folder / "subtract" / "residual.json", ResidualCapability)
+    assert (left.verdict, left.recovered) == ("undecided", None)
+    assert "does not lower" in left.why
     assert not (folder / "uniform-shrink").exists()  # a control is no remedy
     told = load_result(folder / "rank_correlations.json", RankCorrelations)
     assert "Too few edits to tell: 2" in told.verdict()

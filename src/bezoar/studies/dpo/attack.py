@@ -1,9 +1,9 @@
 """Stage 8, attack: what is left of each remedy when somebody tries to undo it (section 6).
 
-Files: ``setup.json`` (what was tried, on which texts), ``NAME/robustness.json``,
-``NAME/residual.json``, ``NAME/sample_free.json`` of each edit that lowers toxicity (and of the main
-training in any case), ``key_scaling.json`` (Table 4: factor × count, biases scaled or not),
-``rank_correlations.json``, and ``measured.jsonl``: every measurement, as soon as it is there.
+Files: ``setup.json`` (what was tried, on which texts), ``NAME/robustness.json`` and
+``NAME/residual.json`` of each edit, ``NAME/sample_free.json`` of those that lower toxicity (and of
+the main training in any case), ``key_scaling.json`` (Table 4: factor × count, biases scaled or
+not), ``rank_correlations.json``, and ``measured.jsonl``: every measurement, as soon as it is there.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def attacker_of(bench: DPOBench) -> Attacker:
 def _attacked(
     bench: DPOBench, attacker: Attacker, remedy: Remedy
 ) -> tuple[Robustness, SampleFree | None]:
-    """Everything of one remedy; of what lowers nothing the reason alone, save the main training."""
+    """Everything of one remedy; of what lowers nothing the reason and what a probe still reads."""
     folder, edit = bench.run.folder("attack") / remedy.name, remedy.edit
     attacker.keep = folder if bench.config.attack.keep_attacked else None
     main, label = remedy.name == AS_TRAINED, remedy.label
@@ -140,14 +140,12 @@ def _attacked(
         Robustness,
         lambda: replace(attacker.robustness(edit), edit=label),
     )
-    if robustness.score is None and not main:
-        return robustness, None
     kept(
         folder / "residual.json",
         ResidualCapability,
         lambda: replace(attacker.residual(edit), edit=label),
     )
-    if not attacker.ranked:
+    if not attacker.ranked or (robustness.score is None and not main):
         return robustness, None
     return robustness, kept(
         folder / "sample_free.json",
