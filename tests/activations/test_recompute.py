@@ -39,6 +39,17 @@ def source(request, gpt2, table, monkeypatch):
     return RecomputedRows(gpt2, table, SITE)
 
 
+@pytest.mark.parametrize("chosen", [None, range(0, 40, 3)])
+def test_the_first_positions_are_left_out_as_of_a_store(chosen, gpt2, table):
+    store = harvest(gpt2, TEXTS, [SITE], pooling="none", dtype="float32")
+    stored = drawn(rows.StoredRows(store, SITE, chosen, skip_first=2))
+    source = RecomputedRows(gpt2, table, SITE, chosen, skip_first=2)
+    np.testing.assert_allclose(in_order(drawn(source)), in_order(stored), atol=1e-4)
+    assert source.digest != RecomputedRows(gpt2, table, SITE, chosen).digest
+    with pytest.raises(DataError, match=r"There is no row of 1\.resid_post"):
+        RecomputedRows(gpt2, table, SITE, chosen, skip_first=10_000)
+
+
 def test_an_epoch_has_the_rows_of_a_harvest(source, gpt2):
     stored = harvest(gpt2, TEXTS, [SITE], pooling="none").rows(SITE)
     assert isinstance(source, RowSource)

@@ -124,6 +124,23 @@ def test_rows_of_a_batch_come_from_all_over_the_store(store, monkeypatch):
     assert np.mean(steps == 1) < 0.1
 
 
+@pytest.mark.parametrize("chosen", [None, range(0, 60, 3)])
+def test_the_first_rows_of_each_text_can_be_left_out(store, chosen):
+    source = StoredRows(store, SITE, chosen, skip_first=2)
+    left = [store.of_text(SITE, text)[2:] for text in (range(60) if chosen is None else chosen)]
+    assert any(len(rows) == 0 for rows in left)  # a text that has no others
+    np.testing.assert_array_equal(in_order(drawn(source)), in_order(np.concatenate(left)))
+    assert source.digest != StoredRows(store, SITE, chosen).digest
+
+
+def test_what_cannot_be_left_out_is_refused(store, gpt2):
+    with pytest.raises(DataError, match=r"There is no row of 1\.resid_post"):
+        StoredRows(store, SITE, skip_first=10_000)
+    pooled = harvest(gpt2, TEXTS, [SITE], pooling="mean")
+    with pytest.raises(StoreError, match="is pooled by 'mean'"):
+        StoredRows(pooled, SITE, skip_first=1)
+
+
 def test_a_digest_tells_sources_apart(store):
     sources = [
         StoredRows(store, SITE),

@@ -32,6 +32,8 @@ class RecomputedRows:
         site: where.
         chosen: only these texts, by number; None for all.
         budget_tokens: padded tokens a forward pass.
+        skip_first: positions at the beginning of each text whose rows are left out; see
+            :class:`~bezoar.activations.StoredRows`.
 
     Raises:
         SiteError: if the model lacks the site.
@@ -46,9 +48,11 @@ class RecomputedRows:
         chosen: Sequence[int] | np.ndarray | None = None,
         *,
         budget_tokens: int = 4096,
+        skip_first: int = 0,
     ) -> None:
         table = texts if isinstance(texts, TokenTable) else tokenise(lm, texts)
-        self._table = table if chosen is None else table.take(chosen)
+        table = table if chosen is None else table.take(chosen)
+        self._table = table.without_first(skip_first) if skip_first else table
         self._lm = lm
         self._budget = budget_tokens
         self.site = lm.site(site)

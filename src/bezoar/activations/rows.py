@@ -107,9 +107,12 @@ class StoredRows:
         store: one row a token with pooling ``none``, else one a text.
         site: one of the store's.
         texts: only the rows of these, by number or as a mask; None for all.
+        skip_first: rows at the beginning of each text that are left out. Many models park
+            attention on the first position, and what they write there is an outlier.
 
     Raises:
-        StoreError: if the store does not hold the site.
+        StoreError: if the store does not hold the site, or rows of texts shall be left out of one
+            that has one row a text.
         DataError: if there is no row, or no such text.
     """
 
@@ -118,23 +121,28 @@ class StoredRows:
         store: ActivationStore,
         site: Site | str,
         texts: Sequence[int] | np.ndarray | None = None,
+        *,
+        skip_first: int = 0,
     ) -> None:
-        store.require(site=site)
+        store.require(site=site, pooling="none" if skip_first else None)
         self.site = Site.parse(site) if isinstance(site, str) else site
         self._store = store
         # Without a choice a row's place is its number: nothing need be held.
-        self._places = None if texts is None else np.sort(store.places(texts))
+        self._places: Int64[np.ndarray, " rows"] | None = None
+        if texts is not None or skip_first:
+            chosen = np.arange(len(store.lengths)) if texts is None else texts
+            self._places = np.sort(store.places(chosen, skip_first=skip_first))
         m = store.manifest
         self.n_rows = some(m.rows if self._places is None else len(self._places), self.site)
         self.d = m.columns[str(self.site)]
         row_bytes = m.row_bytes // sum(m.widths) * self.d
         self._block = max(1, BLOCK_BYTES // row_bytes)
         self._per_group = max(1, GROUP_BYTES // (self._block * row_bytes))
-        chosen = b"" if self._places is None else self._places.astype("<i8").tobytes()
+        held = b"" if self._places is None else self._places.astype("<i8").tobytes()
         self.digest = digest_of(
             *("store", m.fingerprint or m.model, m.variant, m.digest, m.plan.sha256),
             *(m.budget_tokens, m.pooling, m.dtype, self.site, self._block, self._per_group),
-            hashlib.sha256(chosen).hexdigest(),
+            hashlib.sha256(held).hexdigest(),
         )
 
     def batches(

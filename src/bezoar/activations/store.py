@@ -127,11 +127,14 @@ class ActivationStore:
         start, stop = self.offsets[text], self.offsets[text + 1]
         return self.rows(site, slice(int(start), int(stop)))
 
-    def places(self, texts: Sequence[int] | np.ndarray) -> Int64[np.ndarray, " rows"]:
+    def places(
+        self, texts: Sequence[int] | np.ndarray, *, skip_first: int = 0
+    ) -> Int64[np.ndarray, " rows"]:
         """Where the rows of some texts lie, counted as they are stored; see `as_stored`.
 
         Args:
             texts: numbers of texts, or a mask with one value each.
+            skip_first: rows at the beginning of each that are left out.
 
         Raises:
             DataError: if there is no such text.
@@ -142,7 +145,7 @@ class ActivationStore:
         begins = np.repeat(self.offsets[numbers], per_text[numbers])
         ends = np.cumsum(per_text[numbers])
         within = np.arange(len(begins)) - np.repeat(ends - per_text[numbers], per_text[numbers])
-        return self._stored[begins + within]
+        return self._stored[(begins + within)[within >= skip_first]]
 
     def as_stored(
         self, site: Site | str, places: Int64[np.ndarray, " rows"]

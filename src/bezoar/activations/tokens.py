@@ -69,6 +69,17 @@ class TokenTable:
         starts = None if self.starts is None else self.starts[chosen]
         return replace(self, ids=joined, offsets=offsets, starts=starts)
 
+    def without_first(self, positions: int) -> TokenTable:
+        """The same, the first positions of each text not meant; texts that have no others left out.
+
+        Args:
+            positions: counted from the beginning of what the model reads.
+        """
+        starts = np.maximum(0 if self.starts is None else self.starts, positions)
+        starts = np.broadcast_to(starts, (len(self),)).astype(np.int64)
+        left = np.flatnonzero(self.lengths > starts)
+        return replace(self.take(left), starts=starts[left])
+
     @property
     def digest(self) -> str:
         """A hash of all ids and where texts begin: equal only for what a model reads as equal."""

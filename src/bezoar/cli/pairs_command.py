@@ -102,7 +102,7 @@ def _prompts(
 ) -> tuple[str, ...]:
     from bezoar.corpus import load_neutral, load_prompts
     from bezoar.pairs import sentence_prompts, unseen_prompts
-    from bezoar.runs.sections import PairsConfig
+    from bezoar.runs.input_sections import PairsConfig
     from bezoar.studies.audit.rest import rest_of
 
     if prompts is not None:

@@ -9,6 +9,7 @@ only what it had not yet written.
 from bezoar.runs.config import load_config, load_run_config, parse_config, to_yaml
 from bezoar.runs.expressions import Budget, Gate, parse_budget, parse_gate
 from bezoar.runs.folder import Run
+from bezoar.runs.input_sections import PairsConfig, SAEConfig
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import (
     Result,
@@ -29,9 +30,7 @@ from bezoar.runs.sections import (
     LocateConfig,
     MitigateConfig,
     ModelConfig,
-    PairsConfig,
     ReportConfig,
-    SAEConfig,
 )
 from bezoar.runs.stages import Stage
 from bezoar.runs.study_sections import (

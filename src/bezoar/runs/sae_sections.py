@@ -6,15 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from bezoar.runs.sections import (
-    QUICK,
-    AuditConfig,
-    DataConfig,
-    SAEConfig,
-    Section,
-    Study,
-    names,
-)
+from bezoar.runs.input_sections import SAEConfig
+from bezoar.runs.section import Section, names
+from bezoar.runs.sections import QUICK, AuditConfig, DataConfig, Study
 
 
 class SAEDataConfig(DataConfig):

@@ -6,17 +6,16 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from bezoar.runs.input_sections import PairsConfig
 from bezoar.runs.sae_sections import QUICK_SAE
+from bezoar.runs.section import Section, names
 from bezoar.runs.sections import (
     QUICK,
     AuditConfig,
     DataConfig,
     EvaluateConfig,
     MitigateConfig,
-    PairsConfig,
-    Section,
     Study,
-    names,
 )
 
 

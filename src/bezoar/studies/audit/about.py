@@ -53,6 +53,17 @@ def licences(bench: Bench) -> dict[str, str]:
     return {what: licence for what, licence in found.items() if licence}
 
 
+def licence_note(bench: Bench, *read: str) -> str:
+    """What the licences of the model and of the texts that it is trained on come to.
+
+    Args:
+        bench: of the run.
+        read: of `licences`, which texts.
+    """
+    named = licences(bench)
+    return "; ".join(f"{what}: {named[what]}" for what in ("model", *read) if what in named)
+
+
 def _of_model(name: str) -> str:
     try:
         folder = demo_path("model_path") if name == "demo" else Path(name)

@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from bezoar.activations import ActivationStore, StoredRows, harvest
-from bezoar.errors import ConfigError, SAEError
+from bezoar.errors import ConfigError, SAEError, SiteError
 from bezoar.models import LanguageModel, Site, named_sites
 from bezoar.runs import Result, load_result, save_result
-from bezoar.runs.sections import SAEConfig
+from bezoar.runs.input_sections import SAEConfig
 from bezoar.runs.stages import file_hash
 from bezoar.sae import SparseAutoencoder, load_sae, train_saes
 from bezoar.sae.profile import LatentProfile, profile_latents
 from bezoar.sae.quality import measure_quality
 from bezoar.sae.quality_results import SAEQuality
 from bezoar.sae.storage import WEIGHTS
-from bezoar.studies.audit.about import licences
+from bezoar.studies.audit.about import licence_note
 from bezoar.studies.audit.asked import needs
 from bezoar.studies.audit.bench import Bench
 
@@ -195,8 +195,8 @@ def given_sae(
         sae.info = replace(sae.info, site=str(named[0]))
     try:
         sae.require(lm)
-    except SAEError as error:
-        raise SAEError(f"sae.path={path}: {error.message}", hint=error.hint) from error
+    except (SAEError, SiteError) as error:
+        raise type(error)(f"sae.path={path}: {error.message}", hint=error.hint) from error
     if sites not in unset and sae.site not in named:
         raise SAEError(
             f"sae.path={path}: the autoencoder reads {sae.site}, and sae.sites asks for "
@@ -204,17 +204,6 @@ def given_sae(
             hint="Leave sae.sites out: one that is given is read at its own site.",
         )
     return sae
-
-
-def licence_note(bench: Bench, *read: str) -> str:
-    """What the licences of the model and of the texts that it is trained on come to.
-
-    Args:
-        bench: of the run.
-        read: of `licences`, which texts.
-    """
-    named = licences(bench)
-    return "; ".join(f"{what}: {named[what]}" for what in ("model", *read) if what in named)
 
 
 def _given(bench: Bench, path: str) -> SparseAutoencoder:
@@ -264,7 +253,7 @@ def _trained(
     chosen = _trained_on(bench, parts)
     [trained] = train_saes(
         asked.saes,
-        StoredRows(store, store.sites[0], chosen),
+        StoredRows(store, store.sites[0], chosen, skip_first=asked.skip_first),
         tokens=asked.tokens,
         batch=asked.batch,
         lr=asked.lr,
@@ -274,6 +263,8 @@ def _trained(
         trained_on=f"{len(chosen):,} texts of an audit: {bench.config.data.data} and neutral text",
         licence_note=licence_note(bench, "labelled texts", "neutral text"),
         out=folder,
+        device=lm.device,
+        precision=asked.precision,
         progress=bench.progress,
     )
     return trained.sae

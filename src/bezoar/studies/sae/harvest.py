@@ -91,12 +91,16 @@ def is_stored(bench: SAEBench) -> bool:
 
 def rows_of(bench: SAEBench, site: Site, texts: np.ndarray) -> RowSource:
     """Rows of some texts at a site to train on, by what the stage left."""
+    asked = bench.config.sae
+    skip = asked.skip_first if asked.tokens_of == "prompts" else 0  # what is written comes later
     if is_stored(bench):
         store = bench.store
         store.require(lm=bench.lm, pooling="none", site=site)
-        return StoredRows(store, site, texts)
+        return StoredRows(store, site, texts, skip_first=skip)
     budget = bench.config.harvest.budget_tokens
-    return RecomputedRows(bench.lm, bench.tokens, site, texts, budget_tokens=budget)
+    return RecomputedRows(
+        bench.lm, bench.tokens, site, texts, budget_tokens=budget, skip_first=skip
+    )
 
 
 def trained_on(bench: SAEBench) -> np.ndarray:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from bezoar.runs import save_result
 from bezoar.sae import TrainingCurve, train_saes
 from bezoar.sae.curves import Curves
-from bezoar.studies.audit.sae import licence_note, weights_hash
+from bezoar.studies.audit.about import licence_note
+from bezoar.studies.audit.sae import weights_hash
 from bezoar.studies.sae.bench import SAEBench
 from bezoar.studies.sae.harvest import rows_of, trained_on
 
@@ -59,6 +60,8 @@ def _train(bench: SAEBench) -> list[TrainingCurve]:
             trained_on=f"{len(texts):,} training texts{left_out} of {corpus.name}",
             licence_note=licence_note(bench, "labelled texts"),
             out=bench.run.folder("saes"),
+            device=lm.device,
+            precision=asked.precision,
             progress=bench.progress,
         )
         curves += [one.curve for one in trained]
