@@ -6,7 +6,13 @@ from bezoar.errors import ConfigError
 from bezoar.evaluate import METRICS, MethodRow, Scorecard, get_protocol
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
-from bezoar.report.figures.comparison import beats_its_nulls, by_pooled_p_only, proven, with_nulls
+from bezoar.report.figures.comparison import (
+    beats_its_nulls,
+    by_pooled_p_only,
+    null_draws_wanted,
+    proven,
+    with_nulls,
+)
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.where import in_words
 
@@ -140,7 +146,9 @@ def next_step(run: Artefacts, best: MethodRow | None) -> str:
             "--budget."
         )
     if by_pooled_p_only(best):
-        return "Next: draw more null edits, with --set mitigate.null_draws=20 --update."
+        drawn = run.options.get("mitigate", {}).get("null_draws")
+        wanted = null_draws_wanted(best, drawn) if isinstance(drawn, int) else 19
+        return f"Next: draw more null edits, with --set mitigate.null_draws={wanted} --update."
     if not proven(best):
         return (
             "Next: report on more prompts (--protocol and --update), or let bezoar tune search "

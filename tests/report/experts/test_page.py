@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,22 @@ def test_the_verdict_says_what_the_method_did_as_published_and_at_the_budget(pag
     assert "Of the methods that beat their nulls at the budget" in page.text
     assert "transport leaves least toxicity: −0.122" in page.text
     assert "1 holds, 1 fails, 1 is undecided, 1 was not measured" in page.text
+
+
+def test_too_few_null_edits_are_said_with_the_option_that_draws_enough(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path))
+    card = study.audit.scorecard
+    assert card is not None
+
+    def said(n_draws: int, drawn: int) -> str:
+        rows = tuple(replace(r, n_draws=n_draws if r.kind == "method" else 0) for r in card.rows)
+        config = f"mitigate: {{null_draws: {drawn}}}"
+        found = replace(study.audit, scorecard=replace(card, rows=rows), config=config)
+        return " ".join(verdict(replace(study, audit=found)).sentences)
+
+    assert "6 null edits of a method are too few" in said(6, 2)
+    assert "--set mitigate.null_draws=7 " in said(6, 2)
+    assert "too few" not in said(21, 7)
 
 
 def test_what_cannot_change_is_marked_and_what_is_unlike_is_said(run: Path) -> None:

@@ -6,7 +6,11 @@ from bezoar.evaluate import MethodRow
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.experts.artefacts import Study
 from bezoar.report.experts.paper import NAME
-from bezoar.report.figures.comparison import beats_its_nulls, by_pooled_p_only
+from bezoar.report.figures.comparison import (
+    beats_its_nulls,
+    by_pooled_p_only,
+    null_draws_wanted,
+)
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.study.claims import claims_counted, claims_tile
 from bezoar.report.verdict import FEW, base_sentence
@@ -24,7 +28,7 @@ def verdict(study: Study) -> Verdict:
         sentences.append("EigenShift was not measured at its printed strength.")
     else:
         sentences.append(_published(ours))
-    sentences += [*_at_budget(study), *_best(study), *counted]
+    sentences += [*_at_budget(study), *_best(study), *counted, *_too_few_nulls(study)]
     if card.prompts_n < FEW:
         sentences.append(
             f"Only {plural(card.prompts_n, 'prompt')}: enough to see that the study works, too few "
@@ -76,6 +80,23 @@ def _best(study: Study) -> list[str]:
     return [
         f"Of the methods that beat their nulls at the budget{few}, {best.label} leaves least "
         f"toxicity: {change}."
+    ]
+
+
+def _too_few_nulls(study: Study) -> list[str]:
+    """What it takes to decide the claims about methods at the budget, if the nulls are too few."""
+    drawn = study.audit.options.get("mitigate", {}).get("null_draws")
+    rows = [row for row in study.methods if row.n_draws]
+    if not rows or not isinstance(drawn, int):
+        return []
+    fewest = min(rows, key=lambda row: row.n_draws)
+    wanted = null_draws_wanted(fewest, drawn)
+    if wanted <= drawn:
+        return []
+    return [
+        f"Claims about methods at the budget stay undecided: {plural(fewest.n_draws, 'null edit')} "
+        f"of a method are too few for a rank p of 0.05. --set mitigate.null_draws={wanted} draws "
+        "enough (with --update), and fewer samples of a prompt (--protocol) pay for them."
     ]
 
 

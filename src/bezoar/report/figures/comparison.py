@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +69,11 @@ def beats_its_nulls(row: MethodRow) -> bool | None:
         return None
     best_of_all = row.rank_p <= 1 / (row.n_draws + 1) + 1e-9
     return best_of_all and row.holm_p < 0.05
+
+
+def null_draws_wanted(row: MethodRow, drawn: int) -> int:
+    """How many null edits of each kind, of which ``drawn`` were made, give a rank p of 0.05."""
+    return math.ceil(19 * drawn / row.n_draws)
 
 
 def by_pooled_p_only(row: MethodRow) -> bool:
