@@ -153,7 +153,7 @@ def test_the_rate_rises_and_falls():
 def test_dead_latents_begin_anew_where_reconstruction_is_bad():
     pupil = Pupil(SAESpec.parse("relu:resample=0"), 8, 16, Plan(10, 32, 1e-3, 0.1, 0.1, 32, 0))
     x = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
-    x[5] *= 100  # is drawn by all
+    x[5] *= 100  # is drawn, whatever else is
     pupil.begin(x, torch.zeros(8))
     with torch.no_grad():
         pupil.sae.b_enc[4:] = -1e6
@@ -164,13 +164,34 @@ def test_dead_latents_begin_anew_where_reconstruction_is_bad():
     moment.fill_(1)
     pupil.resample(1, x)
     assert not len(pupil.dead())
-    direction = (x[5] - pupil.sae.b_dec) / (x[5] - pupil.sae.b_dec).norm()
-    assert torch.allclose(pupil.sae.W_dec[4:], direction.expand(12, 8), atol=1e-5)
+    directions = torch.nn.functional.normalize(x - pupil.sae.b_dec, dim=1)
+    cosines = pupil.sae.W_dec[4:] @ directions.T
+    assert torch.allclose(cosines.amax(1), torch.ones(12), atol=1e-5)
+    drawn = cosines.argmax(1).tolist()
+    assert 5 in drawn
+    assert len(set(drawn)) == 12  # no two begin alike: they would stay alike
     assert torch.equal(pupil.sae.W_enc[:, :4], living)
     assert not pupil.sae.b_enc[4:].any()
     assert moment[:, :4].all()
     assert not moment[:, 4:].any()
     assert (pupil.sae.encode(x)[:, 4:] > 0).any(0).all()
+
+
+def test_where_rows_are_fewer_than_dead_latents_the_rest_wait():
+    plan = Plan(10, 4, 1e-3, 0.1, 0.1, 4, 0)
+    pupil = Pupil(SAESpec.parse("gated:resample=0"), 8, 16, plan)
+    x = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+    pupil.begin(x, torch.zeros(8))
+    with torch.no_grad():
+        pupil.sae.b_enc[4:] = -1e6
+        pupil.sae.b_mag[4:] = -7.0
+        pupil.sae.r_mag[4:] = 3.0
+    pupil.step(0, x)
+    pupil.resample(1, x)
+    assert pupil.dead().tolist() == list(range(8, 16))
+    for name in ("b_enc", "b_mag", "r_mag"):
+        assert not getattr(pupil.sae, name)[4:8].any(), name
+    assert (pupil.sae.encode(x)[:, 4:8] > 0).any(0).all()
 
 
 def test_the_auxiliary_loss_brings_dead_latents_back():

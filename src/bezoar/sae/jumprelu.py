@@ -50,7 +50,7 @@ class _Jump(torch.autograd.Function):
 
 @register
 class JumpReLU(SparseAutoencoder):
-    """``f = π · 1[π > θ]``, ``π = relu((x − b_dec) W_enc + b_enc)``.
+    """``f = π · 1[π > θ]``, ``π = (x − b_dec) W_enc + b_enc``, ``θ ≥ 0``.
 
     Minimises ``mean‖x − x̂‖² + λ d (L0 / l0 − 1)²``: the paper's penalty towards a wanted number of
     active latents, so that it can be compared with TopK at an equal one.
@@ -81,7 +81,9 @@ class JumpReLU(SparseAutoencoder):
     def training_step(
         self, x: Float[Tensor, "rows d_model"], share: float, dead: Int64[Tensor, " dead"]
     ) -> Step:
-        pre = self.pre_activations(x).relu()
+        # Not through a ReLU first, as the paper's listing has it: all that is below zero would lie
+        # at zero, within the kernel of every small threshold.
+        pre = self.pre_activations(x)
         latents, steps = _Jump.apply(pre, self.threshold, self.options.bandwidth)
         error = (latents @ self.W_dec + self.b_dec - x).square().sum(1).mean()
         l0 = steps.sum(1).mean()

@@ -20,6 +20,7 @@ from bezoar.sae.spec import SAESpec
 POINTS = 100  # of a curve
 _SCALED_ON = 1_024  # rows
 _NEW_SCALE = 0.2  # norm of a new encoder row, × the mean of those in use (Bricken et al. 2023)
+_BY_LATENT = ("b_enc", "b_mag", "r_mag")  # what a latent that begins anew has at zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +160,28 @@ class Pupil:
     def resample(self, number: int, x: Float[Tensor, "rows d_model"]) -> None:
         """Let dead latents begin anew, at rows that are badly reconstructed (Bricken et al. 2023).
 
-        Rows are drawn with probability ∝ ‖x − x̂‖⁴, their squared loss; each becomes a decoder row
-        and, at a fifth of the norm of those in use, an encoder row. Adam forgets what it knew.
+        Rows are drawn with probability ∝ ‖x − x̂‖⁴, their squared loss, none twice: latents that
+        begin alike learn alike, and stay one. Each becomes a decoder row and, at a fifth of the
+        norm of those in use, an encoder row; latents for which no row is left stay dead. Adam
+        forgets what it knew.
         """
         dead, sae = self.dead(), self.sae
         if not len(dead) or len(dead) == sae.d_sae:
             return
-        error = (x - sae(x)).square().sum(1).cpu().double()
-        if not float(error.sum()):
+        chance = (x - sae(x)).square().sum(1).cpu().double().square()
+        n = min(len(dead), int((chance > 0).sum()))
+        if not n:
             return
+        used = torch.ones_like(self.silent, dtype=torch.bool).index_fill(0, dead, False)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        drawn = torch.multinomial(error.square(), len(dead), True, generator=generator)
+        drawn, dead = torch.multinomial(chance, n, generator=generator), dead[:n]
         rows = x[drawn.to(self.device)] - sae.b_dec
         rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        used = torch.ones_like(self.silent, dtype=torch.bool).index_fill(0, dead, False)
         sae.W_dec[dead] = rows
         sae.W_enc.T[dead] = rows * (_NEW_SCALE * sae.W_enc.T[used].norm(dim=1).mean())
-        sae.b_enc[dead] = 0
         for name, parameter in self.parameters.items():
+            if name in _BY_LATENT:
+                parameter[dead] = 0
             for moment in ("exp_avg", "exp_avg_sq"):
                 table = self.optimiser.state[parameter][moment]
                 if name != "b_dec":

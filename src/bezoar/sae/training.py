@@ -25,7 +25,7 @@ from bezoar.sae.spec import SAESpec, distinct
 from bezoar.sae.stopping import stop_between_steps
 
 DEAD_AFTER = 10_000_000  # tokens at most (Gao et al. 2024); a tenth of a shorter training
-_VERSION = 1  # of what is computed; raise it when equal arguments give other weights
+_VERSION = 2  # of what is computed; raise it when equal arguments give other weights
 
 
 def train_saes(
