@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bezoar.activations.rows import InMemoryRows
-from bezoar.errors import SAEError
+from bezoar.errors import DataError, SAEError
 from bezoar.sae import (
     SAESpec,
     TopK,
+    TopKOptions,
+    explained_variance,
     geometric_median,
     get_architecture,
     planted_dictionary,
@@ -145,8 +147,7 @@ def test_every_architecture_is_homogeneous(spec, factor):
 
 def test_explained_variance_of_the_mean_is_zero_and_of_the_identity_one():
     x = random_rows(400, 8)
-    all_latents = SAESpec.parse("topk:k=16").own
-    mean, identity = TopK(8, 16, all_latents), TopK(8, 16, all_latents)
+    mean, identity = (TopK(8, 16, TopKOptions(k=16)) for _ in range(2))
     with torch.no_grad():
         mean.b_dec.copy_(x.mean(0))
         eye = torch.eye(8)
@@ -155,8 +156,16 @@ def test_explained_variance_of_the_mean_is_zero_and_of_the_identity_one():
     rows = InMemoryRows(x, "0.resid_post")
     assert measure_quality(mean, rows).explained_variance == pytest.approx(0, abs=1e-6)
     assert measure_quality(identity, rows).explained_variance == pytest.approx(1, abs=1e-6)
+    assert explained_variance(x, x.mean(0).expand_as(x)) == pytest.approx(0, abs=1e-6)
+    assert explained_variance(x, x) == 1
     for seed in range(3):
-        assert measure_quality(random_sae("relu", 8, 20, seed), rows).explained_variance <= 1
+        sae = random_sae("relu", 8, 20, seed)
+        found = measure_quality(sae, rows).explained_variance
+        assert found <= 1
+        assert explained_variance(x, sae(x)) == pytest.approx(found, rel=1e-5)
+    for wrong in (x[:1], x[:0], torch.ones(5, 8)):
+        with pytest.raises(DataError, match="no variance to explain"):
+            explained_variance(wrong, wrong)
 
 
 @pytest.mark.parametrize(

@@ -16,22 +16,22 @@ from bezoar.sae.cards import feature_cards, load_cards, save_cards
 from bezoar.sae.codes import Codes
 from bezoar.sae.curves import TrainingCurve
 from bezoar.sae.feature_results import FeatureCard, FeaturePrompt, FeatureTable
-from bezoar.sae.features import feature_table, interpretability
+from bezoar.sae.features import beside_probe, feature_table, interpretability
 from bezoar.sae.finished import Trained, folder_name
-from bezoar.sae.gated import Gated
+from bezoar.sae.gated import Gated, GatedOptions
 from bezoar.sae.info import SAEInfo
-from bezoar.sae.jumprelu import JumpReLU
+from bezoar.sae.jumprelu import JumpReLU, JumpReLUOptions
 from bezoar.sae.k_sparse import k_sparse
-from bezoar.sae.matryoshka import Matryoshka
+from bezoar.sae.matryoshka import Matryoshka, MatryoshkaOptions
 from bezoar.sae.median import geometric_median
 from bezoar.sae.planted import planted_dictionary, recovered
 from bezoar.sae.pooled import PooledLatents, pool_latents, pooled_latents
 from bezoar.sae.profile import LatentProfile, profile_latents
-from bezoar.sae.quality import measure_quality
+from bezoar.sae.quality import explained_variance, measure_quality
 from bezoar.sae.quality_results import KSparse, LossRecovered, QualityRow, QualityTable, SAEQuality
 from bezoar.sae.reading import LatentMoments, read_codes
 from bezoar.sae.registry import architectures, get_architecture, register
-from bezoar.sae.relu import ReLU
+from bezoar.sae.relu import ReLU, ReLUOptions
 from bezoar.sae.spec import SAESpec
 from bezoar.sae.splicing import recovered_loss
 from bezoar.sae.steering import steer_latents
@@ -39,7 +39,7 @@ from bezoar.sae.storage import load_sae, save_sae
 from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows
 from bezoar.sae.top_prompts import display_scale, top_prompts
 from bezoar.sae.top_tokens import top_tokens
-from bezoar.sae.topk import TopK
+from bezoar.sae.topk import TopK, TopKOptions
 from bezoar.sae.training import train_saes
 
 __all__ = [
@@ -49,16 +49,20 @@ __all__ = [
     "FeaturePrompt",
     "FeatureTable",
     "Gated",
+    "GatedOptions",
     "JumpReLU",
+    "JumpReLUOptions",
     "KSparse",
     "LatentMoments",
     "LatentProfile",
     "LossRecovered",
     "Matryoshka",
+    "MatryoshkaOptions",
     "PooledLatents",
     "QualityRow",
     "QualityTable",
     "ReLU",
+    "ReLUOptions",
     "RecomputedTokens",
     "SAEInfo",
     "SAEQuality",
@@ -67,10 +71,13 @@ __all__ = [
     "StoredTokens",
     "TokenRows",
     "TopK",
+    "TopKOptions",
     "Trained",
     "TrainingCurve",
     "architectures",
+    "beside_probe",
     "display_scale",
+    "explained_variance",
     "feature_cards",
     "feature_table",
     "folder_name",

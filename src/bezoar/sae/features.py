@@ -234,7 +234,9 @@ def select(table: FeatureTable, latents: Int64[np.ndarray, " some"]) -> FeatureT
 
 
 def worth_a_card(table: FeatureTable, top: int) -> Int64[np.ndarray, " latents"]:
-    """The latents to look at: by contribution and by AUROC for the label, taken in turns.
+    """The latents to look at: by contribution and by what they say of the label, in turns.
+
+    Those that are silent where the label is 1 tell it as well as those that fire there.
 
     Args:
         table: of all latents.
@@ -244,6 +246,6 @@ def worth_a_card(table: FeatureTable, top: int) -> Int64[np.ndarray, " latents"]
     ids, contribution, auroc = (
         np.array(column)[alive] for column in (table.id, table.contribution, table.auroc)
     )
-    rankings = [np.lexsort((ids, -contribution)), np.lexsort((ids, -auroc))]
+    rankings = [np.lexsort((ids, -contribution)), np.lexsort((ids, -np.abs(auroc - 0.5)))]
     chosen = dict.fromkeys(ids[np.stack(rankings, axis=1).ravel()].tolist())
     return np.array(list(chosen)[:top], dtype=np.int64)

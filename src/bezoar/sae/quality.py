@@ -106,6 +106,25 @@ class QualityMeter:
         )
 
 
+def explained_variance(
+    x: Float[Tensor, "rows d_model"], x_hat: Float[Tensor, "rows d_model"]
+) -> float:
+    """``1 − Σ‖x − x̂‖² / Σ‖x − x̄‖²`` of rows at hand; `measure_quality` has it of any number.
+
+    Raises:
+        DataError: if the rows are of different shapes, or do not vary.
+    """
+    wide = x.double()
+    scatter = float((wide - wide.mean(0)).square().sum()) if len(x) else 0.0
+    if x.shape != x_hat.shape or scatter <= 0:
+        raise DataError(
+            f"Rows of shape {tuple(x.shape)} and reconstructions of {tuple(x_hat.shape)} have no "
+            "variance to explain.",
+            hint="Give as many of either, and rows that differ.",
+        )
+    return 1 - float((wide - x_hat.double()).square().sum()) / scatter
+
+
 @torch.no_grad()
 def measure_quality(
     sae: SparseAutoencoder,
