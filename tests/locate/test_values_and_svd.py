@@ -24,7 +24,9 @@ from tests.locate.kit import direction
 
 def test_code_mode_centres_value_vectors_and_changes_cosines(gpt2):
     w = direction(gpt2)
-    plain, code = (rank_values(gpt2, w, 400, mode=mode) for mode in ("correct", "code"))
+    modes = ("correct", "paper", "code")
+    plain, paper, code = (rank_values(gpt2, w, 400, mode=mode) for mode in modes)
+    assert paper.entries == plain.entries
     rows = code.vectors(gpt2)
     assert float(rows.mean(dim=1).abs().max()) < 1e-6
     by_place = {(e.layer, e.index): e.cosine for e in plain.entries}

@@ -23,8 +23,8 @@ from bezoar.locate.direction import Direction
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.results import Result
 
-Mode = Literal["correct", "code"]
-MODES = ("correct", "code")
+Mode = Literal["correct", "paper", "code"]
+MODES = ("correct", "paper", "code")
 
 _ROWS = 4096  # value vectors turned to double at a time: bounds memory, changes no number
 
@@ -50,7 +50,7 @@ class ValueRanking(Result):
     Attributes:
         entries: in rank order, the first having rank 0.
         direction: name of the direction.
-        mode: "correct", or "code" (value vectors centred before the cosine).
+        mode: whose convention; in "code" value vectors are centred before the cosine.
         considered: how many value vectors were ranked.
         model: fingerprint of the model whose weights these are.
     """
@@ -129,9 +129,10 @@ def rank_values(
         lm: the model; its MLPs must have value vectors (no mixture of experts).
         direction: e.g. a probe's ``w_tox``.
         top: how many to keep.
-        mode: "correct" takes the stored weights. "code" first subtracts from each value vector its
-            mean over d_model, as TransformerLens does by default ("centre writing weights") and the
-            reference's figures therefore did: cosines and, at the margin, ranks differ.
+        mode: "correct" takes the stored weights, as the "paper" does. "code" first subtracts from
+            each value vector its mean over d_model, as TransformerLens does by default ("centre
+            writing weights") and the reference's figures therefore did: cosines and, at the margin,
+            ranks differ.
 
     Raises:
         ConfigError: for an unknown mode or ``top`` below 1.

@@ -28,11 +28,11 @@ class PPLM:
         gamma: exponent γ of the gradient's norm, one norm a layer and text (Table 6: 1).
         gm_scale: share of the perturbed distribution in the geometric mean (Table 6: 0.95).
         kl_scale: weight of KL(p_pert ‖ p_unpert) (Table 6: 0.1).
-        mode: ``"correct"`` is the gradient of the formula: x̄ holds the present state and the state
-            ahead, both over the perturbed past. ``"code"`` does as the authors' released program:
-            the present state passes no gradient, the state ahead stands on the unperturbed past,
-            each state ahead reads the same expectation, and a window lies at the beginning of the
-            text instead of its end.
+        mode: ``"correct"`` is the gradient of the formula, which is the paper's (``"paper"``): x̄
+            holds the present state and the state ahead, both over the perturbed past. ``"code"``
+            does as the authors' released program: the present state passes no gradient, the state
+            ahead stands on the unperturbed past, each state ahead reads the same expectation, and a
+            window lies at the beginning of the text instead of its end.
 
     Raises:
         ConfigError: if a value is out of range, or ``decay`` has no window to fall over.
@@ -49,7 +49,7 @@ class PPLM:
     gamma: float = 1.0
     gm_scale: float = 0.95
     kl_scale: float = 0.1
-    mode: Literal["correct", "code"] = "correct"
+    mode: Literal["correct", "paper", "code"] = "correct"
 
     def __post_init__(self) -> None:
         checks = {
@@ -63,7 +63,7 @@ class PPLM:
             "gamma": math.isfinite(self.gamma),
             "gm_scale": 0 <= self.gm_scale <= 1,
             "kl_scale": math.isfinite(self.kl_scale) and self.kl_scale >= 0,
-            "mode": self.mode in ("correct", "code"),
+            "mode": self.mode in ("correct", "paper", "code"),
         }
         for name, ok in checks.items():
             if not ok:

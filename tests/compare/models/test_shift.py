@@ -72,6 +72,7 @@ def test_a_constant_shift_is_seen_in_every_prompt(gpt2):
 def test_coefficients_are_the_models_own_unless_the_reference_is_asked_for(gpt2):
     found = residual_shift(gpt2, NoOp(), PROMPTS, 1, 7)
     raw = residual_shift(gpt2, NoOp(), PROMPTS, 1, 7, mode="code")
+    assert residual_shift(gpt2, NoOp(), PROMPTS, 1, 7, mode="paper").points == found.points
     post, mid = Site(1, "mlp_post"), Site(1, "resid_mid")
     for i, ids in enumerate(gpt2.encode(PROMPTS)):
         got = gpt2.capture(gpt2.batch([ids]), [post, mid])
@@ -138,6 +139,8 @@ def test_padding_counts_only_in_the_reference(pair):
     assert together.positions_n == count
     weighted = sum(a.layers[0].mean_activation * a.positions_n for a in alone) / count
     assert together.layers[0].mean_activation == pytest.approx(weighted, abs=1e-5)
+    paper = shift_sources(base, other, PROMPTS, mode="paper", **here)
+    assert (paper.layers, paper.positions_n) == (together.layers, together.positions_n)
     code = shift_sources(base, other, PROMPTS, mode="code", **here)
     longest = max(len(ids) for ids in base.encode(PROMPTS[:4]))
     rest = max(len(ids) for ids in base.encode(PROMPTS[4:]))

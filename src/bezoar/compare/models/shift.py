@@ -24,8 +24,8 @@ from bezoar.runs.results import Result
 from bezoar.stats.bootstrap import mean_interval
 from bezoar.stats.intervals import Interval
 
-Mode = Literal["correct", "code"]
-MODES = ("correct", "code")
+Mode = Literal["correct", "paper", "code"]
+MODES = ("correct", "paper", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ResidualShift(Result):
     Attributes:
         base_name, edited_name: of the models.
         site: where the stream was read, at the last token of each prompt.
-        mode: "correct" or "code".
+        mode: whose convention.
         neuron: whose coefficients colour the picture, as "layer.index"; "" for none.
         points: one a prompt.
         norm: of the mean difference δ.
@@ -140,7 +140,8 @@ def residual_shift(
             "resid_pre" is what the MLP reads.
         mode: "code" reproduces the reference: δ is not made a unit vector, nothing is counted from
             the base's mean, and the "activation" is ``act(state · key)``, of the state before its
-            norm and without the bias, which exceeds the true coefficient many times.
+            norm and without the bias, which exceeds the true coefficient many times. The paper
+            says nothing of these: "paper" is "correct".
         budget_tokens: padded tokens of a batch.
         max_tokens: keep the first tokens of a prompt only.
         seed: of the bootstrap over prompts.
@@ -182,7 +183,7 @@ def _states(
     """The states at the last token, and the neuron's coefficients there."""
     layer = site.layer or 0
     post = Site(layer, "mlp_post")
-    honest = neuron is not None and mode == "correct"
+    honest = neuron is not None and mode != "code"
     with side.opened() as lm:
         states = np.empty((len(encoded), lm.d_model))
         coefficients = np.empty(len(encoded))

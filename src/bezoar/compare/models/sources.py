@@ -73,7 +73,7 @@ class ShiftSources(Result):
     Attributes:
         base_name, edited_name: of the models.
         site: where δ_x was read.
-        mode: "correct" or "code".
+        mode: whose convention.
         norm: of δ_x.
         layers: the earlier layers, first to last.
         prompts_n, positions_n: what was averaged.
@@ -147,7 +147,8 @@ def shift_sources(
         earlier: layers below it; if None, ten of them evenly spread.
         point: which state; "resid_pre" where attention and MLP run in parallel.
         mode: "code" counts padding (left, to the longest prompt of a batch of four) in both
-            averages and rounds cosines to two decimals, as the reference does.
+            averages and rounds cosines to two decimals, as the reference does; the paper says
+            nothing of either: "paper" is "correct".
         budget_tokens: padded tokens of a batch.
         max_tokens: keep the first tokens of a prompt only.
         progress: where to show it.
@@ -166,7 +167,7 @@ def shift_sources(
     encoded = encode_for(base, checked_prompts(prompts, 1), max_tokens)
     first, second = sides_of(base, edited)
     plan = [list(range(i, min(i + 4, len(encoded)))) for i in range(0, len(encoded), 4)]
-    if mode == "correct":
+    if mode != "code":
         plan = list(batches_of(encoded, budget_tokens))
     posts = [Site(j, "mlp_post") for j in below]
     before, count = _means(first, encoded, plan, [site], mode, progress)
@@ -221,7 +222,7 @@ def _means(
     with side.opened() as lm:
         for rows in track(progress, plan, "Averaging states", unit="batches"):
             batch = lm.batch([encoded[i] for i in rows], side="left")
-            where = batch.mask if mode == "correct" else torch.ones_like(batch.mask)
+            where = torch.ones_like(batch.mask) if mode == "code" else batch.mask
             totals = lm.capture(
                 batch,
                 sites,
