@@ -22,18 +22,24 @@ def command(
         typer.Argument(help="File of texts (lines, csv, jsonl, parquet), or - for standard input."),
     ] = None,
     probe: Annotated[
-        Path | None, typer.Option("--probe", help="Folder of a detector, or a run that has one.")
+        Path | None,
+        typer.Option("--probe", metavar="DIR", help="Folder of a detector, or a run that has one."),
     ] = None,
     text: Annotated[
-        list[str] | None, typer.Option("--text", help="A text; may be given again.")
+        list[str] | None, typer.Option("--text", metavar="TEXT", help="May be given again.")
     ] = None,
     column: Annotated[
         str | None, typer.Option("--column", metavar="NAME", help="Column of texts in the file.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Folder, hub id or demo; the detector's own.")
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="Folder, hub id or demo; the detector's own."
+        ),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=0, help="Tokens shown of each text.")] = 5,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=0, help="Tokens shown of each text.")
+    ] = 5,
     gate: Annotated[
         bool, typer.Option("--gate", help="Leave with status 10 if a text is flagged.")
     ] = False,
