@@ -2,14 +2,18 @@
 
     python -m benchmarks.sae --repeats 3
     PYTHONPATH=PEERS python -m benchmarks.sae --repeats 3        (where they are installed)
+    PYTHONPATH=PEERS python -m benchmarks.sae --device cuda --latents 32768 --precision high
 
 768 dimensions, 16,384 latents, 32 active, batches of 4,096 rows, float32. Every arm takes whole
 steps on the same rows in turns: reconstruction, gradients, Adam, decoder rows of norm 1, and a loss
 for dead latents (of which there are none so early, in any arm). The ceiling is the product x W_enc
 and torch's topk alone. Dense is the same step by autograd, with a [batch d_sae] matrix throughout.
-Explained variance is taken on rows not trained on, after equal tokens at equal rates, with an
-eighth of the dimensions and of the latents, so that there are steps enough to learn in. Memory is
-what a process allocates beyond its weights, its optimiser and its rows, at most.
+Memory is what a process allocates beyond its weights, its optimiser and its rows, at most.
+
+Explained variance is taken on rows that nothing was trained on, after equal tokens: of a planted
+dictionary of a quarter as many features, an eighth of the dimensions and latents, and of the demo
+model's middle layer on the demo corpus. There all arms begin with the same weights and learn from
+the same batches, at rates that rise for a twentieth of the steps and fall for a fifth.
 """
 
 from __future__ import annotations
@@ -20,19 +24,17 @@ import gc
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from benchmarks.common import Figure, Timings, arguments, interleave, peak_memory, report, start
+from benchmarks.trainers import DENSE, LR, MAKERS, OURS, PACKAGES, Arm, first_weights
 
-LR, FEATURES, ACTIVE = 1e-3, 4_096, 20
-OURS, CEILING, DENSE = "bezoar", "encode and topk", "dense"
-PEERS = {"SAELens": "sae-lens", "dictionary_learning": "dictionary-learning"}
-PEERS |= {"sparsify": "eai-sparsify"}
+CEILING, PRODUCT = "encode and topk", "the product x W_enc"
 GOALS = {DENSE: 4.0, "SAELens": 4.0, "dictionary_learning": 4.0, "sparsify": 1.25}
-
-Step = Callable[[Any], None]
+ON_ACCELERATORS = 1.5
+MANY = 20  # steps between two looks at the clock, where a step takes milliseconds
 
 
 def main() -> None:
@@ -42,37 +44,83 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=32, help="active ones (default 32)")
     parser.add_argument("--batch", type=int, default=4_096, help="rows a step (default 4,096)")
     parser.add_argument("--steps", type=int, default=300, help="for explained variance (300)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
+    parser.add_argument(
+        "--precision",
+        choices=("highest", "high", "medium"),
+        default="highest",
+        help="of products, in every arm; high allows TF32 (default highest)",
+    )
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     args = start(parser)
     warnings.filterwarnings("ignore")
     import torch
 
     torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision(args.precision)
     torch.manual_seed(0)
     if args.memory:
         print(extra_memory(args))
         return
-    names = [OURS, DENSE, *(name for name, package in PEERS.items() if has(name, package, args))]
-    x = rows(args, 1)[0]
-    steps = {name: make(name, args, x)[0] for name in names}
-    arms = {CEILING: lambda: ceiling(args, x)}
-    arms |= {name: lambda step=step: step(x) for name, step in steps.items()}
-    timings = interleave(arms, args.repeats, before=gc.collect)
-    del steps, arms
-    found = speeds(args, timings, names)
-    found += memories(args, names)
-    args.d, args.latents, args.batch = args.d // 8, args.latents // 8, args.batch // 8
+    names = [OURS, DENSE, *(name for name in PACKAGES if has(name, args))]
+    found = speeds(args, names) + memories(args, names)
     report(args, *found, *explained(args, names))
 
 
-def speeds(args: Any, timings: Timings, names: list[str]) -> list[Figure]:
+def speeds(args: Any, names: list[str]) -> list[Figure]:
     """Ratios of training tokens a second."""
-    rate = args.batch / min(timings.wall[OURS])
-    note = f"{args.d} dimensions, {args.latents:,} latents, k {args.k}, {rate:,.0f} tokens/s"
+    x = next(planted(args)).to(args.device)
+    weights = first_weights(x[:256].cpu(), args.latents, args.k)
+    W, b = weights["W_enc"].to(args.device), weights["b_enc"].to(args.device)
+    arms = {name: MAKERS[name](args) for name in names}
+    for arm in arms.values():
+        arm.begin(weights)
+
+    def encode() -> Any:
+        return torch.addmm(b, x, W)
+
+    import torch
+
+    work: dict[str, Callable[[], Any]] = {PRODUCT: encode}
+    work[CEILING] = lambda: encode().topk(args.k, dim=1, sorted=False)
+    work |= {name: lambda arm=arm: arm.step(x, LR) for name, arm in arms.items()}
+    timings = interleave(
+        {name: lambda run=run: finished(args, run) for name, run in work.items()}, args.repeats
+    )
+    return ratios(args, timings, names)
+
+
+def finished(args: Any, run: Callable[[], Any]) -> None:
+    """Do it; on an accelerator many times, and wait until it is done."""
+    import torch
+
+    if args.device == "cpu":
+        run()
+        return
+    for _ in range(MANY):
+        run()
+    torch.cuda.synchronize(args.device)
+
+
+def ratios(args: Any, timings: Timings, names: list[str]) -> list[Figure]:
+    fastest = {name: min(seconds) for name, seconds in timings.wall.items()}
+    rate = args.batch * (1 if args.device == "cpu" else MANY) / fastest[OURS]
+    share = fastest[PRODUCT] / fastest[OURS]
+    note = f"{args.d} dimensions, {args.latents:,} latents, k {args.k}, {rate:,.0f} tokens/s; "
+    note += f"{PRODUCT} alone takes {share:.0%} of a step; {where(args)}"
     found = [timings.figure(f"a step: × {CEILING} alone", 0.7, of=OURS, to=CEILING, note=note)]
     for name in names[1:]:
-        found.append(timings.figure(f"a step: × {name}'s", GOALS[name], of=OURS, to=name))
+        goal = GOALS[name] if args.device == "cpu" else ON_ACCELERATORS
+        found.append(timings.figure(f"a step: × {name}'s", goal, of=OURS, to=name))
     return found
+
+
+def where(args: Any) -> str:
+    """The device, and how it multiplies."""
+    import torch
+
+    name = args.device if args.device == "cpu" else torch.cuda.get_device_name(args.device)
+    return f"{name}, precision {args.precision}"
 
 
 def memories(args: Any, names: list[str]) -> list[Figure]:
@@ -89,33 +137,89 @@ def memories(args: Any, names: list[str]) -> list[Figure]:
 
 
 def explained(args: Any, names: list[str]) -> list[Figure]:
-    """Ours less each other's, on rows not trained on."""
+    """Ours less the best other's, on rows not trained on."""
     if not args.steps:
         return []
-    *train, held_out = rows(args, args.steps + 1)
-    features = f"{args.d} dimensions, {args.latents:,} latents"
+    small = argparse.Namespace(**vars(args))
+    small.d, small.latents, small.batch = args.d // 8, args.latents // 8, args.batch // 8
+    found = [best(small, names, planted(small), "a planted dictionary")]
+    small.d, rows = demo(small)
+    return [*found, best(small, names, rows, "the demo model")]
+
+
+def best(args: Any, names: list[str], batches: Iterator[Any], data: str) -> Figure:
+    """Of one set of batches, the first of which nothing is trained on."""
+    from bezoar.sae.pupil import Plan
+
+    held_out, *train = (next(batches).to(args.device) for _ in range(args.steps + 1))
+    weights = first_weights(train[0].cpu(), args.latents, args.k)
+    plan = Plan(args.steps, args.batch, LR, 0.05, 0.2, 1, 0)
+    spread = (held_out - held_out.mean(0)).square().sum()
     got: dict[str, float] = {}
     for name in names:
-        step, read = make(name, args, train[0])
-        for x in train:
-            step(x)
-        error = (read(held_out) - held_out).square().sum()
-        got[name] = 1 - float(error / (held_out - held_out.mean(0)).square().sum())
-        print(f"  {name}: explained variance {got[name]:.3f}", file=sys.stderr)
-        del step, read
+        arm: Arm = MAKERS[name](args)
+        arm.begin(weights)
+        for number, x in enumerate(train):
+            arm.step(x, plan.rate(number, LR))
+        got[name] = 1 - float((arm.read(held_out).detach() - held_out).square().sum() / spread)
+        print(f"  {data}, {name}: explained variance {got[name]:.4f}", file=sys.stderr)
+        del arm
         gc.collect()
-    seen = ", ".join(f"{name} {value:.3f}" for name, value in got.items())
-    note = f"{features}, after {args.steps * args.batch:,} tokens: {seen}"
+    seen = ", ".join(f"{name} {value:.4f}" for name, value in got.items())
+    tokens = args.steps * args.batch
+    note = f"{args.d} dimensions, {args.latents:,} latents, after {tokens:,} tokens: {seen}"
     least = [got[OURS] - max(value for name, value in got.items() if name != OURS)]
-    return [Figure("explained variance less the best other's", -0.01, least, unit="", note=note)]
+    claim = f"explained variance less the best other's, {data}"
+    return Figure(claim, -0.01, least, unit="", note=note)
 
 
-def has(name: str, package: str, args: Any) -> bool:
+def planted(args: Any) -> Iterator[Any]:
+    """Batches of sums of few directions out of many, with noise: of a mean norm of √d."""
+    import torch
+
+    features, active = max(args.k, args.latents // 4), max(1, args.k // 2)
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(features, args.d, generator=generator)
+    directions /= directions.norm(dim=1, keepdim=True)
+    while True:
+        chosen = torch.randint(features, (args.batch, active), generator=generator)
+        weights = 1 + torch.rand(args.batch, active, generator=generator)
+        x = torch.nn.functional.embedding_bag(
+            chosen, directions, per_sample_weights=weights, mode="sum"
+        )
+        x += 0.02 * torch.randn(x.shape, generator=generator)
+        yield x * (args.d**0.5 / x.norm(dim=1).mean())
+
+
+def demo(args: Any) -> tuple[int, Iterator[Any]]:
+    """The width of the demo model, and batches of its states: those of every tenth text first."""
+    import numpy as np
+
+    from bezoar import LanguageModel, load_corpus
+    from bezoar.activations import StoredRows, harvest
+
+    lm = LanguageModel.from_pretrained("demo", device="cpu")
+    site = lm.site(f"{lm.n_layers // 2}.resid_post")
+    texts = load_corpus("demo").texts
+    store = harvest(lm, texts, [site], pooling="none", max_tokens=128)
+    held = np.arange(len(texts)) % 10 == 0
+    rows = [StoredRows(store, site, some) for some in (held, ~held)]
+    scale = lm.d_model**0.5 / float(next(rows[1].batches(8 * args.batch)).norm(dim=1).mean())
+
+    def batches() -> Iterator[Any]:
+        yield next(rows[0].batches(min(8 * args.batch, rows[0].n_rows))) * scale
+        for epoch in range(args.steps):
+            yield from (x * scale for x in rows[1].batches(args.batch, epoch))
+
+    return lm.d_model, batches()
+
+
+def has(name: str, args: Any) -> bool:
     """Whether a peer can be measured here; said if not."""
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            make(name, args, None)
-        print(f"{name} {version(package)}", file=sys.stderr)
+            MAKERS[name](args)
+        print(f"{name} {version(PACKAGES[name])}", file=sys.stderr)
     except (ImportError, PackageNotFoundError) as error:
         print(f"{name} is not measured: {error}", file=sys.stderr)
         return False
@@ -125,165 +229,33 @@ def has(name: str, package: str, args: Any) -> bool:
 def measured(name: str, args: Any) -> int:
     """Bytes that an arm allocates beyond what it must hold, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.sae", "--memory", name]
-    for option in ("threads", "d", "latents", "k", "batch"):
+    for option in ("threads", "d", "latents", "k", "batch", "device", "precision"):
         command += [f"--{option}", str(getattr(args, option))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return int(done.stdout.split()[-1])
 
 
 def extra_memory(args: Any) -> int:
-    x = rows(args, 1)[0]
+    import torch
+
+    def held() -> int:
+        on_cpu = args.device == "cpu"
+        return peak_memory() if on_cpu else torch.cuda.max_memory_allocated(args.device)
+
+    x = next(planted(args)).to(args.device)
     with contextlib.redirect_stdout(sys.stderr):
-        step, _ = make(args.memory, args, x)
+        arm = MAKERS[args.memory](args)
+    with torch.no_grad():  # in place: what is allocated now would hide what a step allocates
+        arm.W_dec.normal_().div_(arm.W_dec.norm(dim=1, keepdim=True))
+        arm.W_enc.copy_(arm.W_dec.T)
     gc.collect()
-    before = peak_memory()
+    if args.device != "cpu":
+        torch.cuda.reset_peak_memory_stats(args.device)
+    before = held()
     for _ in range(2):
-        step(x)
+        arm.step(x, LR)
     moments = 2 * 4 * (2 * args.d * args.latents)  # Adam's, which begin with the first step
-    return peak_memory() - before - moments
-
-
-def rows(args: Any, batches: int) -> list[Any]:
-    """Sums of few directions out of many, with noise: scaled to a mean norm of √d."""
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(FEATURES, args.d, generator=generator)
-    directions /= directions.norm(dim=1, keepdim=True)
-    found = []
-    for _ in range(batches):
-        chosen = torch.randint(FEATURES, (args.batch, ACTIVE), generator=generator)
-        weights = 1 + torch.rand(args.batch, ACTIVE, generator=generator)
-        x = torch.nn.functional.embedding_bag(
-            chosen, directions, per_sample_weights=weights, mode="sum"
-        )
-        x += 0.02 * torch.randn(x.shape, generator=generator)
-        found.append(x * (args.d**0.5 / x.norm(dim=1).mean()))
-    return found
-
-
-def make(name: str, args: Any, x: Any) -> tuple[Step, Callable[[Any], Any]]:
-    """A step of an arm, and its reconstruction."""
-    makers = {OURS: ours, DENSE: dense, "SAELens": saelens, "sparsify": sparsify}
-    return (makers | {"dictionary_learning": dictionary_learning})[name](args, x)
-
-
-_CEILING: list[Any] = []
-
-
-def ceiling(args: Any, x: Any) -> None:
-    import torch
-
-    if not _CEILING:
-        _CEILING.extend([torch.randn(args.latents, args.d), torch.zeros(args.latents)])
-    with torch.no_grad():
-        torch.addmm(_CEILING[1], x, _CEILING[0].T).topk(args.k, dim=1, sorted=False)
-
-
-def ours(args: Any, x: Any) -> tuple[Step, Callable[[Any], Any]]:
-    from bezoar.sae import SAESpec
-    from bezoar.sae.pupil import Plan, Pupil
-
-    plan = Plan(10**6, args.batch, LR, 0.0, 0.0, 10**7, 0)
-    pupil = Pupil(SAESpec.parse(f"topk:k={args.k}"), args.d, args.latents, plan)
-    if x is not None:
-        pupil.begin(x[:256], x.mean(0) * 0)
-    number = iter(range(1, 10**6))
-    return lambda batch: pupil.step(next(number), batch), lambda batch: pupil.sae(batch)
-
-
-def dense(args: Any, x: Any) -> tuple[Step, Callable[[Any], Any]]:
-    import torch
-
-    W_dec = torch.randn(args.latents, args.d)
-    W_dec /= W_dec.norm(dim=1, keepdim=True)
-    W_enc, b_enc, b_dec = W_dec.T.clone(), torch.zeros(args.latents), torch.zeros(args.d)
-    weights = [w.requires_grad_(True) for w in (W_enc, b_enc, W_dec, b_dec)]
-    adam = torch.optim.Adam(weights, lr=LR)
-
-    def read(batch: Any) -> Any:
-        pre = torch.addmm(b_enc, batch - b_dec, W_enc)
-        best = pre.topk(args.k, dim=1, sorted=False)
-        latents = torch.zeros_like(pre).scatter(1, best.indices, best.values.relu())
-        return latents @ W_dec + b_dec
-
-    def step(batch: Any) -> None:
-        (read(batch) - batch).square().sum(1).mean().backward()
-        with torch.no_grad():
-            grad = W_dec.grad
-            grad -= torch.linalg.vecdot(grad, W_dec)[:, None] * W_dec
-            adam.step()
-            adam.zero_grad()
-            W_dec.div_(W_dec.norm(dim=1, keepdim=True))
-
-    return step, lambda batch: read(batch).detach()
-
-
-def saelens(args: Any, x: Any) -> tuple[Step, Callable[[Any], Any]]:
-    """SAELens' own step: forward pass, backward pass, clipping, Adam; sparse as it recommends."""
-    import torch
-    from sae_lens.saes.sae import TrainStepInput
-    from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
-
-    sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=args.d, d_sae=args.latents, k=args.k))
-    adam = torch.optim.Adam(sae.parameters(), lr=LR)
-    silent = torch.zeros(args.latents)
-
-    def step(batch: Any) -> None:
-        seen = {"sae_in": batch, "coefficients": {}, "dead_neuron_mask": silent > 1_000}
-        names = TrainStepInput.__dataclass_fields__
-        more = {"n_training_steps": 0, "is_logging_step": False}
-        given = seen | {name: more[name] for name in more if name in names}
-        out = sae.training_forward_pass(TrainStepInput(**given))
-        with torch.no_grad():
-            acts = out.feature_acts
-            fired = (acts.to_dense() if acts.is_sparse else acts).bool().any(0)
-            silent.add_(1).masked_fill_(fired, 0)
-        out.loss.backward()
-        torch.nn.utils.clip_grad_norm_(sae.parameters(), 1.0)
-        adam.step()
-        adam.zero_grad()
-
-    return step, lambda batch: sae(batch).detach()
-
-
-def sparsify(args: Any, x: Any) -> tuple[Step, Callable[[Any], Any]]:
-    """The step of sparsify's trainer on its SparseCoder, with Adam in place of Signum."""
-    import torch
-    from sparsify import SparseCoder, SparseCoderConfig
-
-    config = SparseCoderConfig(num_latents=args.latents, k=args.k, normalize_decoder=True)
-    sae = SparseCoder(args.d, config)
-    adam = torch.optim.Adam(sae.parameters(), lr=LR)
-    silent = torch.zeros(args.latents, dtype=torch.int64)
-
-    def step(batch: Any) -> None:
-        out = sae(batch, dead_mask=None)  # as its trainer passes it while none is dead
-        (out.fvu + out.auxk_loss / 32).backward()
-        with torch.no_grad():
-            silent.add_(len(batch))
-            silent[out.latent_indices.flatten()] = 0
-            bool((silent > 10_000_000).any())
-        sae.remove_gradient_parallel_to_decoder_directions()
-        adam.step()
-        adam.zero_grad()
-        sae.set_decoder_norm_to_unit_norm()
-
-    return step, lambda batch: sae(batch).sae_out.detach()
-
-
-def dictionary_learning(args: Any, x: Any) -> tuple[Step, Callable[[Any], Any]]:
-    from dictionary_learning.trainers.top_k import TopKTrainer
-
-    settings = {"activation_dim": args.d, "dict_size": args.latents, "k": args.k, "device": "cpu"}
-    settings |= {"layer": 0, "lm_name": "", "steps": 10**6, "lr": LR, "seed": 0}
-    settings |= {"warmup_steps": 0, "auxk_alpha": 1 / 32}
-    names = TopKTrainer.__init__.__code__.co_varnames
-    trainer = TopKTrainer(**{key: value for key, value in settings.items() if key in names})
-    number = iter(range(1, 10**6))
-    return lambda batch: trainer.update(next(number), batch), lambda batch: trainer.ae(
-        batch
-    ).detach()
+    return held() - before - moments
 
 
 if __name__ == "__main__":
