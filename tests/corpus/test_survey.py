@@ -338,3 +338,8 @@ def test_the_real_set_looks_as_it_was_published():
     assert seen.characters.sd == pytest.approx(157, rel=0.1)
     assert seen.languages[0].language == "English"
     assert seen.languages[0].n >= 0.97 * seen.n
+
+
+def test_columns_of_the_demos_texts_are_not_for_the_caller_to_name():
+    with pytest.raises(DataError, match="--label, --positive cannot be said of the demo's texts"):
+        load_texts("demo", label="toxic", positive="1")

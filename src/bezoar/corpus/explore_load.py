@@ -41,10 +41,18 @@ def load_texts(
     read, the texts come without. What was found, or not, is in the notes of the origin.
 
     Raises:
-        DataError: as `load_corpus`; about labels only if something was said about them.
+        DataError: as `load_corpus`; about labels only if something was said about them. Also if
+            columns are named of the demo's texts, which know theirs.
     """
     check_limit(limit)
     if spec == "demo":
+        told = {"text": text, "label": label, "positive": positive, "threshold": threshold}
+        told |= {"source": source, "category": category}
+        if wrong := [f"--{name}" for name, value in told.items() if value is not None]:
+            raise DataError(
+                f"{', '.join(wrong)} cannot be said of the demo's texts, which have their labels.",
+                hint="Leave it out, or name a file of your own.",
+            )
         return drawn(load_corpus(spec), limit, seed, "texts")
     found = find(spec, data_root)
     named = {"source": source, "category": category}
