@@ -251,3 +251,21 @@ def test_constant_rows_and_rows_that_are_no_numbers_are_refused():
 
     with pytest.raises(SAEError, match=r"rows of 3.resid_post are not finite"):
         train_saes(["topk:k=4"], Unchecked(rows()._rows, SITE), **SMALL)
+
+
+def test_rows_that_stop_being_numbers_are_not_blamed_on_the_rate():
+    class Spoiled(InMemoryRows):
+        def batches(self, batch, epoch=0, start=0, seed=0):
+            for x in super().batches(batch, epoch, start, seed):
+                yield x.clone().index_fill(0, torch.tensor([3]), torch.nan) if epoch else x
+
+    with pytest.raises(SAEError, match=r"The batch of step 7 of 20 has rows .* not finite"):
+        train_saes(["topk:k=4"], Spoiled(rows()._rows, SITE), **SMALL)
+
+
+def test_rows_of_another_model_are_refused():
+    source = rows()
+    source.fingerprint = "of one"
+    train_saes(["topk:k=4"], source, **SMALL, lm_info=("m", "of one"))
+    with pytest.raises(SAEError, match=r"rows of 3.resid_post are of a model with other .* 'm'"):
+        train_saes(["topk:k=4"], source, **SMALL, lm_info=("m", "of another"))

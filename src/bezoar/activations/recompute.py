@@ -54,6 +54,7 @@ class RecomputedRows:
         table = table if chosen is None else table.take(chosen)
         self._table = table.without_first(skip_first) if skip_first else table
         self._lm = lm
+        self.fingerprint = lm.fingerprint
         self._budget = budget_tokens
         self.site = lm.site(site)
         self.d = lm.site_width(self.site)

@@ -43,12 +43,14 @@ class RowSource(Protocol):
         d: the size of each.
         site: where they come from.
         digest: equal only for sources that give equal rows in equal order.
+        fingerprint: of the model whose rows they are; "" if unknown.
     """
 
     n_rows: int
     d: int
     site: Site
     digest: str
+    fingerprint: str
 
     def batches(
         self, batch: int, epoch: int = 0, start: int = 0, seed: int = 0
@@ -74,6 +76,8 @@ class InMemoryRows:
     Raises:
         DataError: if there is none.
     """
+
+    fingerprint = ""
 
     def __init__(
         self, array: Float[np.ndarray, "rows d"] | Float[Tensor, "rows d"], site: Site | str
@@ -133,6 +137,7 @@ class StoredRows:
             chosen = np.arange(len(store.lengths)) if texts is None else texts
             self._places = np.sort(store.places(chosen, skip_first=skip_first))
         m = store.manifest
+        self.fingerprint = m.fingerprint
         self.n_rows = some(m.rows if self._places is None else len(self._places), self.site)
         self.d = m.columns[str(self.site)]
         row_bytes = m.row_bytes // sum(m.widths) * self.d

@@ -8,9 +8,9 @@ latent i) with a value v, and
     ∂L/∂v_ri  = ⟨∂L/∂x̂_r, W_dec[i]⟩                 one product a pair
     ∂L/∂W[i]  = Σ_r v_ri ∂L/∂x̂_r                    pairs sorted by latent, a bag of rows each
 
-so that only the encoder's product x W_enc is dense. All of it is torch's own operations, the same on
-every device. Nothing is added atomically: sums have one order, and equal inputs give equal bytes on
-a CPU.
+so that only the encoder's product x W_enc is dense. All of it is torch's own operations, the same
+on every device. Nothing is added atomically: sums have one order, and equal inputs give equal bytes
+on a CPU.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Pupil:
         generator = torch.Generator().manual_seed(self.seed)
         sae = self.sae
         with torch.no_grad():
-            drawn = torch.randn(sae.d_sae, sae.d_model, generator=generator)
+            drawn = torch.randn(sae.d_sae, sae.d_model, generator=generator, device="cpu")
             sae.W_dec.copy_(drawn.div_(drawn.norm(dim=1, keepdim=True)))
             sae.W_enc.copy_(sae.W_dec.T)
             sae.b_dec.copy_(centre)

@@ -83,8 +83,8 @@ def train_saes(
     Raises:
         ConfigError: for an unknown spec, one that is there twice, numbers that make no sense, or a
             device that is not there.
-        SAEError: if there are more latents than rows, the rows are constant or not finite, or a
-            loss diverges.
+        SAEError: if there are more latents than rows, the rows are of another model, constant or
+            not finite, or a loss diverges.
         CorruptArtefact: if a checkpoint is damaged.
     """
     chosen = distinct(tuple(SAESpec.parse(s) if isinstance(s, str) else s for s in specs))
@@ -95,6 +95,7 @@ def train_saes(
     where = place(device)
     pupils = [Pupil(spec, rows.d, _latents(spec, rows, expansion), plan, where) for spec in chosen]
     name, fingerprint = lm_info
+    _check_model(rows, name, fingerprint)
     info = {"model": name, "fingerprint": fingerprint, "trained_on": trained_on}
     info |= {"licence_note": licence_note, "site": str(rows.site)}
     key = _key(pupils, rows, plan, centre, info)
@@ -195,6 +196,19 @@ def _latents(spec: SAESpec, rows: RowSource, expansion: float | int) -> int:
             hint="Lower the expansion, or harvest more texts.",
         )
     return wanted
+
+
+def _check_model(rows: RowSource, name: str, fingerprint: str) -> None:
+    """Refuse to write down a model that the rows are not of.
+
+    Raises:
+        SAEError: if they are of another.
+    """
+    if fingerprint and rows.fingerprint and fingerprint != rows.fingerprint:
+        raise SAEError(
+            f"The rows of {rows.site} are of a model with other weights than {name!r}.",
+            hint="Harvest them with this model, or name the model that they are of.",
+        )
 
 
 def _check_numbers(
