@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from bezoar.mitigate.preference import answer_logps, collate, dpo_loss, tokenise_pairs
+from bezoar.mitigate.preference.forward import fused_gelu
 from bezoar.mitigate.preference.loss import (
     sampled_kl,
     sequence_logps,
@@ -16,6 +17,7 @@ from bezoar.mitigate.preference.loss import (
     token_logps,
 )
 from tests.edits.kit import noise
+from tests.families import tiny_model
 from tests.mitigate.preferences import pairs
 
 BETA = 0.1
@@ -149,3 +151,56 @@ def test_the_kl_of_a_models_own_samples():
 
 def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+def test_token_logps_are_a_log_softmax_with_its_gradient():
+    """More tokens than are taken at a time, a banned word, weights of either sign."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(71, 30, generator=generator, dtype=torch.float64)
+    logits[:, 3] = -torch.inf
+    targets = torch.randint(4, 30, (71,), generator=generator)
+    weights = torch.randn(71, generator=generator, dtype=torch.float64)
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    found = token_logps(ours, targets)
+    expected = theirs.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-12)
+    half = token_logps(logits.bfloat16().requires_grad_(), targets)
+    assert half.dtype == torch.float32
+    half.sum().backward()
+
+
+def test_a_gelu_in_one_piece_is_the_models_own(lm):
+    tokens = tokenise_pairs(lm, pairs(6))
+    batch = collate(lm, tokens, range(6))
+
+    def gradients():
+        loss = answer_logps(lm, batch).square().mean()
+        return loss, *torch.autograd.grad(loss, [*lm.model.parameters()], allow_unused=True)
+
+    old = gradients()
+    with fused_gelu(lm.model):
+        new = gradients()
+    for one, other in zip(old, new, strict=True):
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert all("forward" not in vars(module) for module in lm.model.modules())
+
+
+def test_a_gelu_in_one_piece_keeps_less_for_the_backward_pass():
+    lm = tiny_model("gpt2")
+    batch = collate(lm, tokenise_pairs(lm, pairs(6)), range(6))
+
+    def kept():
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x: sizes.append(x.numel()) or x, lambda x: x
+        ):
+            answer_logps(lm, batch)
+        return sum(sizes)
+
+    written_out = kept()
+    with fused_gelu(lm.model):
+        assert kept() < 0.9 * written_out

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bezoar.activations.manifest import FileMark, check_file, write_shard
 from bezoar.errors import CorruptArtefact, RunConflict
+from bezoar.mitigate.preference.processes import as_divided
 from bezoar.runs.results import save_json, to_plain
 
 FORMAT = "bezoar.training"
@@ -160,7 +161,7 @@ def _damaged(path: Path) -> CorruptArtefact:
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's memory: its tensors, and its plain numbers."""
+    """An optimiser's memory: its tensors, divided if its parameters are, and its plain numbers."""
     tensors: dict[str, Tensor] = {}
     plain: dict[str, Any] = {}
     for index, values in optimiser.state_dict()["state"].items():
@@ -177,10 +178,11 @@ def restore_optimiser(
 ) -> None:
     """Give an optimiser its memory back, bit for bit."""
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for key, value in tensors.items():
         if key.startswith("optimiser."):
             _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
+            state.setdefault(int(index), {})[name] = as_divided(value, parameters[int(index)])
     for key, number in plain.items():
         index, name = key.split(".")
         state.setdefault(int(index), {})[name] = torch.tensor(number, dtype=torch.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional
+from transformers.activations import FastGELUActivation, NewGELUActivation
 
 from bezoar.activations.manifest import write_shard
 from bezoar.errors import CorruptArtefact
@@ -39,6 +42,25 @@ def unembedding_only(lm: LanguageModel, places: Int[Tensor, " token"]) -> Iterat
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def fused_gelu(model: nn.Module) -> Iterator[None]:
+    """Let a GELU that is written out in eight operations, as GPT-2's is, be torch's one.
+
+    They are the same formula, equal to rounding. Written out, it keeps four tensors of every MLP's
+    width for the backward pass; torch's keeps its input.
+    """
+    written_out = [
+        m for m in model.modules() if isinstance(m, NewGELUActivation | FastGELUActivation)
+    ]
+    try:
+        for module in written_out:  # on the instance: hooks on it still act
+            module.forward = partial(functional.gelu, approximate="tanh")
+        yield
+    finally:
+        for module in written_out:
+            module.__dict__.pop("forward", None)
 
 
 def answer_logps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -54,8 +55,38 @@ def token_logps(
     logits: Float[Tensor, "token vocab"], targets: Int[Tensor, " token"]
 ) -> Float[Tensor, " token"]:
     """log p of each target under the logits that predict it, in at least float32."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return -functional.cross_entropy(wide, targets, reduction="none")
+    found: Tensor = _TokenLogps.apply(logits, targets)  # type: ignore[no-untyped-call]
+    return found
+
+
+_ROWS = 32
+"""Tokens at a time: their logits over a vocabulary stay in the processor's cache."""
+
+
+class _TokenLogps(torch.autograd.Function):
+    """A cross entropy that holds the logits and their gradient, and nothing else as large.
+
+    log p_y = z_y − log Σ_j exp z_j, and ∂ log p_y / ∂z = onehot(y) − softmax(z): the softmax is
+    made again from the logits, some tokens at a time, where torch keeps it beside them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        total = torch.cat([part.to(wide).logsumexp(-1) for part in logits.split(_ROWS)])
+        ctx.save_for_backward(logits, targets, total)
+        return logits.gather(1, targets[:, None])[:, 0].to(wide) - total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        logits, targets, total = ctx.saved_tensors
+        found = torch.empty_like(logits)
+        parts = (x.split(_ROWS) for x in (logits, total[:, None], gradient[:, None], found))
+        for old, whole, weight, new in zip(*parts, strict=True):
+            new.copy_((old.to(whole.dtype) - whole).exp_().mul_(-weight))
+        place = targets[:, None]
+        return found.scatter_add_(1, place, gradient[:, None].to(found.dtype)), None
 
 
 def sequence_logps(

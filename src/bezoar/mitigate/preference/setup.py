@@ -8,17 +8,23 @@ from torch import nn
 
 from bezoar.errors import ConfigError, DataError
 from bezoar.mitigate.preference.batches import TokenPairs, tokenise_pairs
+from bezoar.mitigate.preference.divided import DividedTarget, wants_division
 from bezoar.mitigate.preference.loss import Preference
 from bezoar.mitigate.preference.recipe import Recipe
 from bezoar.mitigate.preference.targets import Target
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
 
-_REPLICAS = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+_KNOWN = (
+    DistributedType.NO,
+    DistributedType.MULTI_GPU,
+    DistributedType.MULTI_CPU,
+    DistributedType.FSDP,
+)
 
 
-def accelerator(target: Target, recipe: Recipe, kept: bool) -> Accelerator:
-    """The processes that `accelerate launch` started, or this one alone.
+def shared(target: Target, recipe: Recipe, kept: bool) -> tuple[Accelerator, Target]:
+    """The processes that `accelerate launch` started, or this one alone; what each of them trains.
 
     Raises:
         ConfigError: if a run cannot be shared among them.
@@ -26,8 +32,8 @@ def accelerator(target: Target, recipe: Recipe, kept: bool) -> Accelerator:
     found = Accelerator(device_placement=False)
     n = found.num_processes
     why = ""
-    if found.distributed_type not in _REPLICAS:
-        why = f"{found.distributed_type.value} divides the model, and each needs it whole"
+    if found.distributed_type not in _KNOWN:
+        why = f"it does not know how to under {found.distributed_type.value}"
     elif n > 1 and recipe.batch_pairs % n:
         why = f"a batch of {recipe.batch_pairs} pairs does not divide"
     elif n > 1 and not target.in_model:
@@ -39,7 +45,7 @@ def accelerator(target: Target, recipe: Recipe, kept: bool) -> Accelerator:
             f"Training cannot run in {n} processes: {why}.",
             hint="Give out=, a batch_pairs that divides, or start one process.",
         )
-    return found
+    return found, DividedTarget(target, found) if wants_division(found) else target
 
 
 def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -70,6 +76,20 @@ def keep_out(pairs: Pairs, n: int) -> tuple[Pairs, Pairs]:
             hint="Give pairs of more than one prompt, or validation=.",
         )
     return parts["learn"], parts["keep"].subset(range(min(n, len(parts["keep"]))))
+
+
+def require_step(data: TokenPairs, recipe: Recipe, world: Accelerator) -> None:
+    """Refuse pairs too few for a step of which every process has its share.
+
+    Raises:
+        DataError: if they are.
+    """
+    if world.num_processes > 1 and len(data) < recipe.step_pairs:
+        raise DataError(
+            f"{len(data)} pairs do not fill a step of {recipe.step_pairs}, which "
+            f"{world.num_processes} processes share.",
+            hint="Give more pairs, a smaller batch_pairs, or start one process.",
+        )
 
 
 def recipe_tokens(lm: LanguageModel, pairs: Pairs, recipe: Recipe) -> TokenPairs:

@@ -35,11 +35,14 @@ class Target(ABC):
     """Something of a model that is trained.
 
     Attributes:
+        lm: the model that is run while it is trained.
         parameters: what the optimiser moves, by name; filled by `training`.
     """
 
     in_model = True
     """Whether the gradients pass through the model's own parameters (several processes need it)."""
+    divided = False
+    """Whether each process holds a part of them only."""
 
     def __init__(self, lm: LanguageModel) -> None:
         self.lm = lm
@@ -69,8 +72,9 @@ class Target(ABC):
     def write(self) -> None:  # noqa: B027
         """After a step: bring ``parameters`` into the model."""
 
-    def state(self) -> dict[str, Tensor]:
-        """The trained values, not copied."""
+    def state(self, here: bool = True) -> dict[str, Tensor]:
+        """The trained values, not copied; of a divided model gathered, so that all processes must
+        ask together, and those without ``here`` keep nothing."""
         return {name: parameter.detach() for name, parameter in self.parameters.items()}
 
     @torch.no_grad()
@@ -128,12 +132,16 @@ class WeightTarget(Target):
             if part.index is not None:
                 part.parameter.index_copy_(part.axis, part.index, self.parameters[name].detach())
 
+    def base(self) -> State:
+        """What they were."""
+        return TensorFile(self._base)
+
     def moved(self, state: State) -> tuple[float, float]:
-        base = TensorFile(self._base)
+        base = self.base()
         return norm(state[key].cpu() - base[key] for key in base), norm(base.values())
 
     def edit(self, state: State, name: str, provenance: Mapping[str, Any]) -> WeightEdit:
-        base = TensorFile(self._base)
+        base = self.base()
         deltas: dict[str, Delta] = {}
         for key, part in self.parts.items():
             change = state[key].cpu() - base[key]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from bezoar.errors import TrainingDiverged
 from bezoar.mitigate.preference.batches import PairBatch, TokenPairs, collate
@@ -25,10 +25,10 @@ from bezoar.mitigate.preference.checkpoint import (
 from bezoar.mitigate.preference.forward import Reference, answer_logps
 from bezoar.mitigate.preference.log import LOW_ENOUGH, Step, Trained, TrainingLog, Validation
 from bezoar.mitigate.preference.loss import Preference, dpo_loss, sampled_kl, sequence_logps
+from bezoar.mitigate.preference.processes import clip, gathered, mean_of_all
 from bezoar.mitigate.preference.recipe import Recipe
 from bezoar.mitigate.preference.setup import accuracy_of, make_optimiser
 from bezoar.mitigate.preference.targets import State, Target
-from bezoar.models import LanguageModel
 from bezoar.runs.progress import Progress
 from bezoar.runs.results import one_line, to_plain
 
@@ -38,7 +38,6 @@ class Trainer:
 
     def __init__(
         self,
-        lm: LanguageModel,
         target: Target,
         recipe: Recipe,
         key: Mapping[str, Any],
@@ -47,7 +46,7 @@ class Trainer:
         reference: Reference,
         kept_reference: Reference,
     ) -> None:
-        self.lm, self.target, self.recipe, self.key = lm, target, recipe, key
+        self.target, self.recipe, self.key = target, recipe, key
         self.data, self.kept_out = data, kept_out
         self.reference, self.kept_reference = reference, kept_reference
         self.step = self.best_step = 0
@@ -59,8 +58,9 @@ class Trainer:
 
     def run(self, keep: bool, progress: Progress) -> Trained:
         self.optimiser = make_optimiser(self.recipe, [*self.target.parameters.values()])
+        self.lm = self.target.lm
         self.model: Callable[..., Any] = self.lm.model
-        if self.accelerator.num_processes > 1:
+        if self.accelerator.num_processes > 1 and not self.target.divided:
             self.model = self.accelerator.prepare_model(self.lm.model)
         if not self._resumed():
             self._validate()
@@ -86,9 +86,8 @@ class Trainer:
         ]
         found = [self._learn(batch, len(batch) / len(indices)) for batch in batches]
         told = np.average(found, axis=0, weights=[len(batch) for batch in batches])
-        loss, accuracy, margin = self.accelerator.reduce(torch.from_numpy(told), "mean").tolist()
-        parameters = [*self.target.parameters.values()]
-        norm = float(nn.utils.clip_grad_norm_(parameters, self.recipe.clip))
+        loss, accuracy, margin = mean_of_all(self.accelerator, told)
+        norm = clip(self.target.parameters.values(), self.recipe.clip)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise self._diverged(indices, loss, norm)
         for group in self.optimiser.param_groups:
@@ -100,22 +99,29 @@ class Trainer:
         self.steps.append(Step(self.step, loss, accuracy, margin, norm))
 
     def _learn(self, indices: Sequence[int], share: float) -> tuple[float, float, float]:
-        """Add a batch's gradient, weighted by its share of the step; loss, accuracy, margin."""
-        world = self.accelerator
+        """Add a batch's gradient, weighted by its share of the step; loss, accuracy, margin.
+
+        What a process finds of its pairs is weighted so that the mean over processes is that of
+        the whole batch.
+        """
+        world, alone = self.accelerator, self.recipe.objective == "sft"
         mine = indices[world.process_index :: world.num_processes]
-        weight = share * len(mine) * world.num_processes / len(indices)
-        batch = collate(self.lm, self.data, mine, chosen_only=self.recipe.objective == "sft")
+        batch = collate(self.lm, self.data, mine, chosen_only=alone)
+        weight = len(mine) * world.num_processes / len(indices)
+        if alone and world.num_processes > 1:  # a mean over tokens, and answers differ in length
+            whole = collate(self.lm, self.data, indices, chosen_only=True)
+            weight = len(batch.targets) * world.num_processes / len(whole.targets)
         with world.autocast():
             logps = answer_logps(self.lm, batch, self.model)
-        if self.recipe.objective == "sft":
+        if alone:
             loss, accuracy, margin = -logps.mean(), 0.5, 0.0
         else:
             told = self._preference(batch, logps, self.reference)
             loss = told.loss.mean()
             accuracy, margin = accuracy_of(told), float(told.margin.detach().mean())
-        world.backward(loss * weight)
+        world.backward(loss * (share * weight))
         self.target.collect()
-        return float(loss.detach()), accuracy, margin
+        return weight * float(loss.detach()), weight * accuracy, weight * margin
 
     def _preference(self, batch: PairBatch, logps: Tensor, reference: Reference) -> Preference:
         chosen, rejected = sequence_logps(logps, batch.rows, batch.n_rows).chunk(2)
@@ -154,7 +160,8 @@ class Trainer:
         if loss < best:
             self.best_step = self.step
             main = self.accelerator.is_main_process
-            self.checkpoints.keep_best(self.step, self.target.state() if main else None)
+            state = self.target.state(here=main)
+            self.checkpoints.keep_best(self.step, state if main else None)
 
     def _judge(self, indices: Sequence[int]) -> tuple[float, float, float, float, float]:
         """Loss, accuracy, chosen and rejected reward, KL of some validation pairs."""
@@ -183,9 +190,12 @@ class Trainer:
     def _save(self, keep: bool) -> None:
         if not keep:
             self.checkpoints.forget({self.checkpoints.best_path().name})
-        if not (keep and self.accelerator.is_main_process):
             return
+        main = self.accelerator.is_main_process
         tensors, numbers = optimiser_tensors(self.optimiser)
+        tensors = {**self.target.state(here=main), **gathered(tensors, here=main)}
+        if not main:
+            return
         plain = {
             "step": self.step,
             "best_step": self.best_step,
@@ -193,7 +203,7 @@ class Trainer:
             "validations": [to_plain(point) for point in self.validations],
             "optimiser": numbers,
         }
-        self.checkpoints.save(self.step, {**self.target.state(), **tensors}, plain)
+        self.checkpoints.save(self.step, tensors, plain)
 
     def _resumed(self) -> bool:
         saved = self.checkpoints.load()

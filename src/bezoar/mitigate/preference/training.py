@@ -8,11 +8,12 @@ from tempfile import TemporaryDirectory
 
 from bezoar.locate import ValueRanking
 from bezoar.mitigate.preference.checkpoint import Checkpoints
-from bezoar.mitigate.preference.forward import reference_logps
+from bezoar.mitigate.preference.forward import fused_gelu, reference_logps
 from bezoar.mitigate.preference.log import Trained
 from bezoar.mitigate.preference.masks import Trainable
+from bezoar.mitigate.preference.processes import require_agreement
 from bezoar.mitigate.preference.recipe import Recipe, get_recipe
-from bezoar.mitigate.preference.setup import accelerator, keep_out, recipe_tokens
+from bezoar.mitigate.preference.setup import keep_out, recipe_tokens, require_step, shared
 from bezoar.mitigate.preference.targets import target_of
 from bezoar.mitigate.preference.trainer import Trainer
 from bezoar.models import LanguageModel
@@ -56,11 +57,13 @@ def train(
     recipe, trainable = get_recipe(recipe), Trainable.parse(trainable)
     lm.require_generation()
     target = target_of(lm, trainable, values, recipe.seed)
-    parallel = accelerator(target, recipe, out is not None)
+    world, target = shared(target, recipe, out is not None)
     if validation is None:
         pairs, validation = keep_out(pairs, recipe.eval_pairs)
     data, kept_out = (recipe_tokens(lm, part, recipe) for part in (pairs, validation))
+    require_step(data, recipe, world)
     with ExitStack() as stack:
+        stack.enter_context(fused_gelu(lm.model))
         kept = Path(out or stack.enter_context(TemporaryDirectory(prefix="bezoar-training-")))
         references = [
             reference_logps(lm, part, batch_pairs=recipe.eval_batch, cache=kept, progress=progress)
@@ -74,8 +77,9 @@ def train(
             "pairs": data.key(),
             "validation": kept_out.key(),
         }
-        trainer = Trainer(lm, target, recipe, key, data, kept_out, *references)
-        trainer.accelerator = parallel
+        require_agreement(world, key)
+        trainer = Trainer(target, recipe, key, data, kept_out, *references)
+        trainer.accelerator = world
         trainer.checkpoints = Checkpoints(kept, key)
-        with target.training(kept / f"process-{parallel.process_index}"):
+        with target.training(kept / f"process-{world.process_index}"):
             return trainer.run(out is not None, progress or SILENT)
