@@ -70,6 +70,16 @@ def test_no_latent_is_negative(spec):
     assert float(random_sae(spec, D, N).encode(3 * random_rows(200, D)).min()) == 0
 
 
+@pytest.mark.parametrize("spec", SPECS)
+def test_latents_of_a_row_do_not_depend_on_what_it_is_read_with(spec):
+    """BatchTopK too, which competes across a batch while it is trained and not afterwards."""
+    sae, x = random_sae(spec, D, N), random_rows(30, D)
+    among_louder = sae.encode(torch.cat([100 * x, x]))[30:]
+    alone = torch.cat([sae.encode(row) for row in x[:, None]])
+    assert float(alone.norm()) > 0
+    assert torch.allclose(among_louder, alone, atol=1e-5)
+
+
 @given(k=st.integers(1, N), seed=st.integers(0, 99))
 @settings(max_examples=25, deadline=None)
 def test_topk_has_k_latents_at_most_and_those_are_the_largest(k, seed):

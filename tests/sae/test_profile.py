@@ -18,10 +18,7 @@ from tests.sae.steered import SITE, latent_inputs, sae_at, store_of
 LABELS = texts_and_labels(60)[1]
 
 
-def test_it_says_what_a_table_of_all_latents_says(gpt2, monkeypatch):
-    from bezoar.sae import profile
-
-    monkeypatch.setattr(profile, "_COLUMNS", 7)
+def test_it_says_what_a_table_of_all_latents_says(gpt2):
     sae, store = sae_at(gpt2), store_of(gpt2)
     found = profile_latents(sae, store, LABELS, trained_on="abc")
     latents = sae.encode(torch.from_numpy(store.rows(SITE))).numpy()

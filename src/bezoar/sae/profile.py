@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from bezoar.activations import ActivationStore
@@ -21,15 +20,14 @@ from bezoar.locate.probe import LinearProbe
 from bezoar.runs.progress import Progress
 from bezoar.runs.results import one_line
 from bezoar.sae.base import SparseAutoencoder
+from bezoar.sae.labelled import class_means, latent_aurocs
 from bezoar.sae.pooled import Pooler
 from bezoar.sae.reading import LatentMoments, RowMeans, read_codes
 from bezoar.sae.token_rows import StoredTokens, Texts, TokenRows, check_texts
-from bezoar.stats import separate_columns
 from bezoar.stats.classification import binary_labels
 
 KIND = "latents"
 _TENSORS = ("density", "mean", "auroc", "largest")
-_COLUMNS = 2_048  # of a table of texts and latents that are spread out at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +153,11 @@ def profile_latents(
     read_codes(sae, tokens, [moments, pooler, rows], texts=chosen, progress=progress)
     pooled = pooler.result()
     probe = LinearProbe(random_state=seed).fit(rows.means[chosen], toxic)
+    with_it, without = class_means(pooled.mean, toxic)
     return LatentProfile(
         density=torch.from_numpy(moments.density).float(),
-        mean=torch.from_numpy(_class_means(pooled.mean, toxic)).float(),
-        auroc=torch.from_numpy(_auroc(pooled.mean, toxic)).float(),
+        mean=torch.from_numpy(np.stack([without, with_it])).float(),
+        auroc=torch.from_numpy(latent_aurocs(pooled.mean, toxic)).float(),
         largest=torch.from_numpy(pooled.max.max(axis=0).toarray().ravel()).float(),
         probe=probe.direction(tokens.site, pooling="mean", trained_on=trained_on),
         tokens=moments.tokens,
@@ -166,16 +165,3 @@ def profile_latents(
         model=sae.info.fingerprint,
         trained_on=trained_on,
     )
-
-
-def _class_means(pooled: csr_array, toxic: np.ndarray) -> np.ndarray:
-    return np.stack([np.asarray(pooled[toxic == label].mean(axis=0)).ravel() for label in (0, 1)])
-
-
-def _auroc(pooled: csr_array, toxic: np.ndarray) -> np.ndarray:
-    columns = pooled.tocsc()
-    found = [
-        separate_columns(columns[:, start : start + _COLUMNS].toarray(), toxic).auroc
-        for start in range(0, pooled.shape[1], _COLUMNS)
-    ]
-    return np.concatenate(found)
