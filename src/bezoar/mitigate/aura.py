@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from bezoar.mitigate.gates import Gated, Values
+from bezoar.mitigate.gates import Shared, Values
 from bezoar.mitigate.method import register
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class AurA(Gated):
+class AurA(Shared):
     """Turn every expert unit down by how well it alone detects the behaviour.
 
     x_j ← ((1 − s) + s·α_j)·x_j with α_j = 1 − 2·max(0, AUROC_j − ½): a unit that knows nothing
@@ -26,22 +25,11 @@ class AurA(Gated):
     """
 
     name: ClassVar[str] = "aura"
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.check()
-
-    @property
-    def strength(self) -> float:
-        return self.share
 
     @property
     def null_strength_max(self) -> float:
         """Units scored by chance have gates near 1, and cost nothing unless turned down more."""
         return 64.0
-
-    def with_strength(self, strength: float) -> AurA:
-        return dataclasses.replace(self, share=strength)
 
     def gates(self, values: Values, chosen: Values) -> Values:
         return {

@@ -30,7 +30,7 @@ class Damp(Gated):
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1:
             raise ConfigError(f"alpha={self.alpha} of 'damp' is not between 0 and 1.")
-        self.check()
+        Gated.__post_init__(self)
 
     @property
     def strength(self) -> float:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from bezoar.mitigate.gates import Gated, Values, ranked
+from bezoar.mitigate.gates import Shared, Values, ranked
 from bezoar.mitigate.method import register
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class DetZero(Gated):
+class DetZero(Shared):
     """Silence the units that detect the behaviour best: x_j ← 0.
 
     Its strength is the share of the experts that is silenced, the best ones first: what the authors
@@ -26,21 +25,10 @@ class DetZero(Gated):
     """
 
     name: ClassVar[str] = "det-0"
-    share: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.check()
-
-    @property
-    def strength(self) -> float:
-        return self.share
 
     @property
     def strength_start(self) -> float:
         return 0.1
-
-    def with_strength(self, strength: float) -> DetZero:
-        return dataclasses.replace(self, share=strength)
 
     def gates(self, values: Values, chosen: Values) -> Values:
         ranks, experts = ranked(values, chosen)

@@ -7,6 +7,7 @@ row of the map that writes it, bias included (into the column that reads it, at 
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -48,7 +49,7 @@ class Gated(Method):
     texts: Texts = "all"
     mode: Mode = "correct"
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Refuse options that mean nothing.
 
         Raises:
@@ -108,7 +109,6 @@ class Gated(Method):
             ConfigError: if units of these points were not scored, or on a model of other weights.
             SiteError: if the model lacks a layer.
         """
-        self.check()
         experts: NeuronExperts = inputs.need("experts", f"The method {self.name!r}")
         if experts.scores.model and experts.scores.model != lm.fingerprint:
             raise ConfigError(
@@ -131,6 +131,24 @@ class Gated(Method):
         wanted = {lm.site(Site(layer, "resid_post")).layer for layer in self.layers}
         found = expert_sites(lm, self.points)
         return [site for site in found if not wanted or site.layer in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared(Gated):
+    """A gated method whose strength is a share of all that it could do.
+
+    Attributes:
+        share: from 0 (nothing) to 1.
+    """
+
+    share: float = 1.0
+
+    @property
+    def strength(self) -> float:
+        return self.share
+
+    def with_strength(self, strength: float) -> Shared:
+        return dataclasses.replace(self, share=strength)
 
 
 def choose(values: Values, top_n: int | None, mode: Mode = "correct") -> Values:

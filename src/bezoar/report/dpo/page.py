@@ -19,13 +19,10 @@ from bezoar.report.dpo.sections.training import training
 from bezoar.report.dpo.sections.undone import undone
 from bezoar.report.dpo.sections.variants import variants
 from bezoar.report.dpo.verdict import verdict
-from bezoar.report.render import REPORT, render
 from bezoar.report.sections.audited import audited
 from bezoar.report.sections.data import data
 from bezoar.report.sections.reproduce import reproduce
-from bezoar.report.study.export import export
-from bezoar.report.study.title import subtitle
-from bezoar.runs.results import atomic_write
+from bezoar.report.study.page import write_study_page
 
 SECTIONS: tuple[Callable[[Study], Section], ...] = (
     claims,
@@ -59,24 +56,18 @@ def write_dpo_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
         CorruptArtefact: if a part of the run is damaged.
         StoreError: if the page would be larger than 8 MB.
     """
-    folder = Path(run_folder)
-    study = load_study(folder)
+    study = load_study(Path(run_folder))
     sections = [section(study) for section in SECTIONS]
-    html = render(
-        title=str(study.audit.options.get("report", {}).get("title") or _title(study)),
-        subtitle=subtitle(study.audit, NAME),
+    return write_study_page(
+        study.audit,
+        sections,
+        index=_index(sections),
         verdict=verdict(study),
-        sections=[_index(sections), *sections],
-        unmask=unmask,
+        title=f"DPO and toxicity in {study.audit.model}",
+        paper=NAME,
         brand="bezoar study dpo",
+        unmask=unmask,
     )
-    export(folder, sections, unmask=unmask)
-    atomic_write(folder / REPORT, html.encode())
-    return folder / REPORT
-
-
-def _title(study: Study) -> str:
-    return f"DPO and toxicity in {study.audit.model}"
 
 
 def _index(sections: list[Section]) -> Section:

@@ -18,13 +18,10 @@ from bezoar.report.experts.sections.methods import methods
 from bezoar.report.experts.sections.neurons import neurons
 from bezoar.report.experts.sections.states import states
 from bezoar.report.experts.verdict import verdict
-from bezoar.report.render import REPORT, render
 from bezoar.report.sections.audited import audited
 from bezoar.report.sections.data import data
 from bezoar.report.sections.reproduce import reproduce
-from bezoar.report.study.export import export
-from bezoar.report.study.title import subtitle
-from bezoar.runs.results import atomic_write
+from bezoar.report.study.page import write_study_page
 
 SECTIONS: tuple[Callable[[Study], Section], ...] = (
     claims,
@@ -57,21 +54,18 @@ def write_experts_report(run_folder: str | Path, *, unmask: bool = False) -> Pat
         CorruptArtefact: if a part of the run is damaged.
         StoreError: if the page would be larger than 8 MB.
     """
-    folder = Path(run_folder)
-    study = load_study(folder)
+    study = load_study(Path(run_folder))
     sections = [section(study) for section in SECTIONS]
-    asked = study.audit.options.get("report", {}).get("title")
-    html = render(
-        title=str(asked or f"Neurons, layers and EigenShift in {study.audit.model}"),
-        subtitle=subtitle(study.audit, NAME),
+    return write_study_page(
+        study.audit,
+        sections,
+        index=_index(sections),
         verdict=verdict(study),
-        sections=[_index(sections), *sections],
-        unmask=unmask,
+        title=f"Neurons, layers and EigenShift in {study.audit.model}",
+        paper=NAME,
         brand="bezoar study experts",
+        unmask=unmask,
     )
-    export(folder, sections, unmask=unmask)
-    atomic_write(folder / REPORT, html.encode())
-    return folder / REPORT
 
 
 def _index(sections: list[Section]) -> Section:

@@ -21,7 +21,7 @@ from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.pairs import PairsReport
 from bezoar.runs import AuditConfig, Progress, load_result
 from bezoar.scoring import find_tasks
-from bezoar.studies.audit.asked import INPUT_STAGES, learns_from_pairs, needs
+from bezoar.studies.audit.asked import learns_from_pairs, needs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.evaluate import evaluate_stage
 from bezoar.studies.audit.experts import experts_stage
@@ -53,8 +53,8 @@ STAGES: dict[str, Callable[[Bench], None]] = {
 }
 """The stages in order."""
 
-FITTED = (*INPUT_STAGES, "mitigate", "evaluate", "report")
-"""Those that need scorers and methods."""
+UNFITTED = ("explore", "harvest", "locate", "lens")
+"""Those that need neither scorers nor methods, of an audit and of what is built on it."""
 
 _RESULTS: dict[str, tuple[str, type[Any]]] = {
     "locate": ("locate/sweep.json", ProbeSweep),
@@ -100,13 +100,12 @@ def check_config(config: AuditConfig) -> None:
     find_tasks(config.evaluate.capability, None if root is None else Path(root))
 
 
-def check_bench(bench: Bench, upto: str, *, fitted: bool) -> None:
+def check_bench(bench: Bench, upto: str) -> None:
     """Refuse what the model, once it is loaded, turns out not to allow.
 
     Args:
         bench: the run at work.
         upto: the last stage that is asked for.
-        fitted: whether scorers and methods are needed for that.
 
     Raises:
         ConfigError: if both scorers are one.
@@ -114,6 +113,7 @@ def check_bench(bench: Bench, upto: str, *, fitted: bool) -> None:
         SiteError: for a site or a layer that is not there.
         SAEError: for an autoencoder that is not of this model.
     """
+    fitted = upto not in UNFITTED
     if fitted:
         if bench.scorer_a.hash == bench.scorer_b.hash:
             raise _one_scorer(bench.config)
@@ -165,7 +165,7 @@ def run_stages(
     """
     check_stage(upto, STAGES)
     check_config(config)
-    check = partial(check_bench, upto=upto, fitted=upto in FITTED)
+    check = partial(check_bench, upto=upto)
     with brought_up(
         Bench, config, STAGES, upto, check=check, progress=progress, console=console
     ) as bench:

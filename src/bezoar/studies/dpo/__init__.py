@@ -42,9 +42,6 @@ STAGES: dict[str, Callable[[Any], None]] = {
 }
 """The stages in order."""
 
-UNFITTED = ("explore", "harvest", "locate")
-"""Those that need neither scorers nor methods."""
-
 __all__ = ["STAGES", "DPOBench", "StudySummary", "check_study", "run_dpo"]
 
 
@@ -83,7 +80,7 @@ def run_dpo(
     """
     check_stage(upto, STAGES)
     check_study(config)
-    check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
+    check = partial(check_bench, upto=upto)
     with brought_up(
         DPOBench, config, STAGES, upto, check=check, progress=progress, console=console
     ) as bench:

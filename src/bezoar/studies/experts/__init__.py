@@ -38,9 +38,6 @@ STAGES: dict[str, Callable[[Any], None]] = {
 }
 """The stages in order."""
 
-UNFITTED = ("explore", "harvest", "locate")
-"""Those that need neither scorers nor methods."""
-
 __all__ = ["STAGES", "check_study", "run_experts"]
 
 
@@ -78,7 +75,7 @@ def run_experts(
     """
     check_stage(upto, STAGES)
     check_study(config)
-    check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
+    check = partial(check_bench, upto=upto)
     with brought_up(
         Bench,
         config,

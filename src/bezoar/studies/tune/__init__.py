@@ -35,9 +35,6 @@ STAGES: dict[str, Callable[[Any], None]] = {
 }
 """The stages in order."""
 
-UNFITTED = ("explore", "harvest", "locate")
-"""Those that need neither scorers nor methods."""
-
 __all__ = ["STAGES", "TuneSummary", "check_tune", "run_tune", "settled"]
 
 
@@ -105,7 +102,7 @@ def run_tune(
     """
     check_stage(upto, STAGES)
     config = check_tune(config)
-    check = partial(check_bench, upto=upto, fitted=upto not in UNFITTED)
+    check = partial(check_bench, upto=upto)
     with brought_up(
         Bench,
         config,
