@@ -10,6 +10,7 @@ from bezoar.pairs import Pairs
 from tests.families import tiny_hf_model
 
 WORDS = ("fool", "tree", "river", "good", "know", "so", "you", "will")
+WORD_LIST = ("--scorer-a", "words", "--scorer-b", "words")
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +78,36 @@ def test_without_a_text_prompts_are_of_what_a_default_audit_leaves_over(files, b
     assert not shared_runs(list(pairs.prompts), seen)
 
 
+def test_pairs_that_people_wrote_are_scored_and_filtered_without_a_model(
+    files, bezoar, monkeypatch
+):
+    monkeypatch.setattr("bezoar.cli.pairs_command.load_model", None)
+    rows = [f"you are an idiot {n},you are kind of odd {n}" for n in range(6)]
+    rows += ["a good river,a good river", "I will go home,so you are an idiot"]
+    (files / "human.csv").write_text("\n".join(["toxic,neutral", *rows]) + "\n")
+    out = files / "human.parquet"
+    options = ("--file", "human.csv", "--data-root", files, *WORD_LIST, "--json")
+    status, said, err = bezoar("pairs", "--out", out, *options)
+    assert (status, err) == (0, "")
+    found, pairs = json.loads(said), Pairs.load(out)
+    assert len(pairs) == 6
+    assert min(pairs.margin) > 0
+    assert found["left_out"]["equal sides"] == found["left_out"]["not above"] == 1
+    assert pairs.provenance["scorer"]["name"] == "words"
+    (files / "whole.csv").write_text("prompt,chosen,rejected\nyou,you are good,you are an idiot\n")
+    options = ("--file", files / "whole.csv", *WORD_LIST, "--quiet")
+    status, _, err = bezoar("pairs", "--out", out, *options)
+    assert status == 3
+    assert "begins with its prompt" in " ".join(err.split())
+    assert bezoar("pairs", "--out", out, *options, "--leaked", "strip")[0] == 3  # two words each
+    assert bezoar("pairs", "--out", out, *options, "--leaked", "keep")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
+        (("--out", "p.parquet", "--file", "human.csv"), 2, "so MODEL has no place"),
+        (("--out", "p.parquet", "--neutral", "none.txt"), 3, "There is no file none.txt"),
         (("--out", "pairs.csv"), 2, "is no parquet file"),
         (("--out", "p.parquet", "--how", "pplm", "--alpha", 1), 2, "--alpha is of --how steered"),
         (("--out", "p.parquet", "--iterations", 3), 2, "--iterations is of --how pplm"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bezoar.pairs import Pairs
     from bezoar.runs import Progress
     from bezoar.runs.sections import DataConfig
+    from bezoar.scoring import Scorer
 
 
 def command(
@@ -28,6 +29,14 @@ def command(
     prompts: opt.Prompts = None,
     data: opt.Data = None,
     data_root: opt.DataRoot = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="FILE", help="Pairs that people wrote; none are made."),
+    ] = None,
+    leaked: Annotated[
+        Literal["raise", "strip", "drop", "keep"],
+        typer.Option("--leaked", help="Of --file: what to do about sides with their prompt."),
+    ] = "raise",
     layer: Annotated[
         int | None, typer.Option("--layer", help="To steer [middle], to probe for PPLM [last].")
     ] = None,
@@ -57,32 +66,63 @@ def command(
     """Make preference pairs with the model: continuations of which one is less toxic.
 
     Prompts are beginnings of sentences that a default audit reports on nowhere: of the texts and
-    the neutral text that it leaves over, or of the neutral text that is given.
+    the neutral text that it leaves over, or of the neutral text that is given. With --file no model
+    is asked: pairs that people wrote are scored, filtered and judged alike.
     """
-    from bezoar.errors import ConfigError
-
-    if out.suffix != ".parquet":
-        raise ConfigError(f"--out {out} is no parquet file.", hint="Name it like pairs.parquet.")
-    if alpha is not None and how == "pplm":
-        raise ConfigError("--alpha is of --how steered.", hint="Leave one of them out.")
-    if iterations is not None and how == "steered":
-        raise ConfigError("--iterations is of --how pplm.", hint="Leave it out, or say how.")
+    of_model: dict[str, object] = {
+        "MODEL": model,
+        "--neutral": neutral,
+        "--prompts": prompts,
+        "--data": data,
+    }
+    of_model |= {"--layer": layer, "--alpha": alpha, "--iterations": iterations}
+    _check(out, how, file, of_model)
     opt.use_threads(threads)
 
-    from bezoar.cli.show import progress, show
-    from bezoar.pairs import filter_pairs, judge_pairs, score_pairs
-    from bezoar.runs.results import to_plain
+    from bezoar.cli.show import progress
+    from bezoar.pairs import load_pairs
     from bezoar.runs.sections import DataConfig
     from bezoar.scoring import load_scorer
 
     scorers = [load_scorer(name) for name in (scorer_a, scorer_b)]  # a wrong name, before the work
-    given = {"data": data, "neutral": neutral, "root": data_root}
-    asked = DataConfig(**{key: value for key, value in given.items() if value is not None})
-    corpus = _corpus(asked, seed or 0)
-    lm = load_model(model or "demo", device=device, assignments=assignments)
-    texts = _prompts(lm, asked, prompts, count, seed or 0)
-    with progress(quiet, json) as bars:
-        made = _made(lm, how, texts, corpus, layer, alpha, iterations, seed or 0, bars)
+    if file is not None:
+        made = load_pairs(file, data_root=data_root, leaked=leaked)
+    else:
+        given = {"data": data, "neutral": neutral, "root": data_root}
+        asked = DataConfig(**{key: value for key, value in given.items() if value is not None})
+        texts = _given(asked, prompts, count, seed or 0)  # a wrong file, before the work
+        corpus = _corpus(asked, seed or 0)
+        lm = load_model(model or "demo", device=device, assignments=assignments)
+        texts = _rest(lm, asked, count, seed or 0) if texts is None else texts
+        with progress(quiet, json) as bars:
+            made = _made(lm, how, texts, corpus, layer, alpha, iterations, seed or 0, bars)
+    _keep(made, scorers, margin, out, json)
+
+
+def _check(out: Path, how: str, file: str | None, of_model: dict[str, object]) -> None:
+    """Refuse what cannot be meant, before anything heavy is imported."""
+    from bezoar.errors import ConfigError
+
+    given = [name for name, value in of_model.items() if value is not None]
+    if out.suffix != ".parquet":
+        raise ConfigError(f"--out {out} is no parquet file.", hint="Name it like pairs.parquet.")
+    if file is not None and given:
+        raise ConfigError(
+            f"--file reads pairs and makes none, so {given[0]} has no place.",
+            hint="Leave one of them out.",
+        )
+    if "--alpha" in given and how == "pplm":
+        raise ConfigError("--alpha is of --how steered.", hint="Leave one of them out.")
+    if "--iterations" in given and how == "steered":
+        raise ConfigError("--iterations is of --how pplm.", hint="Leave it out, or say how.")
+
+
+def _keep(made: Pairs, scorers: list[Scorer], margin: float, out: Path, json: bool) -> None:
+    """Score, filter and save the pairs, ask the second scorer, and tell."""
+    from bezoar.cli.show import show
+    from bezoar.pairs import filter_pairs, judge_pairs, score_pairs
+    from bezoar.runs.results import to_plain
+
     kept, report = filter_pairs(score_pairs(made, scorers[0]), min_margin=margin)
     kept.save(out)
     agreement = judge_pairs(kept, scorers[1]) if len(kept) > 1 else None
@@ -94,25 +134,31 @@ def command(
     show(report, as_json=False)
     if agreement is not None:
         show(agreement, as_json=False)
-    show(f"{len(kept)} pairs of {len(texts)} prompts in {out}", as_json=False)
+    show(f"{len(kept)} pairs of {kept.origin.rows} in {out}", as_json=False)
 
 
-def _prompts(
-    lm: LanguageModel, asked: DataConfig, prompts: str | None, count: int, seed: int
-) -> tuple[str, ...]:
+def _given(asked: DataConfig, prompts: str | None, count: int, seed: int) -> tuple[str, ...] | None:
+    """The prompts, or sentences of the neutral text, that were named."""
     from bezoar.corpus import load_neutral, load_prompts
+    from bezoar.pairs import sentence_prompts
+    from bezoar.runs.input_sections import PairsConfig
+
+    if prompts is not None:
+        return load_prompts(prompts, data_root=asked.root, limit=count, seed=seed).texts
+    if "neutral" not in asked.model_fields_set:
+        return None
+    given = load_neutral(asked.neutral, data_root=asked.root).texts
+    return sentence_prompts(given, count, words=PairsConfig().words, seed=seed)
+
+
+def _rest(lm: LanguageModel, asked: DataConfig, count: int, seed: int) -> tuple[str, ...]:
+    """Sentences of what a default audit leaves over."""
     from bezoar.pairs import sentence_prompts, unseen_prompts
     from bezoar.runs.input_sections import PairsConfig
     from bezoar.studies.audit.rest import rest_of
 
-    if prompts is not None:
-        return load_prompts(prompts, data_root=asked.root, limit=count, seed=seed).texts
-    words = PairsConfig().words
-    if "neutral" in asked.model_fields_set:
-        given = load_neutral(asked.neutral, data_root=asked.root).texts
-        return sentence_prompts(given, count, words=words, seed=seed)
     rest, seen = rest_of(lm, asked, seed)
-    drawn = sentence_prompts(rest, 3 * count, words=words, seed=seed)
+    drawn = sentence_prompts(rest, 3 * count, words=PairsConfig().words, seed=seed)
     return unseen_prompts(drawn, seen)[0][:count]
 
 
