@@ -187,7 +187,7 @@ def test_where_rows_are_fewer_than_dead_latents_the_rest_wait():
         pupil.sae.b_mag[4:] = -7.0
         pupil.sae.r_mag[4:] = 3.0
     pupil.step(0, x)
-    pupil.resample(1, x)
+    pupil.resample(1, torch.cat([x, x]))  # equal rows are one
     assert pupil.dead().tolist() == list(range(8, 16))
     for name in ("b_enc", "b_mag", "r_mag"):
         assert not getattr(pupil.sae, name)[4:8].any(), name
