@@ -17,6 +17,7 @@ from bezoar.runs.sae_sections import QUICK_SAE, SAEStudySAEConfig
 from bezoar.sae import RecomputedTokens, StoredTokens, load_sae, save_sae
 from bezoar.sae.curves import Curves
 from bezoar.studies.sae import check_bench, check_study
+from bezoar.studies.sae import forecast as forecasting
 from bezoar.studies.sae import harvest as harvesting
 from bezoar.studies.sae.bench import WRITTEN, SAEBench
 from bezoar.studies.sae.contest import _Harmless, _lengths
@@ -325,6 +326,18 @@ def test_harmless_texts_lie_on_disk_only_where_the_others_do(lm, tmp_path, way):
     for text, ids in enumerate(lm.encode(mild.texts)):
         alone = lm.capture(lm.batch([ids]), [bench.sites[1]])[bench.sites[1]][0]
         np.testing.assert_allclose(rows[text], alone.numpy(), atol=2e-3)
+
+
+def test_the_forecast_counts_every_time_that_the_model_runs(lm, tmp_path, monkeypatch):
+    monkeypatch.setattr(forecasting, "_products_a_second", lambda *_: float("inf"))
+    told = replace(forecasting.forecast(lm, ["a tree"], SITES, "none"), seconds=7.0, rows=500)
+    monkeypatch.setattr(forecasting, "forecast", lambda *_, **__: told)
+    seconds = {
+        way: forecast_saes(bench_of(tmp_path / way, lm, store=way)).seconds
+        for way in ("disk", "recompute")
+    }
+    # 2,000 tokens are four epochs; then the latents of two autoencoders, and states: at two sites
+    assert seconds == {"disk": 7.0, "recompute": 7.0 * 2 * (4 + 2 + 1)}
 
 
 @pytest.mark.parametrize("tokens_of", ["prompts", "generated"])

@@ -14,6 +14,7 @@ from bezoar.runs import Result
 from bezoar.studies.audit.forecast import NEW_TOKEN, duration
 from bezoar.studies.sae.bench import SAEBench
 from bezoar.studies.sae.explore import harmless_files
+from bezoar.studies.sae.harvest import readings
 
 _PRODUCTS = 6.0  # of [batch d_model] and [d_model d_sae]: encode, decode, and each of them back
 _PASSES = 2.0  # over all tokens after training: their quality, and what the contest reads
@@ -59,6 +60,7 @@ def forecast_saes(bench: SAEBench) -> SAEForecast:
     reading = forecast(bench.lm, table, bench.sites, "none", dtype=bench.config.harvest.dtype)
     writing = (NEW_TOKEN * written + len(table.ids)) / reading.tokens_per_second if written else 0.0
     widths = [bench.lm.site_width(site) for site in bench.sites for _ in bench.specs]
+    again = readings(bench, reading.rows) * len(bench.sites) if asked.store == "recompute" else 1.0
     per_second = _products_a_second(bench, asked.batch)
     latents = [width * asked.expansion for width in widths]
     products = sum(d * n for d, n in zip(widths, latents, strict=True))
@@ -70,7 +72,7 @@ def forecast_saes(bench: SAEBench) -> SAEForecast:
         tokens=reading.tokens,
         saes=len(widths),
         trained=trained,
-        seconds=writing + reading.seconds + training + encoding,
+        seconds=writing + again * reading.seconds + training + encoding,
         bytes=0 if asked.store == "recompute" else reading.bytes,
         memory=_LEAST + max(reading.peak_memory, 4 * parameters * len(bench.specs)),
     )

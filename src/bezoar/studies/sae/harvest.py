@@ -120,15 +120,21 @@ def trained_on(bench: SAEBench) -> np.ndarray:
     return texts
 
 
-def _choose(bench: SAEBench) -> RowsChoice:
-    """Measured for all readings of a study: training, each autoencoder's latents, plain states."""
+def readings(bench: SAEBench, rows: int) -> float:
+    """How often a study reads all rows of a site: to train on, for the latents of each
+    autoencoder, and as plain states."""
     asked = bench.config.sae
-    trained = 0.0 if asked.path else asked.tokens / int(bench.tokens.kept.sum())
+    trained = 0.0 if asked.path else asked.tokens / rows
+    return trained + len(bench.names) / len(bench.sites) + 1
+
+
+def _choose(bench: SAEBench) -> RowsChoice:
+    """Measured for all readings of a study."""
     return choose_rows(
         bench.lm,
         bench.tokens,
         bench.sites,
-        readings=trained + len(bench.names) / len(bench.sites) + 1,
+        readings=readings(bench, int(bench.tokens.kept.sum())),
         folder=bench.run.folder("harvest"),
         dtype=bench.config.harvest.dtype,
         budget_tokens=bench.config.harvest.budget_tokens,
