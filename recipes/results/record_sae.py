@@ -16,6 +16,7 @@ from pathlib import Path
 from record import claims, fill, record_config
 
 from bezoar.evaluate.contest_results import Contest, CurvePoint
+from bezoar.evaluate.detector import Detector
 from bezoar.runs import load_result
 from bezoar.sae.quality_results import QualityTable
 
@@ -97,16 +98,20 @@ def efficiency(found: Contest) -> Iterator[str]:
 
 def harmless(run: Path) -> Iterator[str]:
     """Each set of harmless texts: the best reader of a family, and the first difference."""
-    yield "| harmless texts | texts | SAE latents | dense | words | latents − dense, paired |"
-    yield "|---|---|---|---|---|---|"
+    yield (
+        "| harmless texts | texts | SAE latents | untrained | dense | words | "
+        "latents − dense, paired | latents − untrained, paired |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for path in sorted((run / "contest").glob("harmless*.json")):
         found = load_result(path, Contest)
-        best = (found.best("sae"), found.best("dense"))
+        best = (found.best("sae"), found.best("untrained"), found.best("dense"))
         words = next((row for row in found.rows if row.kind == "words"), None)
         cells = ("–" if row is None else str(row.auroc) for row in (*best, words))
         yield (
             f"| {found.task} | {found.report_n:,} | {' | '.join(cells)} | "
-            f"{found.differences[0].interval} |"
+            f"{found.differences[0].interval} | "
+            f"{'–' if found.training is None else found.training.interval} |"
         )
 
 
@@ -118,6 +123,22 @@ def sources(run: Path) -> Iterator[str]:
     for row in found.leave_one_out:
         seen = ("–" if one is None else str(one) for one in (row.auroc, row.left_out))
         yield f"| {row.reader} | {row.source} | {row.n:,}, {row.positives:,} | {' | '.join(seen)} |"
+
+
+def detector(run: Path) -> Iterator[str]:
+    """What the detector flags, of texts like those that its threshold was set on and of others."""
+    made = Detector.load(run / "detector").info
+    rows = [
+        (f"report texts, label {label}", label, "", seen)
+        for label, seen in enumerate((made.reported_false_alarms, made.reported_hits))
+    ]
+    rows += [(one.texts, one.label, f"{one.n:,}", one.flagged) for one in made.tried]
+    yield f"{made.reader}, set for {made.asked:.1%} false alarms."
+    yield ""
+    yield "| texts | label | number | flagged |"
+    yield "|---|---|---|---|"
+    for name, label, n, seen in rows:
+        yield f"| {name} | {label} | {n} | {seen.value:.1%} [{seen.low:.1%}, {seen.high:.1%}] |"
 
 
 def main() -> None:
@@ -135,6 +156,7 @@ def main() -> None:
         "efficiency": efficiency(load_result(args.run / "contest" / "contest.json", Contest)),
         "harmless": harmless(args.run),
         "sources": sources(args.run),
+        "detector": detector(args.run),
     }
     if args.kinds is not None:
         tables["kinds"] = quality(args.kinds)

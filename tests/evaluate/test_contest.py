@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
-from bezoar.errors import ConfigError, DataError
+from bezoar.errors import ConfigError, DataError, SAEError
 from bezoar.evaluate.contest import contest
 from bezoar.evaluate.contest_metrics import METRICS, judged
 from bezoar.evaluate.contest_readers import Reader
 from bezoar.evaluate.contest_results import Contest
 from bezoar.evaluate.contest_tables import SparseTable, table_of
+from bezoar.evaluate.contest_untrained import untrained
 from bezoar.evaluate.contest_ways import EveryFeature, FewFeatures, MeanDifference, pursued
 from bezoar.locate import MeanDifferenceProbe
 from bezoar.runs import load_result, save_result
+from bezoar.sae import ReLU
 from bezoar.stats import (
+    Interval,
     auroc,
     average_precision,
     balanced_accuracy,
@@ -172,7 +176,110 @@ def test_holm_is_over_all_differences_of_a_metric(planted):
     assert all(d.holm_p >= d.p for d in planted.differences)
 
 
+def told(found):
+    """Every interval of a contest by what it is of."""
+    rows = {row.label: row.auroc for row in found.rows}
+    rows |= {f"{row.label} TPR": row.tpr_at_1 for row in found.rows}
+    return rows | {(d.a, d.b, d.metric): d.interval for d in found.differences}
+
+
+def test_repeats_of_a_report_text_make_no_interval_narrower():
+    """Each five times: grouped they are one draw, else five, and √5 too much is promised."""
+    y = labels_of()
+    states = noise()
+    states[:, 0] += 0.8 * y
+    rows = latents(y, strength=0.5).toarray()
+    again = np.concatenate([np.arange(TRAIN), np.repeat(np.arange(TRAIN, N), 5)])
+    once = told(run(rows, states, y))
+    given = (rows[again], states[again], y[again])
+    grouped, not_grouped = (told(run(*given, groups=groups)) for groups in (again.tolist(), None))
+    for name, interval in once.items():
+        width = interval.high - interval.low
+        assert grouped[name].value == pytest.approx(interval.value, abs=1e-3), name
+        assert grouped[name].high - grouped[name].low == pytest.approx(width, rel=0.02, abs=1e-3), (
+            name
+        )
+    widths = [(one.high - one.low, not_grouped[name]) for name, one in once.items()]
+    assert np.median([(n.high - n.low) / w for w, n in widths if w]) < 0.6
+
+
+def test_a_family_of_training_texts_is_held_out_whole():
+    """Two texts each, the label drawn by family: who sees its twin knows the label by heart."""
+    family = np.arange(N) // 2
+    y = labels_of(N // 2)[family]
+    rng = np.random.default_rng(0)
+    states = np.repeat(rng.standard_normal((N // 2, 150)).astype(np.float32), 2, axis=0)
+    z = latents(labels_of(seed=5))
+    whole, torn = (run(z, states, y, groups=g, balance="none") for g in (family.tolist(), None))
+    assert torn.row("states: all").cv_auroc > 0.65
+    assert whole.row("states: all").cv_auroc < 0.58
+
+
+def test_labels_of_a_source_that_is_left_out_change_nothing():
+    """Not the penalty, not the few features: neither saw them."""
+    y = labels_of()
+    source = np.random.default_rng(8).integers(0, 2, N)
+    names = [f"s{k}" for k in source]
+    states = noise()
+    states[:, :6] += 0.5 * y[:, None]
+    other = y.copy()
+    turned = (source == 1) & (np.arange(N) < TRAIN)
+    other[turned] = 1 - y[turned]
+    first, second = (
+        run(latents(y, strength=0.9), states, told, sources=names, curves=True, balance="none")
+        for told in (y, other)
+    )
+    rows = [
+        {(row.reader, row.source): row for row in found.leave_one_out} for found in (first, second)
+    ]
+    both = [key for key in rows[0] if key in rows[1]]
+    assert ("states: all", "s1") in both
+    assert ("latents: all", "s1") in both
+    for reader, at in both:
+        same = rows[0][reader, at].left_out == rows[1][reader, at].left_out
+        assert same == (at == "s1"), (reader, at)
+
+
+def test_training_is_worth_what_the_same_latents_lack_untrained():
+    y = labels_of()
+    rows, weaker = latents(y, strength=0.9), latents(y, strength=0.4, seed=6)
+    asked = []
+
+    def drawn(of, rows):
+        asked.append(of.name)
+        return Reader(f"{of.name} untrained", "untrained", lambda: rows, of.site, of.pooling)
+
+    found = run(rows, noise(), y, untrained=lambda reader: drawn(reader, weaker))
+    assert asked == ["latents"]
+    best = found.best("sae")
+    gap = found.training
+    assert (gap.a, gap.b) == (best.label, f"latents untrained: {best.kind}")
+    assert gap is found.differences[1]
+    assert gap.interval.low > 0
+    assert gap.interval.value == pytest.approx(best.auroc.value - found.row(gap.b).auroc.value)
+    assert "Training the dictionary helps: +" in found.verdict
+    assert found.row("latents untrained: all").family == "untrained"
+    same = run(rows, noise(), y, untrained=lambda reader: drawn(reader, rows))
+    assert same.training.interval == Interval(0.0, 0.0, 0.0)
+    assert "Whether training the dictionary helps is not settled" in same.verdict
+    assert run(rows, noise(), y).training is None
+
+
 # Parts
+
+
+def test_an_untrained_dictionary_is_random_unit_directions_as_few_of_them_active():
+    sae = ReLU(32, 96)
+    sample = torch.randn(500, 32) + 5
+    made = untrained(sae, sample, active=6.6, seed=1)
+    assert made.W_dec.norm(dim=1).tolist() == pytest.approx([1.0] * 96, abs=1e-5)
+    assert torch.equal(made.W_enc, made.W_dec.T)
+    assert ((made.encode(sample) > 0).sum(1) == 7).all()
+    assert float((made.b_dec - 5).abs().max()) < 0.3
+    cosines = (made.W_dec @ made.W_dec.T).fill_diagonal_(0)
+    assert float(cosines.abs().max()) < 0.85
+    with pytest.raises(SAEError, match="Rows of 31 dimensions"):
+        untrained(sae, sample[:, :31], active=6)
 
 
 def test_metrics_are_those_of_stats_in_every_resample():

@@ -13,7 +13,7 @@ from bezoar.evaluate.contest import Sizes, contest
 from bezoar.evaluate.contest_fit import Task
 from bezoar.evaluate.contest_readers import Reader
 from bezoar.evaluate.detector import Detector
-from bezoar.evaluate.detector_fit import fit_detector, share, threshold_at
+from bezoar.evaluate.detector_fit import fit_detector, one_of_each, share, threshold_at
 from bezoar.evaluate.detector_results import DetectorInfo
 from bezoar.models import LanguageModel
 from bezoar.sae import TopK, pool_latents
@@ -174,6 +174,37 @@ def test_few_texts_promise_no_small_rate():
 def test_a_share_has_its_exact_interval():
     assert share(np.zeros(10, bool)).high == pytest.approx(0.3085, abs=1e-4)
     assert share(np.ones(10, bool)).low == pytest.approx(0.6915, abs=1e-4)
+
+
+def test_repeats_of_a_text_are_one_draw_of_a_share():
+    hits = np.random.default_rng(0).random(60) < 0.2
+    text, again = np.arange(60), np.repeat(np.arange(60), 7)
+    once, seven = share(hits, text), share(hits[again], again)
+    for a, b in ((once, share(hits)), (seven, once)):
+        assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high))
+    assert share(hits[again]).low > once.low + 0.03
+    none = share(np.zeros(70, bool), np.arange(70) // 7)
+    assert none.high == pytest.approx(share(np.zeros(10, bool)).high)
+
+
+def test_families_of_negatives_promise_no_more_than_one_text_of_each():
+    """Each of 300 texts is there up to twelve times: one of each keeps the rate and its interval;
+    taken as they come, the interval is too narrow."""
+    rng = np.random.default_rng(0)
+    true, inside, torn = [], [], []
+    for seed in range(300):
+        group = np.repeat(np.arange(300), rng.integers(1, 13, 300))
+        decisions = rng.exponential(size=300)[group]
+        chosen = one_of_each(group, len(group), seed)
+        assert sorted(group[chosen]) == list(range(300))
+        for rows, found in ((chosen, inside), (np.arange(len(group)), torn)):
+            threshold, told = threshold_at(decisions[rows], 0.05)
+            rate = float(np.exp(-threshold))
+            found.append(told.low <= rate <= told.high)
+            true += [rate] if rows is chosen else []
+    assert np.mean(true) == pytest.approx(15 / 301, rel=0.08)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.04)
+    assert np.mean(torn) < 0.8
 
 
 @pytest.mark.parametrize("kind", ["all", "k=3"])

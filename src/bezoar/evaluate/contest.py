@@ -13,7 +13,7 @@ treated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,6 +64,7 @@ def contest(
     *,
     task: str = "label 1 against label 0",
     groups: Sequence[object] | None = None,
+    untrained: Callable[[Reader], Reader] | None = None,
     balance: str = "subsample",
     sizes: Sizes | None = None,
     curves: bool = True,
@@ -79,6 +80,9 @@ def contest(
         train, report: numbers of the texts to fit and choose on, and to report on.
         task: what is told apart, for people.
         groups: texts of one group stay in one fold, and are drawn together.
+        untrained: gives, of the best reader of SAE latents, the same of a dictionary that was
+            never trained, of the family "untrained": what is left between them is what training
+            is worth.
         balance: of the classes in training: "subsample" draws as many of either, and the
             intercepts are then corrected to the share that there was (King & Zeng 2001);
             "none" takes all.
@@ -100,10 +104,13 @@ def contest(
         for reader in track(progress, list(readers), "Reading", unit="readers")
         for fit in fitted(work, reader, asked.sparse, asked.penalties, asked.resamples)
     ]
-    fits = _chosen(fits)
     best: dict[Family, Fit] = {family: _best(fits, family) for family in ("sae", "dense")}
+    if untrained is not None:
+        fits += _untrained(work, untrained, best["sae"], readers, asked)
+    fits = _chosen(fits)
+    best = {family: _best(fits, family) for family in best}
     told = _differences(fits, best)
-    first = told[0]
+    first, training = told[0], told[1] if untrained is not None else None
     settled = first.interval.excludes_zero
     winner, loser = ("sae", "dense") if first.interval.value > 0 else ("dense", "sae")
     found = Curves(work, asked.labels, asked.noise, asked.draws, asked.penalties)
@@ -120,7 +127,7 @@ def contest(
         winner=winner if settled else "",
         loser=loser if settled else "",
         settled=settled,
-        verdict=_verdict(first, best, told),
+        verdict=_verdict(first, best, told, training),
         fewest={family: _fewest(fits, family, best["dense"]) for family in best},
         train_n=len(work.train),
         train_positives=int(work.train_labels.sum()),
@@ -163,9 +170,25 @@ def _best(fits: Sequence[Fit], family: Family) -> Fit:
     return max((f for f in fits if f.row.family == family), key=lambda f: f.row.cv_auroc)
 
 
+def _untrained(
+    task: Task,
+    make: Callable[[Reader], Reader],
+    best: Fit,
+    readers: Sequence[Reader],
+    sizes: Sizes,
+) -> list[Fit]:
+    """The best reader of latents once more, of a dictionary that was never trained."""
+    reader = make(next(one for one in readers if one.name == best.row.reader))
+    kinds = (ALL, best.row.kind)
+    return list(fitted(task, reader, sizes.sparse, sizes.penalties, sizes.resamples, kinds))
+
+
 def _differences(fits: Sequence[Fit], best: dict[Family, Fit]) -> tuple[Difference, ...]:
     sae, dense = best["sae"], best["dense"]
     pairs = [(sae, dense)]
+    for fit in fits:
+        if fit.row.family == "untrained" and fit.row.kind == sae.row.kind:
+            pairs += [(sae, fit), (fit, dense)]
     chosen = [fit for fit in fits if fit.row.chosen]
     for fit in chosen:
         if fit.row.family == "sae" and fit is not sae:
@@ -190,8 +213,13 @@ def _differences(fits: Sequence[Fit], best: dict[Family, Fit]) -> tuple[Differen
     )
 
 
-def _verdict(first: Difference, best: dict[Family, Fit], differences: Sequence[Difference]) -> str:
-    """Who won, and whether winning was worth anything."""
+def _verdict(
+    first: Difference,
+    best: dict[Family, Fit],
+    differences: Sequence[Difference],
+    training: Difference | None,
+) -> str:
+    """Who won, whether by training the dictionary, and whether winning was worth anything."""
     value = f"{first.interval.value:+.3f} [{first.interval.low:+.3f}, {first.interval.high:+.3f}]"
     if not first.interval.excludes_zero:
         said = f"Not settled: SAE latents minus dense activations is {value} in AUROC."
@@ -200,6 +228,8 @@ def _verdict(first: Difference, best: dict[Family, Fit], differences: Sequence[D
     else:
         said = f"SAE latents lose against dense activations: {value} in AUROC."
     said += f" Compared: {first.a}, and {first.b}."
+    if training is not None:
+        said += f" {_trained(training)}"
     words = {one.a: one for one in differences if one.metric == "auroc" and one.b == "words"}
     for family, fit in best.items():
         one = words.get(fit.row.label)
@@ -208,6 +238,16 @@ def _verdict(first: Difference, best: dict[Family, Fit], differences: Sequence[D
         lost = "loses to" if one.settled else "does not measurably beat"
         said += f" The best reader of {FAMILIES[family]} {lost} a bag of words."
     return said
+
+
+def _trained(one: Difference) -> str:
+    """What training the dictionary is worth."""
+    seen = one.interval
+    value = f"{seen.value:+.3f} [{seen.low:+.3f}, {seen.high:+.3f}]"
+    if not seen.excludes_zero:
+        return f"Whether training the dictionary helps is not settled: {value}."
+    helps = "helps" if seen.value > 0 else "does harm"
+    return f"Training the dictionary {helps}: {value} against the same untrained."
 
 
 def _fewest(fits: Sequence[Fit], family: Family, dense: Fit) -> int | None:

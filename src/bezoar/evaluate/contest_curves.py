@@ -24,8 +24,10 @@ class Curves:
     """Learning curves, wrong labels and sources left out, of some rows of a contest.
 
     Draws are the same for all readers. The penalty is chosen anew among the labels that there are,
-    right or wrong, by three folds; from 2,000 labels on by one of them. Latents and coordinates of
-    k-sparse readers are chosen anew too. Of a source left out the penalty is kept.
+    right or wrong, and without the source that is left out, by three folds; from 2,000 labels on by
+    one of them. Latents and coordinates of k-sparse readers are chosen anew too. What stays is the
+    reader itself, which was chosen with all sources, and its features: an autoencoder was trained,
+    rows were scaled and a vocabulary was made with texts of all, without their labels.
 
     Args:
         task: the texts.
@@ -75,7 +77,7 @@ class Curves:
         for share in self._shares:
             found = self._noisy(way, grid, share)
             self.noise.append(_point(fit, len(task.train), share, found))
-        self.sources += self._by_source(fit, way)
+        self.sources += self._by_source(fit, way, grid)
 
     def _subsets(self, n: int) -> Iterator[Int[np.ndarray, " n"]]:
         """Places in the training texts, with the same share of either label in every draw."""
@@ -113,38 +115,56 @@ class Curves:
     ) -> list[float]:
         """AUROC on the report texts after training on these labels [n k], one a column."""
         task = self._task
+        decided = self._decisions(way, grid, places, labels, task.report)
+        return [auroc(z, task.report_labels) for z in decided]
+
+    def _decisions(
+        self,
+        way: Way,
+        grid: Float64[np.ndarray, " p"],
+        places: Int[np.ndarray, " n"],
+        labels: np.ndarray,
+        onto: Int[np.ndarray, " m"],
+    ) -> Iterator[Float64[np.ndarray, " m"]]:
+        """Decisions on other texts after training on these labels [n k], one a column."""
+        task = self._task
         texts = task.train[places]
         groups = None if task.groups is None else task.groups[texts].tolist()
         folds = make_folds(task.labels[texts], groups, _FOLDS, task.seed)
         if len(places) >= _ONE_FOLD_FROM:
             folds = folds[:1]
         best = choose(way, texts, labels, grid, folds)[0]
-        found = []
         for column, number in enumerate(best):
-            one = labels[:, [column]]
-            z = way.decide(texts, one, grid[[number]], task.report)[:, 0, 0]
-            found.append(auroc(z, task.report_labels))
-        return found
+            yield way.decide(texts, labels[:, [column]], grid[[number]], onto)[:, 0, 0]
 
-    def _by_source(self, fit: Fit, way: Way) -> Iterator[SourceRow]:
+    def _by_source(
+        self, fit: Fit, way: Way, grid: Float64[np.ndarray, " p"]
+    ) -> Iterator[SourceRow]:
         task = self._task
         if task.sources is None or len(set(task.sources[task.report].tolist())) < 2:
             return
         y = task.report_labels
-        penalty = np.array([fit.row.penalty or 1.0])
         for source in sorted(set(task.sources[task.report].tolist())):
             here = task.sources[task.report] == source
             ones = int(y[here].sum())
-            measurable = min(ones, int(here.sum()) - ones) >= 2
-            seen = auroc_interval(fit.verdict.decisions[here], y[here]) if measurable else None
-            other = task.train[task.sources[task.train] != source]
-            left_out = None
-            if measurable and len(np.unique(task.labels[other])) == 2:
-                labels = task.labels[other][:, None]
-                z = way.decide(other, labels, penalty, task.report[here])[:, 0, 0]
-                left_out = auroc_interval(z, y[here])
+            groups = None if task.report_groups is None else task.report_groups[here]
+            measurable = _measurable(y[here], groups)
+            seen = left_out = None
+            others = np.flatnonzero(task.sources[task.train] != source)
+            labels = task.train_labels[others][:, None]
+            if measurable:
+                seen = auroc_interval(fit.verdict.decisions[here], y[here], groups)
+            if measurable and len(np.unique(labels)) == 2:
+                [z] = self._decisions(way, grid, others, labels, task.report[here])
+                left_out = auroc_interval(z, y[here], groups)
             row = fit.row
             yield SourceRow(row.label, row.family, source, int(here.sum()), ones, seen, left_out)
+
+
+def _measurable(y: Int[np.ndarray, " n"], groups: np.ndarray | None) -> bool:
+    """Whether there are two draws of either label, which an interval needs."""
+    names = np.arange(len(y)) if groups is None else groups
+    return all(len(np.unique(names[y == label])) >= 2 for label in (0, 1))
 
 
 def _point(fit: Fit, labels: int, noise: float, draws: Sequence[float]) -> CurvePoint:

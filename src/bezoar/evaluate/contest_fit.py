@@ -97,15 +97,22 @@ class Fit:
 
 
 def fitted(
-    task: Task, reader: Reader, sparse: Sequence[int], penalties: int, resamples: int
+    task: Task,
+    reader: Reader,
+    sparse: Sequence[int],
+    penalties: int,
+    resamples: int,
+    kinds: Sequence[str] | None = None,
 ) -> Iterator[Fit]:
-    """Every way to read one reader's features.
+    """Every way to read one reader's features, or those of these kinds.
 
     Raises:
         DataError: if the reader has another number of texts, or a feature is not finite.
     """
     table = reader.table(len(task.labels), task.train)
     for way in reader.ways(table, sparse):
+        if kinds is not None and way.kind not in kinds:
+            continue
         yield _measured(task, reader, way, table.grid(penalties), resamples)
 
 

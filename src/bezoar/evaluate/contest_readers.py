@@ -26,7 +26,7 @@ class Reader:
 
     Attributes:
         name: for tables; unique in a contest.
-        family: "sae", "dense" or "baseline".
+        family: "sae", "dense", "untrained" or "baseline".
         load: its features of all texts, [texts d]; called once or twice, and not kept.
         site, pooling: of states and latents.
         weighed: sparse features that carry their weights already.

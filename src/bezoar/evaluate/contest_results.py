@@ -10,10 +10,11 @@ from rich.table import Table
 from bezoar.runs.results import Result
 from bezoar.stats.intervals import Interval
 
-Family = Literal["sae", "dense", "baseline"]
+Family = Literal["sae", "dense", "untrained", "baseline"]
 FAMILIES: dict[Family, str] = {
     "sae": "SAE latents",
     "dense": "dense activations",
+    "untrained": "an untrained dictionary",
     "baseline": "what needs no model",
 }
 """What a reader reads, by the name of its family."""
@@ -31,7 +32,8 @@ class ContestRow(Result):
         n_features: with a weight that is not 0.
         penalty: chosen by cross-validation; None where there is nothing to choose.
         cv_auroc: cross-validated on the training texts. All choices are made by it.
-        auroc: DeLong et al. 1988. The other intervals are of the bootstrap by text.
+        auroc: DeLong et al. 1988. The other intervals are of the bootstrap by text. In either,
+            texts of one group are drawn together (Obuchowski 1997).
         average_precision: of label 1.
         f1, balanced_accuracy: at the threshold with the best balanced accuracy on held-out
             training texts.
@@ -125,7 +127,9 @@ class SourceRow(Result):
         source: its name.
         n, positives: report texts of it.
         auroc: of the reader trained on all sources; None if the texts are of one class.
-        left_out: of the same trained on every other source; None if that cannot be done.
+        left_out: of the same after training on every other source, which also chose the penalty
+            and what few features are read; None if that cannot be done. What the reader is was
+            chosen with all sources, and an autoencoder was trained on them, without their labels.
     """
 
     reader: str
@@ -145,8 +149,10 @@ class Contest(Result):
         task: what is told apart.
         rows: every reader and kind.
         differences: the first of each metric is the contest itself, the best SAE reader minus the
-            best dense one, both chosen on training texts. Then each kind of the two against the
-            other's best, and both bests against what needs no model.
+            best dense one, both chosen on training texts. Then the best SAE reader minus the same
+            of an untrained dictionary, and that minus the best dense one, if there is any; each
+            kind of the two families against the other's best, and both bests against what needs
+            no model.
         efficiency: learning curves.
         noise: with wrong labels.
         leave_one_out: by source.
@@ -179,6 +185,14 @@ class Contest(Result):
     balance: str
     folds: int
     grid: str
+
+    @property
+    def training(self) -> Difference | None:
+        """What training the dictionary is worth in AUROC: the best SAE reader minus the same of an
+        untrained one; None if none took part."""
+        labels = {row.label for row in self.rows if row.family == "untrained"}
+        pairs = (one for one in self.differences if one.metric == "auroc" and one.b in labels)
+        return next(pairs, None)
 
     def row(self, label: str) -> ContestRow:
         """The row of a label."""

@@ -1,7 +1,7 @@
 """From the winner of a contest to a detector: fit, calibrate, set the threshold, measure.
 
-The training texts are parted once more. The larger part fits the weights; the other, which they
-have not seen, calibrates them and sets the threshold.
+The training texts are parted once more, groups whole. The larger part fits the weights; the other,
+which they have not seen, calibrates them and sets the threshold.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int
 from scipy.stats import beta
 
 from bezoar.errors import ConfigError, DataError
@@ -18,6 +18,7 @@ from bezoar.evaluate.contest_readers import Reader
 from bezoar.evaluate.contest_results import ContestRow
 from bezoar.locate.logistic import platt
 from bezoar.stats import Interval, auroc_interval, grouped_folds
+from bezoar.stats.bootstrap import Groups, cluster_index
 
 _PARTS = 5
 """One of so many parts of the training texts calibrates."""
@@ -31,6 +32,7 @@ class Fitted:
     Attributes:
         features: numbers of those with a weight.
         weights: of these.
+        flagged: which report texts are.
     """
 
     features: Int[np.ndarray, " k"]
@@ -43,6 +45,7 @@ class Fitted:
     reported_false_alarms: Interval
     reported_hits: Interval
     auroc: Interval
+    flagged: Bool[np.ndarray, " report"]
 
 
 def fit_detector(
@@ -80,8 +83,13 @@ def fit_detector(
     z = decided(aside)
     slope, level = platt(z, y[aside])
     z = slope * z + level
-    threshold, expected = threshold_at(z[y[aside] == 0], false_alarms)
+    ones = y[aside] == 1
+    groups = None if task.groups is None else task.groups[aside]
+    negatives = z[~ones]
+    negatives = negatives[one_of_each(_some(groups, ~ones), len(negatives), task.seed)]
+    threshold, expected = threshold_at(negatives, false_alarms)
     new = slope * decided(task.report) + level
+    flagged, wrong = new > threshold, task.report_labels == 0
     used = np.flatnonzero(raw)
     return Fitted(
         features=used,
@@ -89,11 +97,12 @@ def fit_detector(
         intercept=slope * shift + level,
         threshold=threshold,
         false_alarms=expected,
-        hits=share(z[y[aside] == 1] > threshold),
-        calibration=(int((y[aside] == 0).sum()), int(y[aside].sum())),
-        reported_false_alarms=share(new[task.report_labels == 0] > threshold),
-        reported_hits=share(new[task.report_labels == 1] > threshold),
+        hits=share(z[ones] > threshold, _some(groups, ones)),
+        calibration=(len(negatives), int(ones.sum())),
+        reported_false_alarms=share(flagged[wrong], _some(task.report_groups, wrong)),
+        reported_hits=share(flagged[~wrong], _some(task.report_groups, ~wrong)),
         auroc=auroc_interval(new, task.report_labels, task.report_groups),
+        flagged=flagged,
     )
 
 
@@ -112,13 +121,36 @@ def threshold_at(negatives: Float64[np.ndarray, " n"], rate: float) -> tuple[flo
     return value, Interval((m + 1) / (n + 1), float(low), float(high))
 
 
-def share(hits: np.ndarray) -> Interval:
-    """A share with its exact interval (Clopper & Pearson 1934)."""
-    n, k = len(hits), int(hits.sum())
-    tail = (1 - _CONFIDENCE) / 2
-    low = float(beta.ppf(tail, k, n - k + 1)) if k else 0.0
-    high = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
-    return Interval(k / n, low, high)
+def one_of_each(groups: Groups | None, n: int, seed: int) -> Int[np.ndarray, " some"]:
+    """One row of each group, drawn by chance: draws that know nothing of each other.
+
+    Rows of one group repeat one another, and a threshold is set by few of the largest: a family of
+    ten among them would promise what one text can. What is promised of the rows that are left is
+    exact for new groups (Dunn, Wasserman & Ramdas 2022).
+    """
+    shuffled = np.random.default_rng(seed).permutation(n)
+    _, first = np.unique(cluster_index(groups, n)[shuffled], return_index=True)
+    return np.sort(shuffled[first])
+
+
+def share(hits: np.ndarray, groups: Groups | None = None) -> Interval:
+    """A share with its exact interval (Clopper & Pearson 1934).
+
+    With groups it is that of as many independent rows as would have the share's variance between
+    groups (Korn & Graubard 1998); where there is none, as many as there are groups.
+    """
+    n, value = len(hits), float(np.mean(hits))
+    cluster = cluster_index(groups, n)
+    between = float((np.bincount(cluster, weights=hits - value) ** 2).sum()) / n**2
+    rows = min(float(n), value * (1 - value) / between) if between else float(cluster.max() + 1)
+    tail, k = (1 - _CONFIDENCE) / 2, value * rows
+    low = float(beta.ppf(tail, k, rows - k + 1)) if value > 0 else 0.0
+    high = float(beta.ppf(1 - tail, k + 1, rows - k)) if value < 1 else 1.0
+    return Interval(value, low, high)
+
+
+def _some(groups: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if groups is None else groups[rows]
 
 
 def _parted(task: Task) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " n"]]:

@@ -12,6 +12,23 @@ from bezoar.stats.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
+class Tried(Result):
+    """What a detector flags among texts that it was not made from.
+
+    Attributes:
+        texts: what they are.
+        label: that they should have; harmless texts have 0.
+        n: how many.
+        flagged: share of them, families of near repeats being drawn together.
+    """
+
+    texts: str
+    label: int
+    n: int
+    flagged: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorInfo(Result):
     """What a detector is, and what it was measured to do.
 
@@ -25,7 +42,8 @@ class DetectorInfo(Result):
         false_alarms: the rate to expect of new texts of label 0, and where it lies with 95 %: exact
             for texts like the calibration ones, whatever the distribution.
         hits: of calibration texts of label 1 (Clopper & Pearson 1934).
-        calibration: texts of label 0 and of label 1 that threshold and calibration were set on.
+        calibration: texts of label 0 that the threshold was set on, one of each family of near
+            repeats, and texts of label 1 beside them.
         reported_false_alarms, reported_hits: the same on report texts, which set nothing.
         auroc: on those.
         model, fingerprint: of the model that it reads.
@@ -37,6 +55,7 @@ class DetectorInfo(Result):
         latents: their numbers in the autoencoder.
         active: latents of the whole encoder that are active at once; 0 if they do not compete.
         autoencoder: its name.
+        tried: what it flags elsewhere: among harmless texts, and report texts by category.
     """
 
     site: str
@@ -62,6 +81,7 @@ class DetectorInfo(Result):
     latents: tuple[int, ...] = ()
     active: int = 0
     autoencoder: str = ""
+    tried: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from bezoar.evaluate.contest_results import (
     Family,
     SourceRow,
 )
-from bezoar.evaluate.detector_results import DetectorInfo
+from bezoar.evaluate.detector_results import DetectorInfo, Tried
 from bezoar.runs.results import save_json, save_result, to_plain
 from bezoar.sae.curves import Curves, TrainingCurve
 from bezoar.sae.feature_results import FeatureCard, FeaturePrompt, FeatureTable
@@ -324,6 +324,11 @@ def detector(**texts: str) -> dict[str, Any]:
         note="A bag of words does as well: -0.004 [-0.012, +0.004].",
         latents=tuple(range(100, 132)),
         autoencoder="topk-3.resid_post",
+        tried=(
+            Tried(texts.get("name", "xstest"), 0, 221, Interval(0.31, 0.25, 0.38)),
+            Tried("violence", 0, 400, Interval(0.008, 0.002, 0.02)),
+            Tried("toxicity & hate", 1, 300, Interval(0.42, 0.36, 0.48)),
+        ),
     )
     return {"kind": "detector", "version": 1, "sha256": "", "about": to_plain(info)}
 

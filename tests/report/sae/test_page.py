@@ -100,6 +100,10 @@ def test_the_detector_says_what_it_costs_and_how_it_is_asked(run: Path, page: Pa
     assert float(alarms["seen"]) == pytest.approx(0.012)
     assert float(hits["to expect, low"]) == pytest.approx(0.40)
     assert float(auroc["seen"]) == pytest.approx(0.93)
+    tried = rows(run, "table_detector_tried")
+    assert [row["texts"] for row in tried] == ["xstest", "violence", "toxicity & hate"]
+    assert float(tried[0]["flagged, low"]) == pytest.approx(0.25)
+    assert "every flag is a false alarm" in page.text
     assert "A bag of words does as well: −0.004 [−0.012, +0.004]" in page.text
     assert "bezoar detect --probe RUN/detector" in page.text
 

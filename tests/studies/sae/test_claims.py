@@ -89,6 +89,18 @@ def test_latents_that_win_win() -> None:
     assert told["no-shortcut"] == "holds"
 
 
+@pytest.mark.parametrize(
+    ("drawn", "verdict"), [(0.90, "holds"), (0.949, "undecided"), (0.97, "fails")]
+)
+def test_training_helps_if_the_same_latents_do_worse_untrained(drawn: float, verdict: str) -> None:
+    held = contest(sae=0.95, dense=0.90, words=0.80)
+    other = row("untrained", "all", drawn)
+    pair = Difference(held.rows[0].label, other.label, "auroc", at(0.95 - drawn, 0.002), 0.1, 0.1)
+    told = replace(held, rows=(*held.rows, other), differences=(*held.differences, pair))
+    assert verdicts(Found(contest=told))["training-helps"] == verdict
+    assert verdicts(Found(contest=held))["training-helps"] == "not measured"
+
+
 def test_latents_that_lose_lose() -> None:
     told = verdicts(Found(contest=contest(sae=0.85, dense=0.90, words=0.95, length=0.7)))
     assert told["latents-beat-dense"] == "fails"

@@ -13,6 +13,7 @@ from bezoar.runs import Run, load_result
 from bezoar.studies.sae.contest import contest_stage, readers_of
 from bezoar.studies.sae.detector import detector_stage
 from bezoar.studies.sae.quality import quality_stage, token_rows
+from bezoar.studies.sae.untrained import drawn
 from tests.mitigate.remedies import texts_and_labels
 from tests.studies.sae.bench_kit import bench_of, study_config
 
@@ -55,6 +56,25 @@ def test_everybody_takes_part(study):
     assert {row.source for row in found.leave_one_out} == {"one", "two"}
 
 
+def test_an_untrained_dictionary_takes_part_in_every_contest(study):
+    for name in ("contest", "harmless-1"):
+        found = load_result(study.run.folder("contest") / f"{name}.json", Contest)
+        best = found.best("sae")
+        folder = best.reader.removesuffix(f", {best.pooling}")
+        rows = [row for row in found.rows if row.family == "untrained"]
+        assert {row.reader for row in rows} == {f"{folder} untrained, {best.pooling}"}
+        assert {row.site for row in rows} == {best.site}
+        assert found.training.a == best.label
+    made = drawn(study, folder)
+    trained = study.sae(folder)
+    assert made.W_dec.shape == trained.W_dec.shape
+    tokens = next(iter(token_rows(study, trained.site).blocks([3]))).rows
+    active = (trained.encode(tokens) > 0).sum(1).float().mean()
+    assert float((made.encode(tokens) > 0).sum(1).float().mean()) == pytest.approx(
+        float(active), rel=0.3
+    )
+
+
 def test_each_harmless_set_is_reported_apart_with_as_many_texts_of_either(study):
     found = load_result(study.run.folder("contest") / "harmless-1.json", Contest)
     assert found.task.endswith("against mild")
@@ -85,6 +105,13 @@ def test_the_detector_says_of_texts_what_it_was_measured_to_say(study):
     hits = verdicts.flagged[report.labels == 1].mean()
     assert hits == pytest.approx(made.info.reported_hits.value, abs=1e-9)
     assert made.info.fingerprint == study.lm.fingerprint
+    mild, *kinds = made.info.tried
+    texts = Corpus.load(study.run.folder("explore") / "harmless-1.parquet")
+    assert (mild.texts, mild.label, mild.n) == ("mild", 0, len(texts))
+    assert mild.flagged.value == pytest.approx(made.score(study.lm, texts.texts).flagged.mean())
+    assert sum(one.n for one in kinds) == len(report)
+    seen = sum(one.n * one.flagged.value for one in kinds)
+    assert seen == pytest.approx(verdicts.flagged.sum())
     assert "Do not pass it on" in made.info.licence_note or "under" in made.info.licence_note
 
 

@@ -10,7 +10,12 @@ from bezoar.evaluate.contest_results import FAMILIES, Contest, ContestRow, Famil
 from bezoar.report import theme
 from bezoar.report.numbers import estimate
 
-COLOURS: dict[Family, str] = {"sae": theme.ORANGE, "dense": theme.BLUE, "baseline": theme.GREY}
+COLOURS: dict[Family, str] = {
+    "sae": theme.ORANGE,
+    "dense": theme.BLUE,
+    "untrained": theme.PURPLE,
+    "baseline": theme.GREY,
+}
 ROW = 30  # pixels
 
 
@@ -63,18 +68,13 @@ def _dots(rows: list[ContestRow], family: Family, bests: set[str]) -> Any:
         },
         error_x=theme.error_bars(
             values,
-            [row.auroc.value if _says_nothing(row) else row.auroc.low for _, row in placed],
-            [row.auroc.value if _says_nothing(row) else row.auroc.high for _, row in placed],
+            [row.auroc.low for _, row in placed],
+            [row.auroc.high for _, row in placed],
             COLOURS[family],
         ),
         customdata=[_told(row) for _, row in placed],
         hovertemplate="%{customdata}<extra></extra>",
     )
-
-
-def _says_nothing(row: ContestRow) -> bool:
-    """Whether its interval is everything, as it is of a reader that answers always the same."""
-    return row.auroc.low <= 0 and row.auroc.high >= 1
 
 
 def _told(row: ContestRow) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bezoar.evaluate.contest_results import FAMILIES, Contest, Difference, Family
+from bezoar.evaluate.contest_results import FAMILIES, Contest, Difference
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.numbers import bounds, estimate, number, percent, plural
 from bezoar.report.sae.artefacts import Study
@@ -70,14 +70,13 @@ def _autoencoder(study: Study) -> list[str]:
         f"{number(row.held_out.l0, digits=1)} latents a token"
     )
     if row.loss is not None:
-        told += f" and keeps {percent(row.loss.recovered)} of the model's loss"
+        told += f" and recovers {percent(row.loss.recovered)} of the loss that zeros cost"
     return [f"{told}; {percent(row.trained.dead_share)} of its latents never fire."]
 
 
 def _tiles(contest: Contest) -> list[Tile]:
     tiles = []
-    families: tuple[Family, ...] = ("sae", "dense", "baseline")
-    for family in families:
+    for family in FAMILIES:
         if (row := contest.best(family)) is not None:
             tone: Tone = "good" if family == contest.winner else ""
             note = f"{bounds(row.auroc.low, row.auroc.high)} {row.label}"

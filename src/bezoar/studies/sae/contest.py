@@ -30,6 +30,7 @@ from bezoar.evaluate.contest_rows import pooled_rows
 from bezoar.evaluate.contest_tables import Rows
 from bezoar.models import Site
 from bezoar.runs import kept
+from bezoar.sae import TopK
 from bezoar.sae.pooled import LatentPooling, PooledLatents, pool_latents
 from bezoar.sae.token_rows import RecomputedTokens, StoredTokens, TokenRows
 from bezoar.stats import bands, matched_rows
@@ -37,6 +38,7 @@ from bezoar.studies.sae.bench import SAEBench
 from bezoar.studies.sae.explore import harmless_files
 from bezoar.studies.sae.harvest import is_stored
 from bezoar.studies.sae.quality import PARTS, pooled_of, token_rows
+from bezoar.studies.sae.untrained import untrained_reader
 
 BAND = 0.1
 """Texts are of equal length if their tokens differ by about this share."""
@@ -97,6 +99,7 @@ def _label(bench: SAEBench) -> Contest:
         report,
         task=f"label 1 of {parts[0].name} against label 0",
         groups=groups_of(parts),
+        untrained=partial(untrained_reader, bench, partial(_untrained, bench)),
         balance=bench.config.contest.balance,
         sizes=sizes_of(bench),
         seed=bench.config.seed,
@@ -138,6 +141,12 @@ def _state_readers(bench: SAEBench, load: Callable[[Site, str], Rows]) -> Iterat
 def _latents(bench: SAEBench, name: str, pooling: str) -> Rows:
     tables = [pooled_of(bench, name, part).by(cast(LatentPooling, pooling)) for part in PARTS]
     return csr_array(vstack(tables, format="csr"))
+
+
+def _untrained(bench: SAEBench, sae: TopK, name: str, pooling: str) -> Rows:
+    """Latents of all texts of a dictionary that stands in for an autoencoder of the study."""
+    tokens = token_rows(bench, bench.names[name][0])
+    return pool_latents(sae, tokens, progress=bench.progress).by(cast(LatentPooling, pooling))
 
 
 class _States:
@@ -215,7 +224,8 @@ class _Harmless:
         names = None
         if groups is not None:
             names = [groups[i] for i in drawn.harmful.tolist()]
-            names += [f"harmless {i}" for i in drawn.harmless.tolist()]
+            others = self._set.group or tuple(map(str, range(len(self._set))))
+            names += [f"harmless {others[i]}" for i in drawn.harmless.tolist()]
         return contest(
             [*self._readers(drawn), *text_readers(texts, train)],
             np.repeat([1, 0], [len(drawn.harmful), len(drawn.harmless)]),
@@ -224,6 +234,7 @@ class _Harmless:
             report,
             task=f"all of {bench.corpora['train'].name} against {self._set.name}{how}",
             groups=names,
+            untrained=partial(untrained_reader, bench, partial(self._untrained, drawn)),
             balance=bench.config.contest.balance,
             sizes=sizes_of(bench),
             curves=False,
@@ -249,6 +260,13 @@ class _Harmless:
             progress=bench.progress,
         )
         return lambda site: StoredTokens(store, site)
+
+    def _untrained(self, drawn: _Drawn, sae: TopK, name: str, pooling: str) -> Rows:
+        site = self._bench.names[name][0]
+        ours = pool_latents(sae, token_rows(self._bench, site), drawn.harmful)
+        theirs = pool_latents(sae, self._tokens(site), drawn.harmless)
+        both = (pooled.by(cast(LatentPooling, pooling)) for pooled in (ours, theirs))
+        return csr_array(vstack(list(both)))
 
     def _readers(self, drawn: _Drawn) -> Iterator[Reader]:
         bench = self._bench

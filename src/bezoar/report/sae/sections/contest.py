@@ -38,7 +38,10 @@ def contest(study: Study) -> Section:
         "Every reader has the same training texts, the same folds and its own path of penalties; "
         "each choice is made on training texts, and the number is of texts that nothing was chosen "
         "or fitted on. A reader of latents is judged by its difference from a dense probe, paired "
-        "by text; a bag of words and the length say what needs no model at all."
+        "by text; a dictionary that was never trained (random directions, as many of them active) "
+        "says what training is worth; a bag of words and the length, what needs no model at all. "
+        "Texts that nearly repeat one another stay in one fold, and are drawn together where an "
+        "interval is made."
     )
     found = study.contest
     blocks: list[Block] = [Text("This run held no contest.", "muted")]
@@ -189,8 +192,11 @@ def _rest(found: Contest, key: str) -> list[Block]:
     if any(row.auroc is not None for row in found.leave_one_out):
         caption = (
             "Whether the source was learnt: AUROC within each source, of readers that were trained "
-            "on all sources (filled) and on all but this one (hollow). What is lost between them "
-            "is what they knew from this source."
+            "on all sources (filled) and on all but this one (hollow), which then had no part in "
+            "the choice of a penalty or of few features either. What is lost between them is what "
+            "they knew from this source, but not all of it: the autoencoder was trained on texts "
+            "of all sources, without their labels, and which layer and pooling is read was chosen "
+            "with them."
         )
         told = "Pairs of dots with intervals, grouped by source."
         name = f"contest_sources{key}"

@@ -15,7 +15,8 @@ _LIMITS = (
     "style as well.",
     "Sources and lengths differ by class, so that part of every number may be style. The bars by "
     "source, the readers of length and words, and the sources left out say how much; none of them "
-    "removes it.",
+    "removes it. With a source left out of a reader's training, the autoencoder that it reads has "
+    "still seen the texts of that source.",
     "Top tokens and top texts are the extremes of a latent. They show what drives it most, not "
     "what it does on the rest, and a card can look convincing for a random direction.",
     "The interpretability score is made of geometry and density alone. Nobody was asked whether a "

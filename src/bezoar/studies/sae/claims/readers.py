@@ -65,6 +65,26 @@ def beat_dense(found: Found) -> Finding:
 
 
 @claim(
+    "training-helps",
+    "Training the dictionary is what helps: one of random directions tells less.",
+    NOT_IN_SOURCE,
+    "AUROC of the best reader of latents less that of the same of an untrained dictionary, paired",
+)
+def training_helps(found: Found) -> Finding:
+    """Holds if the difference lies above zero, interval and all; fails if below. The untrained
+    dictionary reads the same site with as many unit directions, drawn at random, of which as many
+    are active on a token; both are pooled and read in the same way."""
+    pair = None if found.contest is None else found.contest.training
+    if pair is None or found.contest is None:
+        return not_measured("No untrained dictionary took part.")
+    a, b = (found.contest.row(label) for label in (pair.a, pair.b))
+    value, why = _paired(found, a, b)
+    dense = found.best("dense")
+    beside = "" if dense is None else f" The best dense probe: {number(dense.auroc)}."
+    return Finding(above(value), value, f"{why}{beside}")
+
+
+@claim(
     "latents-as-good",
     "A classifier on latents is as good as the dense probe.",
     NOT_IN_SOURCE,
@@ -202,6 +222,7 @@ def _beside(contest: Contest, row: ContestRow) -> str:
 CLAIMS = (
     tell,
     beat_dense,
+    training_helps,
     as_good,
     latents_beat_words,
     dense_beats_words,
