@@ -290,6 +290,13 @@ def test_it_is_said_what_undoes_most():
     assert "×5, 32 keys, undo most: 0.9" in claims_of(Found(**found), "demo").of("keys-restore").why
 
 
+def test_where_the_base_writes_no_such_token_nothing_is_said_of_writing_it():
+    lens, back = kit.lens(DOWN), kit.lens(NONE)
+    assert verdict("lens-falls", lens=lens, lens_reversed=back) == "holds"
+    silent = dataclasses.replace(lens, base_says=0)
+    assert verdict("lens-falls", lens=silent, lens_reversed=back) == "undecided"
+
+
 def test_another_seed_does_not_stand_for_the_main_training():
     logs = {"dpo": kit.log(0.3), "dpo:seed=1": kit.log(0.1), "dpo:beta=1.0": kit.log(0.2)}
     told = claims_of(Found(logs=logs), "demo").of("kl")

@@ -86,7 +86,8 @@ def vectors_stay(found: Found) -> Finding:
 def lens_falls(found: Found) -> Finding:
     """Holds if the interval lies below zero and below that of the weights moved as far the other
     way (prompts that were chosen for being likely to be followed by a token get less likely to by
-    any change); fails if it lies above zero, or above that."""
+    any change); fails if it lies above zero, or above that. Undecided at best if the base writes
+    one of the tokens after none of the prompts."""
     if found.lens is None:
         return not_measured(_NOT_COMPARED)
     lens, change = found.lens, found.lens.change[-1]
@@ -99,7 +100,8 @@ def lens_falls(found: Found) -> Finding:
     back = None if found.lens_reversed is None else found.lens_reversed.change[-1]
     if back is not None:
         why += f" The other way: {signed(back)}."
-    return Finding(_lower(change, back), change, why)
+    written: Verdict = "holds" if lens.base_says else "undecided"
+    return Finding(all_of(_lower(change, back), written), change, why)
 
 
 def _lower(change: Interval, back: Interval | None) -> Verdict:
