@@ -6,13 +6,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from accelerate import Accelerator
 
 from bezoar.edits import WeightEdit, load_edit
-from bezoar.mitigate.preference import TrainingLog
+from bezoar.errors import ConfigError, DataError
+from bezoar.mitigate.preference import TrainingLog, processes, tokenise_pairs
+from bezoar.mitigate.preference.setup import require_step
 from bezoar.runs.results import load_result
 from tests.families import tiny_model
+from tests.mitigate.preferences import pairs, recipe
 
 _TRAIN = """
 import contextlib, os, sys, torch
@@ -108,3 +113,22 @@ def test_two_processes_train_what_one_trains(tmp_path, kind):
         apart = sum(float((a.apply(v) - b.apply(v)).square().sum()) for a, b, v in held) ** 0.5
         # Not 1e-6: a key's bias has no gradient but rounding, and AdamW makes a step of any.
         assert apart <= 1e-3 * log.norm, mask
+
+
+def test_processes_that_would_train_different_things_are_refused(monkeypatch):
+    world = Mock(spec=Accelerator, num_processes=2)
+    key = {"model": "a", "pairs": "x"}
+    for other, differ in ((key, ""), ({"model": "b", "pairs": "x"}, "model")):
+        monkeypatch.setattr(processes, "gather_object", lambda mine, other=other: [*mine, other])
+        if not differ:
+            processes.require_agreement(world, key)
+            continue
+        with pytest.raises(ConfigError, match=f": {differ} differ"):
+            processes.require_agreement(world, key)
+
+
+def test_every_process_needs_its_share_of_a_step(gpt2):
+    tokens = tokenise_pairs(gpt2, pairs(3))
+    require_step(tokens, recipe(batch_pairs=4), Mock(spec=Accelerator, num_processes=1))
+    with pytest.raises(DataError, match="3 pairs do not fill a step of 4"):
+        require_step(tokens, recipe(batch_pairs=4), Mock(spec=Accelerator, num_processes=2))
