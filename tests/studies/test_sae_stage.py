@@ -14,7 +14,7 @@ from bezoar.evaluate import Scorecard
 from bezoar.mitigate import FitInputs, SAELatents
 from bezoar.runs import AuditConfig, Run, load_result
 from bezoar.sae import load_sae, measure_quality
-from bezoar.studies.audit import run_audit
+from bezoar.studies.audit import about, run_audit
 from bezoar.studies.audit import sae as stage_sae
 from bezoar.studies.audit.asked import made_for
 from bezoar.studies.audit.bench import Bench
@@ -77,7 +77,7 @@ def test_only_for_methods_that_steer_by_latents(gpt2, tmp_path):
 
 def test_one_is_trained_on_training_and_neutral_texts_and_profiled(gpt2, tmp_path, monkeypatch):
     named = ("prompts", "labelled texts", "neutral text")
-    monkeypatch.setattr(stage_sae, "licences", lambda _: dict.fromkeys(named, "told"))
+    monkeypatch.setattr(about, "licences", lambda _: dict.fromkeys(named, "told"))
     bench = staged(tmp_path, gpt2)
     sae, latents = autoencoder(bench), latent_profile(bench)
     assert sae.info.site == "1.resid_post"  # the middle one of three layers
