@@ -86,7 +86,7 @@ def training_helps(found: Found) -> Finding:
 
 @claim(
     "latents-as-good",
-    "A classifier on latents is as good as the dense probe.",
+    "A classifier on latents does neither better nor worse than the dense probe.",
     NOT_IN_SOURCE,
     "AUROC of the best reader of latents less that of the best dense one, paired by text",
 )
