@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bezoar.mitigate.preference import LOW_ENOUGH
-from bezoar.runs import load_result, save_result
+from bezoar.runs import DPOStudyConfig, Run, load_result, parse_config, save_result
 from bezoar.stats import Interval, paired_difference
 from bezoar.studies.claims.rules import above, below, difference, within
+from bezoar.studies.dpo import DPOBench
 from bezoar.studies.dpo.claims import Claims, claims_of
+from bezoar.studies.dpo.claims import stage as module
 from bezoar.studies.dpo.claims.found import NO_OP, Found
 from bezoar.studies.dpo.claims.mechanism import wilson
 from bezoar.studies.dpo.claims.stage import RULES, read
@@ -340,6 +343,27 @@ def test_claims_are_read_from_the_files_of_a_run(tmp_path):
     }  # fmt: skip
     save_result(tmp_path / "claims.json", told)
     assert load_result(tmp_path / "claims.json", Claims) == told
+
+
+def test_a_rule_that_says_otherwise_is_tried_anew(tmp_path, monkeypatch):
+    config = parse_config(DPOStudyConfig, {"out": str(tmp_path / "run")})
+    run = Run.open(tmp_path / "run", config)
+    bench = DPOBench(run, config)
+    bench.lm = SimpleNamespace(name="demo")
+    tried = []
+    monkeypatch.setattr(module, "claims_of", lambda *_: tried.append(1) or Claims((), "demo", ""))
+    with run:
+        for stage in ("locate", "mitigate", "evaluate", "compare", "attack"):
+            with run.stage(stage, key=[stage]):
+                pass
+        module.claims_stage(bench)
+        module.claims_stage(bench)
+        assert len(tried) == 1
+        first, *others = module.RULES
+        changed = dataclasses.replace(first, rule="Holds always.")
+        monkeypatch.setattr(module, "RULES", (changed, *others))
+        module.claims_stage(bench)
+    assert len(tried) == 2
 
 
 def test_the_table_shows_every_claim():

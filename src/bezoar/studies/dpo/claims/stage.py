@@ -45,7 +45,8 @@ RULES: tuple[Rule, ...] = (
 def claims_stage(bench: DPOBench) -> None:
     """Try the claims; it takes a moment."""
     after = ["locate", "mitigate", "evaluate", "compare", "attack"]
-    with bench.run.stage("claims", key=[rule.key for rule in RULES], after=after) as stage:
+    rules = [[rule.key, rule.rule] for rule in RULES]  # a rule that says otherwise is tried anew
+    with bench.run.stage("claims", key=rules, after=after) as stage:
         if not stage.done:
             found = read(bench.run.path, trained_specs(bench.config))
             save_result(stage.folder / "claims.json", claims_of(found, bench.lm.name))
