@@ -67,7 +67,10 @@ def _tried(made: DetectorInfo) -> list[Table]:
         "for texts like those of label 0 alone; in red, where it is surely exceeded."
     )
     columns = ("texts", "label", "number", "flagged")
-    return [Table(caption, columns, rows, key="table_detector_tried")] if rows else []
+    folded = len(rows) > 24
+    return (
+        [Table(caption, columns, rows, folded=folded, key="table_detector_tried")] if rows else []
+    )
 
 
 def _tone(one: Tried, asked: float) -> Tone:
