@@ -31,13 +31,15 @@ from tests.studies.tiny import TINY
 VOCABULARY = 50_257
 REVISION = "0" * 40
 FEW: dict[str, Any] = {
+    # Two windows of its context in each half.
+    "data": {"limit": 60, "neutral_tokens": 4_500},
     "locate": {**TINY["locate"], "top_values": 16},
-    "pairs": {"steered": 60, "margin": 0.0},
+    "pairs": {"steered": 60, "margin": 0.0, "pplm": 4, "pplm_iterations": 3},
     "mitigate": {**TINY["mitigate"], "methods": ["dpo"], "max_evaluations": 2},
     "compare": {"prompts": 4, "lens_prompts": 4, "neurons": 4, "layers": 1, "draws": 2}
     | {"t_values": [0, 1], "examples": 1},
     "attack": {"grid": "quick", "attacks": ["noise"], "edits": ["dpo-as-trained"], "prompts": 4}
-    | {"neutral_tokens": 300, "probe_texts": 20, "resamples": 100},
+    | {"neutral_tokens": 2_100, "probe_texts": 20, "resamples": 100},
 }
 
 
