@@ -101,6 +101,21 @@ def test_a_hub_id_without_network_says_so():
         LanguageModel.from_pretrained("nobody/has-this-model")
 
 
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
+    asked = []
+
+    def unreachable(*args, **options):
+        asked.append(options)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.is_offline_mode", lambda: False)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    monkeypatch.setattr("huggingface_hub.utils._http.http_backoff", unreachable)
+    with pytest.raises(ModelError, match="hub id"):
+        LanguageModel.from_pretrained("nobody/has-this-model")
+    assert len(asked) == 1
+
+
 def test_chat_uses_the_tokenizers_template(gpt2, monkeypatch):
     with pytest.raises(ModelError, match="no chat template"):
         gpt2.chat(["you"])

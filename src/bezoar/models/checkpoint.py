@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
@@ -23,6 +25,7 @@ from transformers.utils import logging as progress
 from bezoar.errors import BezoarError, ModelError
 from bezoar.models.folder import Held, check_folder
 
+_PATIENCE = 10.0  # seconds
 _SPARE = 2**27  # numbers that are no harm to anybody, as half a gigabyte at most
 _ITS_OWN = "Is every file of it there, and saved together with the others?"
 _HUB = (
@@ -42,6 +45,7 @@ class Checkpoint:
     source: str
     held: Held | None
     revision: str | None = None
+    reachable: bool = True
 
     @classmethod
     def open(cls, kind: str, source: str, revision: str | None = None) -> Checkpoint:
@@ -51,8 +55,9 @@ class Checkpoint:
             ModelError: if it cannot be a model, or its configuration is absurd.
         """
         with _explained(kind, source, "files"):
-            held = check_folder(Path(source)) if Path(source).is_dir() else None
-        return cls(kind, source, held, revision)
+            if Path(source).is_dir():
+                return cls(kind, source, check_folder(Path(source)), revision)
+        return cls(kind, source, None, revision, reachable=_hub_answers(source))
 
     def config(self) -> Any:
         """Its configuration."""
@@ -121,7 +126,8 @@ class Checkpoint:
 
     @property
     def _options(self) -> dict[str, Any]:
-        return {"trust_remote_code": False, "revision": self.revision}
+        local = {} if self.reachable else {"local_files_only": True}
+        return {"trust_remote_code": False, "revision": self.revision, **local}
 
     @contextmanager
     def _bounded(self) -> Iterator[None]:
@@ -156,6 +162,21 @@ class Checkpoint:
     def _quiet(self, part: str) -> Iterator[None]:
         with _silence() as report, _explained(self.kind, self.source, part, report):
             yield
+
+
+def _hub_answers(source: str) -> bool:
+    """Whether anybody answers for a hub id, asked once: the hub's client asks six times for each
+    file, half a minute in all, before it looks at what is there of an earlier download."""
+    if huggingface_hub.is_offline_mode():
+        return True  # nobody will be asked
+    try:
+        huggingface_hub.HfApi().model_info(source, timeout=_PATIENCE)
+    except (HfHubHTTPError, HFValidationError):
+        return True  # an answer: of an id that is wrong, transformers says so in its own words
+    except Exception as error:  # the errors of whichever HTTP library the hub's client uses
+        logging.getLogger(__name__).debug("the hub does not answer: %s", error)
+        return False
+    return True
 
 
 def refuse_not_finite(model: nn.Module, name: str) -> None:
