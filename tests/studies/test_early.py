@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import bezoar_demo
-from bezoar.errors import ConfigError, SiteError
+from bezoar.errors import ConfigError, DataError, SiteError
 from bezoar.studies.audit import check_config, run_stages
 from tests.studies.tiny import save_tiny_model, tiny
 
@@ -54,3 +54,12 @@ def test_one_scorer_cannot_choose_and_report(tmp_path: Path, model: str) -> None
     with pytest.raises(ConfigError, match=r"are the same, 'demo-a' and '.*copy'"):
         run_stages(tiny(tmp_path / "run", model, {"evaluate": {"scorer_b": str(copy)}}), "report")
     assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_too_little_neutral_text_is_said_after_the_first_stage(tmp_path: Path, model: str) -> None:
+    (tmp_path / "few.csv").write_text("text\n" + "".join(f"{'line ' * 12}{n}\n" for n in range(8)))
+    little = tiny(tmp_path / "run", model, {"data": {"neutral": str(tmp_path / "few.csv")}})
+    with pytest.raises(DataError, match=r"fills one window of ppl-windows-\d+"):
+        run_stages(little, "report")
+    assert not (tmp_path / "run" / "harvest" / "stage.json").exists()
+    run_stages(little, "locate")  # which needs none

@@ -40,7 +40,6 @@ from bezoar.scoring import (
     applied,
     continuation_f1,
     distinct_n,
-    plan_windows,
     repetition,
     score_texts,
 )
@@ -146,12 +145,7 @@ class Evaluator:
         self._tasks = tuple(tasks)
         # What stays in a core's cache runs a fifth faster.
         self._batch_tokens = 4096 if lm.device.type == "cpu" else 65_536
-        windows = plan_windows(lm, neutral, protocol.perplexity) if neutral else None
-        if windows is not None and len(windows.ids) < 2:
-            raise DataError(
-                f"The neutral text fills one window of {windows.protocol.id}.",
-                hint="Give more text: an interval needs at least two windows.",
-            )
+        windows = protocol.windows(lm, neutral) if neutral else None
         self._perplexity = PerplexityMeter(lm, windows) if windows is not None else None
         long = _longer_than(lm, neutral, kl_tokens - 1, kl_texts)
         kl = long if len(long) > 1 else neutral[:kl_texts]

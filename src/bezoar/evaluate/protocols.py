@@ -24,12 +24,14 @@ seed other than 0 is written `EIGEN@100x5s3`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bezoar.errors import ConfigError, did_you_mean
-from bezoar.models import Decoding
+from bezoar.errors import ConfigError, DataError, did_you_mean
+from bezoar.models import Decoding, LanguageModel
 from bezoar.runs.results import Result
+from bezoar.scoring import Windows, plan_windows
 
 Neutral = Literal["raw", "tokenised", "sentences"]
 Subset = Literal["challenging", "toxic", "nontoxic", "all"]
@@ -113,6 +115,21 @@ class Protocol(Result):
             f"{forms[not tokenised]}: the two compare with nothing of each other's.",
             hint=f"{use} text of the other form (--neutral).",
         )
+
+    def windows(self, lm: LanguageModel, texts: Sequence[str]) -> Windows:
+        """Neutral text as perplexity is taken on it here.
+
+        Raises:
+            DataError: if it is too little for an interval.
+        """
+        windows = plan_windows(lm, texts, self.perplexity)
+        if len(windows.ids) < 2:
+            raise DataError(
+                f"The neutral text fills one window of {windows.protocol.id}.",
+                hint="An interval needs at least two windows: give more text (--neutral), or take "
+                "more of what there is (data.neutral_tokens).",
+            )
+        return windows
 
 
 _LEE = Protocol(

@@ -101,7 +101,7 @@ def check_config(config: AuditConfig) -> None:
 
 
 def check_bench(bench: Bench, upto: str) -> None:
-    """Refuse what the model, once it is loaded, turns out not to allow.
+    """Refuse what the model, and the texts once they are read, turn out not to allow.
 
     Args:
         bench: the run at work.
@@ -109,16 +109,21 @@ def check_bench(bench: Bench, upto: str) -> None:
 
     Raises:
         ConfigError: if both scorers are one.
+        DataError: if a half of the neutral text is too little for an interval.
         ModelError: for an encoder that shall write, or a chat template that is not there.
         SiteError: for a site or a layer that is not there.
         SAEError: for an autoencoder that is not of this model.
     """
     fitted = upto not in UNFITTED
+    protocol = get_protocol(bench.config.evaluate.protocol)
     if fitted:
         if bench.scorer_a.hash == bench.scorer_b.hash:
             raise _one_scorer(bench.config)
         if "evaluate" not in bench.run.finished():
             bench.lm.require_generation()
+            if "explore" in bench.run.finished():
+                for half in ("select", "report"):
+                    protocol.windows(bench.lm, bench.neutral(half).texts)
     if bench.config.model.chat:
         bench.lm.chat(("",))
     if upto != "explore":

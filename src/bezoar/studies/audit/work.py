@@ -50,7 +50,7 @@ def brought_up(
         config: what is asked; ``config.out`` is the run folder.
         stages: all of them, in order; finished ones do nothing.
         upto: the last one to run.
-        check: refuses what the model, once it is loaded, turns out not to allow.
+        check: refuses what the model, and after the first stage the texts, turn out not to allow.
         progress: where to show it.
         console: where to say what the job will take, once the texts are known.
         forecast: what the job will take.
@@ -70,6 +70,8 @@ def brought_up(
             stage(bench)
             if name == upto:
                 break
+            if name == "explore":
+                check(bench)
             if name == "explore" and console is not None and until not in run.finished():
                 if said := chat_in_words(bench):
                     console.print(said)
