@@ -91,11 +91,12 @@ def _lines(bench: SAEBench) -> Iterator[str]:
 def _read(table: QualityTable) -> Iterator[str]:
     row = table.row(table.chosen)
     recovered = "" if row.loss is None else f", {row.loss.recovered:.1%} of the loss recovered"
-    yield (
+    told = (
         f"latents of  {row.name}: {row.held_out.l0:.1f} a token, "
         f"{row.held_out.explained_variance:.1%} explained{recovered}, "
         f"{row.trained.dead_share:.1%} dead"
     )
+    yield from wrap(told, 80, subsequent_indent=" " * 12)
 
 
 def _contests(bench: SAEBench) -> Iterator[str]:
