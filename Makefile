@@ -1,7 +1,7 @@
 # Two commands for a fresh clone, each doing its own set-up on a bare Python >= 3.11:
 #
 #   make audit    audit the demo model, without network (about 5 minutes after installation, on 2 quiet cores)
-#   make test     the test suite (at most 9 minutes on 2 cores)
+#   make test     the test suite (about 10 minutes on 2 cores)
 #
 # Another Python: make audit PYTHON=python3.12
 # The CPU build of torch on Linux: export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
