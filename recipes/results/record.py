@@ -112,11 +112,16 @@ def fill(page: Path, tables: Mapping[str, Iterable[str]]) -> None:
     page.write_text(text)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """What every recording is told: the run, and the folder beside its page."""
+    parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = arguments(__doc__).parse_args()
     record_config(args.run, args.out)
     shutil.copyfile(args.run / "summary.json", args.out / "summary.json")
     card = json.loads((args.run / "summary.json").read_text())["scorecard"]

@@ -8,7 +8,6 @@ Texts are left out. In ``docs/results/NAME.md`` what stands between ``<!-- NAME 
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import claims, comparison, fill, other_metrics, record_config
+from record import arguments, claims, comparison, fill, other_metrics, record_config
 from tables import table
 
 from bezoar.stats import paired_difference
@@ -109,10 +108,7 @@ def _area(area: Row | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     record_config(args.run, args.out)
     shutil.copyfile(args.run / "claims" / "claims.json", args.out / "claims.json")
     card = json.loads((args.run / "evaluate" / "scorecard.json").read_text())

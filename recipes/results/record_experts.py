@@ -8,12 +8,11 @@ Texts are left out. In ``docs/results/NAME.md`` what stands between ``<!-- NAME 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from record import claims, fill, record_config
+from record import arguments, claims, fill, record_config
 from tables import table
 
 TABLES = {
@@ -55,9 +54,7 @@ def rungs(runs: Mapping[str, Path]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument(
         "--rungs", nargs="*", default=(), help="Of models of other sizes: SIZE=RUN."
     )

@@ -8,12 +8,11 @@ Texts, tokens and latents' cards are left out. In ``docs/results/NAME.md`` what 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from record import claims, fill, record_config
+from record import arguments, claims, fill, record_config
 
 from bezoar.evaluate.contest_results import Contest, CurvePoint
 from bezoar.evaluate.detector import Detector
@@ -142,9 +141,7 @@ def detector(run: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
+    parser = arguments(__doc__)
     parser.add_argument("--kinds", type=Path, help="A run of several kinds at one layer.")
     args = parser.parse_args()
     record_config(args.run, args.out)

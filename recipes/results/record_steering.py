@@ -7,7 +7,6 @@ In ``docs/results/NAME.md`` what stands between ``<!-- NAME -->`` and ``<!-- end
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections import Counter
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from record import comparison, fill, other_metrics, record_config
+from record import arguments, comparison, fill, other_metrics, record_config
 
 from bezoar import LanguageModel
 from bezoar.evaluate import Measurement, get_protocol
@@ -103,10 +102,7 @@ def _recurring(texts: Sequence[str]) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     record_config(args.run, args.out)
     shutil.copyfile(args.run / "summary.json", args.out / "summary.json")
     found = differences(args.run)

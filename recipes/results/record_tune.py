@@ -8,14 +8,12 @@ replaced.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from record import fill, record_config, shown
+from record import arguments, fill, record_config, shown
 
 
 def finalists(found: dict[str, Any]) -> Iterator[str]:
@@ -39,10 +37,7 @@ def finalists(found: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     record_config(args.run, args.out)
     found = args.run / "finalists" / "finals.json"
     shutil.copyfile(found, args.out / "finals.json")
