@@ -1,6 +1,6 @@
 # Two commands for a fresh clone, each doing its own set-up on a bare Python >= 3.11:
 #
-#   make audit    audit the demo model, without network (about 5 minutes after installation, on 2 quiet cores)
+#   make audit    audit the demo model, without network (about 6 minutes after installation, on 2 quiet cores)
 #   make test     the test suite (about 10 minutes on 2 cores)
 #
 # Another Python: make audit PYTHON=python3.12

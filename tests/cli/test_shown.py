@@ -78,9 +78,16 @@ def test_a_result_without_a_picture_is_its_table_in_a_notebook():
     assert "Exported(" not in shown
 
 
-def test_the_forecast_is_two_short_lines():
+@pytest.mark.parametrize("trainings", [0, 21])
+def test_the_forecast_is_two_short_lines(trainings):
     made = AuditForecast(
-        variants=104, tokens=123_456_789, seconds=36_000.0, bytes=12_345_678_901, peak_memory=10**10
+        variants=104,
+        tokens=123_456_789,
+        seconds=36_000.0,
+        bytes=12_345_678_901,
+        peak_memory=10**10,
+        trainings=trainings,
     )
     assert [len(line) <= 80 for line in str(made).splitlines()] == [True, True]
     assert "10.0 h at most" in str(made)
+    assert ("trainings may stop early" in str(made)) == bool(trainings)

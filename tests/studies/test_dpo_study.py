@@ -11,9 +11,11 @@ import pytest
 from bezoar.errors import ConfigError, RunConflict
 from bezoar.runs import AuditConfig, DPOStudyConfig, Run, load_result, parse_config
 from bezoar.studies.audit.asked import INPUT_STAGES
+from bezoar.studies.audit.forecast import forecast_audit
 from bezoar.studies.dpo import STAGES, DPOBench, check_study, run_dpo
 from bezoar.studies.dpo.bench import trained_specs
 from bezoar.studies.dpo.claims import Claims
+from bezoar.studies.dpo.forecast import forecast_dpo
 from tests.studies.tiny import TINY, save_tiny_model
 
 SMALLER: dict[str, Any] = {
@@ -62,6 +64,19 @@ def test_every_stage_is_done_and_the_claims_are_counted(done):
     claims = load_result(out / "claims" / "claims.json", Claims)
     assert len(claims.claims) > 10
     assert Path(summary.report).is_file()
+
+
+def test_the_forecast_counts_every_training_and_every_point_of_the_attacks(done, model):
+    out, _ = done
+    config = study(out, model)
+    with Run.open(out, config) as run:
+        bench = DPOBench(run, config)
+        told, audit = forecast_dpo(bench), forecast_audit(bench)
+    measured = {json.loads(line)["key"] for line in (out / "attack" / "measured.jsonl").open("rb")}
+    trained = list((out / "mitigate" / "training").rglob("log.json"))
+    assert told.trainings == len(trained)
+    assert told.variants >= audit.variants + len(measured)
+    assert told.seconds > audit.seconds
 
 
 def test_the_scorecard_has_dpo_as_trained_and_with_scaled_keys(done):

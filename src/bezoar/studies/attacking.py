@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 STATISTICS = ("basin_width", "key_margin", "relative_norm", "stable_rank", "value_energy")
 """Of `SampleFree`."""
 
+OWN_WORK = 1.5
+"""What a point takes, in measurements: the attack's work, training above all, is half of one."""
+
 _NEUTRAL_TEXTS = 16  # of the statistics that need no samples
 _NEURONS = 32
 
@@ -179,8 +182,7 @@ class Attacker:
         start = perf_counter()
         self.measure(None)
         points = 2 + sum(len(attack.settings(self.lm)) for attack in self.attacks)
-        # An attack's own work, the training above all, takes about half as long again.
-        return self.setup(seconds=1.5 * points * (perf_counter() - start))
+        return self.setup(seconds=OWN_WORK * points * (perf_counter() - start))
 
     def attacked(self, edit: Edit) -> Attacked:
         """Everything of one edit; of one that lowers nothing that, and what a probe reads."""

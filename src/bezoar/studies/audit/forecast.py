@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from bezoar.activations import Forecast, forecast
 from bezoar.mitigate import DPO, parse_method
 from bezoar.models import LanguageModel, named_sites
+from bezoar.pairs import load_pairs
 from bezoar.pairs.steered import STEERED
 from bezoar.runs import AuditConfig, Result
 from bezoar.studies.audit.asked import needs, null_draws, specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.locate import PARTS, sites_of
+from bezoar.studies.audit.pairs import sentences
 
 NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
 _TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
@@ -31,6 +33,7 @@ class AuditForecast(Result):
             batch.
         bytes: of activations on disk.
         peak_memory: bytes, while harvesting.
+        trainings: on pairs, nulls included. They count to their last epoch, and mostly stop early.
     """
 
     variants: int
@@ -38,12 +41,14 @@ class AuditForecast(Result):
     seconds: float
     bytes: int
     peak_memory: int
+    trainings: int = 0
 
     def __str__(self) -> str:
+        less = "(trainings may stop early), " if self.trainings else ""
         return (
             f"To do: {self.variants} variants to measure, {self.tokens / 1e6:.1f} million tokens; "
-            f"{duration(self.seconds)} at most,\n       {self.bytes / 1e6:.0f} MB on disk, about "
-            f"{self.peak_memory / 1e9:.1f} GB of memory."
+            f"{duration(self.seconds)} at most,\n       {less}{self.bytes / 1e6:.0f} MB on disk, "
+            f"about {self.peak_memory / 1e9:.1f} GB of memory."
         )
 
 
@@ -82,11 +87,8 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     kinds = [len(m.null_kinds) + bool(m.null_kinds) for m in methods]
     nulls = sum(n * k for n, k in zip(draws, kinds, strict=True))
     variants = 2 + len(methods) + nulls
-    passes = sum(
-        (1 + n) * (m.recipe_for(lm).epochs if isinstance(m, DPO) else 1)
-        for m, n in zip(methods, draws, strict=True)
-        if "pairs" in m.requires
-    )
+    trained = [(m, 1 + n) for m, n in zip(methods, draws, strict=True) if "pairs" in m.requires]
+    passes = sum(n * (m.recipe_for(lm).epochs if isinstance(m, DPO) else 1) for m, n in trained)
     decoding = bench.protocol.decoding
     prompt = prompt_tokens(bench)
     written = prompt * decoding.samples * bench.texts.prompts_report
@@ -95,7 +97,7 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     fits = len(methods) * config.mitigate.max_evaluations * neutral
     searches = nulls * NULL_EVALUATIONS * min(neutral, 4_000)
     measured = variants * (written + bench.texts.neutral_tokens)
-    learnt = _pairs_and_trainings(config, passes)
+    learnt = _pairs_and_trainings(bench, passes)
     if "sae" in needs(config):
         learnt += harvested.tokens + neutral + _autoencoder(config, lm)
     tokens = int(harvested.tokens + chosen + fits + searches + measured + learnt)
@@ -105,16 +107,20 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         seconds=tokens / harvested.tokens_per_second,
         bytes=harvested.bytes,
         peak_memory=harvested.peak_memory,
+        trainings=sum(n for _, n in trained),
     )
 
 
-def _pairs_and_trainings(config: AuditConfig, passes: int) -> float:
+def _pairs_and_trainings(bench: Bench, passes: int) -> float:
     """Tokens of the preference pairs, and of passes over them if every pair is kept."""
     if not passes:
         return 0.0
-    asked, new = config.pairs, STEERED.max_new_tokens
-    pairs = 0 if asked.file else asked.steered * asked.samples
-    written = 2 * pairs * (asked.words + NEW_TOKEN * new)
+    asked, new = bench.config.pairs, STEERED.max_new_tokens
+    if asked.file:
+        pairs, written = len(load_pairs(asked.file, data_root=bench.data_root)), 0.0
+    else:
+        pairs = len(sentences(bench, asked.steered)) * asked.samples
+        written = 2 * pairs * (asked.words + NEW_TOKEN * new)
     pplm = asked.pplm * new * (NEW_TOKEN + _PPLM_STEP * asked.pplm_iterations)
     return written + pplm + passes * _TRAINED_TOKEN * 2 * pairs * (asked.words + new)
 

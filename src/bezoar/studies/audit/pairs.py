@@ -117,9 +117,7 @@ def _prompts(bench: Bench, folder: Path) -> tuple[str, ...]:
     if path.exists():
         return Prompts.load(path).texts
     count = max(asked.steered, asked.pplm)
-    drawn = sentence_prompts(
-        _source(bench), 3 * count, words=asked.words, seed=bench.run.seed("pairs")
-    )
+    drawn = sentences(bench, 3 * count)
     left, seen = unseen_prompts(drawn, _seen(bench))
     prompts = left[:count]
     if len(prompts) < FEWEST:
@@ -132,6 +130,12 @@ def _prompts(bench: Bench, folder: Path) -> tuple[str, ...]:
     texts = bench.lm.chat(prompts) if bench.config.model.chat else prompts
     Prompts(tuple(texts), name=f"sentences of {asked.source}").save(path)
     return tuple(texts)
+
+
+def sentences(bench: Bench, count: int) -> tuple[str, ...]:
+    """At most so many beginnings of sentences, of the text that pairs are made of."""
+    words, seed = bench.config.pairs.words, bench.run.seed("pairs")
+    return sentence_prompts(_source(bench), count, words=words, seed=seed)
 
 
 def _source(bench: Bench) -> list[str]:

@@ -26,6 +26,7 @@ from bezoar.studies.dpo.bench import DPOBench, trained_specs
 from bezoar.studies.dpo.claims import claims_stage
 from bezoar.studies.dpo.compare import compare_stage
 from bezoar.studies.dpo.evaluate import evaluate_stage
+from bezoar.studies.dpo.forecast import forecast_dpo
 from bezoar.studies.summary import StudySummary, report_stage, summarise
 
 STAGES: dict[str, Callable[[Any], None]] = {
@@ -82,6 +83,13 @@ def run_dpo(
     check_study(config)
     check = partial(check_bench, upto=upto)
     with brought_up(
-        DPOBench, config, STAGES, upto, check=check, progress=progress, console=console
+        DPOBench,
+        config,
+        STAGES,
+        upto,
+        check=check,
+        progress=progress,
+        console=console,
+        forecast=forecast_dpo,
     ) as bench:
         return summarise(bench)
