@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from bezoar.attack import ScaleKeys, rank_correlation, sample_free
 from bezoar.attack.sample_free import spectrum, value_energy
-from bezoar.edits import LogitEdit, LowRank, NoOp, WeightEdit
+from bezoar.edits import Dense, LogitEdit, LowRank, NoOp, WeightEdit
 from bezoar.errors import DataError
 from bezoar.mitigate import Subtract
 from tests.attack.kit import same, state, weight_remedy
@@ -34,6 +34,20 @@ def test_the_spectrum_of_a_flat_change_is_its_rank(lm):
         weight = lm.anatomy[1].part("w_out").weight
         assert stable == pytest.approx(rank, rel=1e-3)
         assert norm == pytest.approx(rank**0.5 / float(weight.detach().norm()), rel=1e-3)
+
+
+def test_a_tied_matrix_is_counted_once(gpt2):
+    """GPT-2's embedding is its unembedding: a change under both names is one change."""
+    names = "transformer.wte.weight", "lm_head.weight"
+    rows, columns = gpt2.anatomy.embed.weight.shape
+    assert gpt2.anatomy.tied
+    change = Dense(noise(rows, columns, scale=0.01))
+    other = dict(low_rank(gpt2, 1).deltas)
+    once = spectrum(gpt2, WeightEdit({names[0]: change} | other))
+    assert spectrum(gpt2, WeightEdit(dict.fromkeys(names, change) | other)) == once
+    # Under unlike values the two come apart, and are two matrices.
+    unlike = {names[0]: change, names[1]: Dense(2 * change.delta)}
+    assert spectrum(gpt2, WeightEdit(unlike | other))[0] > once[0]
 
 
 def test_a_bias_has_no_spectrum(gpt2):

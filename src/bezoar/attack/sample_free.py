@@ -185,14 +185,24 @@ def key_margin(
 
 @torch.no_grad()
 def spectrum(lm: LanguageModel, remedy: Edit) -> tuple[float | None, float | None]:
-    """Relative norm and stable rank of what a remedy changes of matrices; None if of none."""
+    """Relative norm and stable rank of what a remedy changes of matrices; None if of none.
+
+    A tied matrix is one, though it stands under each of its names; where the remedy gives its
+    names unlike values they are two.
+    """
     try:
         values = remedy.fold(lm).new_values(lm)
     except NotFoldable:
         return None, None
     changed = before = ranks = 0.0
+    seen: dict[int, list[Tensor]] = {}  # new values, by the parameter that had the old ones
     for name, new in values.items():
-        old = find_parameter(lm, name).detach()
+        parameter = find_parameter(lm, name)
+        counted = seen.setdefault(id(parameter), [])
+        if any(new is other or torch.equal(new, other) for other in counted):
+            continue
+        counted.append(new)
+        old = parameter.detach()
         delta = (new - old).double()
         energy = float(delta.square().sum())
         if delta.ndim == 2 and energy > 0:
