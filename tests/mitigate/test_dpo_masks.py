@@ -152,8 +152,25 @@ def test_what_to_train_is_read_and_written(text):
     assert Trainable.parse(Trainable.parse(text)) == Trainable.parse(text)
 
 
+def test_a_default_count_with_a_seed_is_written_so_that_it_is_read():
+    assert str(Trainable("random-values", seed=3)) == "random-values:128:3"
+
+
 @pytest.mark.parametrize(
-    ("text", "word"), [("value:3", "'values'"), ("late:x", "values:64"), ("late:1:2:3", "late:1")]
+    ("text", "word"),
+    [
+        ("value:3", "'values'"),
+        ("late:x", "values:64"),
+        ("late:1:2:3", "late:1"),
+        ("values:²", "values:64"),
+        ("values:0", "counts 0.*Write values for the default"),
+        ("late:0", "counts 0"),
+        ("random-values:0:3", "counts 0"),
+        ("all:0", "counts 0"),
+        ("all:5", "trained whole, and 5"),
+        ("biases:64", "Write biases, or values:64"),
+        ("lora:8:3", "seed=3 has no place.*dpo:seed=3"),
+    ],
 )
 def test_what_says_nothing_is_refused(text, word):
     with pytest.raises(ConfigError, match=word):

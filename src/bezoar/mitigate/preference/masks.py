@@ -18,6 +18,7 @@ from bezoar.models import LanguageModel
 
 KINDS = ("all", "values", "random-values", "biases", "late", "lora", "layer")
 _DEFAULTS = {"values": 128, "random-values": 128, "lora": 8, "layer": 16}
+_WHOLE = ("all", "biases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,12 @@ class Trainable:
             "random-values" (as many, drawn from all layers); "biases" (every bias); "late" (the
             last ``count`` blocks); "lora" (adapters of rank ``count`` on the blocks' linear maps);
             "layer" (one added layer of width ``count`` behind the last block, a `ModuleEdit`).
-        count: 0 for the default: 128 vectors, a third of the blocks, rank 8, width 16.
-        seed: of the random vectors.
+        count: 0 for the default: 128 vectors, a third of the blocks, rank 8, width 16. "all" and
+            "biases" have none.
+        seed: of the random vectors, and of nothing else.
+
+    Raises:
+        ConfigError: if the kind is unknown, or a number is negative or of no use to it.
     """
 
     kind: str = "all"
@@ -43,29 +48,48 @@ class Trainable:
                 f"Nothing is called {self.kind!r} that could be trained.",
                 hint=did_you_mean(self.kind, KINDS),
             )
-        if self.count < 0:
-            raise ConfigError(f"count={self.count} of {self.kind!r} is negative.")
+        if min(self.count, self.seed) < 0:
+            raise ConfigError(
+                f"count={self.count} and seed={self.seed} of {self.kind!r}: one is negative.",
+                hint="Leave it out for the default.",
+            )
+        if self.count and self.kind in _WHOLE:
+            raise ConfigError(
+                f"{self.kind!r} are trained whole, and {self.count} of them were named.",
+                hint=f"Write {self.kind}, or values:{self.count} for so many value vectors.",
+            )
+        if self.seed and self.kind != "random-values":
+            raise ConfigError(
+                f"seed={self.seed} has no place with {self.kind!r}: it is of random-values.",
+                hint="The seed of a training is the recipe's: dpo:seed=3.",
+            )
 
     @classmethod
     def parse(cls, text: str | Trainable) -> Trainable:
         """Read "all", "values:64", "random-values:64:3" (its seed), "late:4", "lora:8" …
 
         Raises:
-            ConfigError: for anything else.
+            ConfigError: for anything else, for a count of 0, and for a number that has no place.
         """
         if isinstance(text, Trainable):
             return text
         kind, *numbers = text.split(":")
-        if len(numbers) > 2 or not all(number.strip().isdigit() for number in numbers):
+        if len(numbers) > 2 or not all(number.strip().isdecimal() for number in numbers):
             raise ConfigError(
                 f"{text!r} does not say what to train.", hint="Write it like values:64 or all."
             )
-        return cls(kind.strip(), *(int(number) for number in numbers))
+        asked = cls(kind.strip(), *(int(number) for number in numbers))
+        if numbers and not asked.count:
+            raise ConfigError(
+                f"{text!r} counts 0, which would train nothing.",
+                hint=f"Write {asked.kind} for the default, or a number where it has one.",
+            )
+        return asked
 
     def __str__(self) -> str:
         parts: list[object] = [self.kind]
         if self.count or self.seed:
-            parts.append(self.count)
+            parts.append(self.count or _DEFAULTS[self.kind])
         if self.seed:
             parts.append(self.seed)
         return ":".join(map(str, parts))
