@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.compare.models import activation_drop, eliciting_prompts, lens_comparison
+from bezoar.compare.models import (
+    LensComparison,
+    activation_drop,
+    eliciting_prompts,
+    lens_comparison,
+)
 from bezoar.compare.models.activations import random_sets
 from bezoar.compare.models.passes import readings
 from bezoar.compare.models.side import sides_of
@@ -14,6 +19,7 @@ from bezoar.edits import Add, Dense, NoOp, WeightEdit
 from bezoar.errors import ConfigError, DataError
 from bezoar.locate import logit_lens, rank_values
 from bezoar.models import Decoding, Site, generate
+from bezoar.runs.results import load_result, save_json, to_plain
 from tests.compare.models.kit import PROMPTS, direction, value_edit
 from tests.edits.kit import one
 from tests.families import tiny_model
@@ -57,6 +63,37 @@ def test_eliciting_prompts_are_those_continued_with_the_token(pair):
         assert eliciting_prompts(base, PROMPTS, token) == expected
     unsaid = next(t for t in range(base.d_vocab) if t not in said and t != 0)
     assert eliciting_prompts(base, PROMPTS, unsaid) == []
+
+
+def test_the_lens_keeps_which_prompts_elicit_a_token_and_what_becomes_of_it_there(pair):
+    base, other = pair
+    said = [t[0] if t else None for t in generate(base, PROMPTS, Decoding(1)).tokens]
+    token = max({t for t in said if t is not None}, key=said.count)
+    found = lens_comparison(base, other, PROMPTS, token)
+    rows = eliciting_prompts(base, PROMPTS, token)
+    assert [i for i, elicits in enumerate(found.elicits) if elicits] == rows
+    assert found.base_says == len(rows)
+    assert np.mean(found.base_last) == pytest.approx(found.base[-1].value)
+    change = np.array(found.edited_last) - np.array(found.base_last)
+    assert change.mean() == pytest.approx(found.change[-1].value)
+    own = found.eliciting_change()
+    assert (own is None) == (len(rows) < 2)
+    if own is not None:
+        assert own.value == pytest.approx(change[rows].mean())
+    few = lens_comparison(base, other, [PROMPTS[i] for i in rows] * 2, token)
+    assert few.eliciting_change() == few.change[-1]
+
+
+def test_a_lens_that_was_saved_without_its_prompts_is_read(pair, tmp_path):
+    base, other = pair
+    found = lens_comparison(base, other, PROMPTS, 300)
+    plain = to_plain(found)
+    for name in ("base_last", "edited_last", "elicits"):
+        del plain[name]
+    save_json(tmp_path / "lens.json", plain)
+    old = load_result(tmp_path / "lens.json", LensComparison)
+    assert (old.change, old.elicits) == (found.change, ())
+    assert old.eliciting_change() is None
 
 
 @pytest.mark.parametrize("continuations", ["own", "shared", "base"])

@@ -104,7 +104,7 @@ def lens(last: Interval, *steps: tuple[str, float, Interval]) -> LensComparison:
     states = "0.resid_pre", "0.resid_post"
     seen = (EVEN, EVEN), (LOW, LOW), (UNSURE, last)
     return LensComparison(
-        "demo", "dpo", states, *seen, made, (7,), ("x",), "default", True, 9, 3, 1
+        "demo", "dpo", states, *seen, made, (7,), ("x",), "default", True, 9, 9, 1
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bezoar.compare.models.shown import signed
 from bezoar.mitigate.preference import LOW_ENOUGH
 from bezoar.runs import DPOStudyConfig, Run, load_result, parse_config, save_result
 from bezoar.stats import Interval, paired_difference
@@ -293,11 +294,50 @@ def test_it_is_said_what_undoes_most():
     assert "×5, 32 keys, undo most: 0.9" in claims_of(Found(**found), "demo").of("keys-restore").why
 
 
-def test_where_the_base_writes_no_such_token_nothing_is_said_of_writing_it():
+def eliciting(lens: Any, n: int, own: float, others: float) -> Any:
+    """That ``n`` of twelve prompts elicit a token, whose probability changes by ``own``."""
+    changes = [own + 0.01 * (-1) ** i for i in range(n)]
+    changes += [others + 0.01 * (-1) ** i for i in range(12 - n)]
+    return dataclasses.replace(
+        lens,
+        prompts_n=12,
+        base_says=n,
+        base_last=(0.5,) * 12,
+        edited_last=tuple(0.5 + change for change in changes),
+        elicits=(True,) * n + (False,) * (12 - n),
+    )
+
+
+def test_what_elicits_no_token_says_nothing_of_writing_it():
+    """Prompts that fill up the lens do not decide: neither for the claim nor against it."""
+    back = eliciting(kit.lens(NONE), 8, 0.0, 0.0)
+    for own, others, expected in ((-0.2, 0.3, "holds"), (0.2, -0.3, "fails")):
+        lens = eliciting(kit.lens(UNSURE), 8, own, others)
+        told = claims_of(Found(lens=lens, lens_reversed=back), "demo").of("lens-falls")
+        assert told.verdict == expected
+        assert told.value.value == pytest.approx(own)
+        assert signed(UNSURE) in told.why
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7])
+def test_a_few_prompts_that_elicit_a_token_decide_nothing(n):
+    lens = eliciting(kit.lens(DOWN), n, -0.2, -0.2)
+    back = eliciting(kit.lens(NONE), n, 0.0, 0.0)
+    told = claims_of(Found(lens=lens, lens_reversed=back), "demo").of("lens-falls")
+    assert told.verdict == "undecided"
+    assert f"Too few prompts elicit one: {n}, and fewer than 8" in told.why
+    assert (told.value is None) == (n < 2)
+    found = steps(DOWN, DOWN, DOWN)
+    found["lens"] = dataclasses.replace(found["lens"], base_says=n)
+    assert verdict("lens-mlps", **found) == "undecided"
+
+
+def test_where_it_was_not_kept_which_prompts_elicit_a_token_nothing_is_decided():
     lens, back = kit.lens(DOWN), kit.lens(NONE)
-    assert verdict("lens-falls", lens=lens, lens_reversed=back) == "holds"
-    silent = dataclasses.replace(lens, base_says=0)
-    assert verdict("lens-falls", lens=silent, lens_reversed=back) == "undecided"
+    old = dataclasses.replace(lens, base_says=8)  # of nine, and no flags
+    told = claims_of(Found(lens=old, lens_reversed=back), "demo").of("lens-falls")
+    assert (told.verdict, told.value) == ("undecided", None)
+    assert "not kept" in told.why
 
 
 def test_another_seed_does_not_stand_for_the_main_training():

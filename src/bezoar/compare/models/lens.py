@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from rich.table import Table
 
 from bezoar.compare.models.passes import checked_prompts
@@ -64,6 +64,9 @@ class LensComparison(Result):
         prompts_n: how many prompts.
         base_says, edited_says: after how many of them one of the tokens is the likeliest of all, by
             the lens at the last state: in the default mode, how many *elicit* it.
+        base_last, edited_last: probability at the last state, by prompt.
+        elicits: by prompt, whether it is one of those that ``base_says`` counts. The three are
+            empty in results that were saved without them.
     """
 
     base_name: str
@@ -80,6 +83,22 @@ class LensComparison(Result):
     prompts_n: int
     base_says: int
     edited_says: int
+    base_last: tuple[float, ...] = ()
+    edited_last: tuple[float, ...] = ()
+    elicits: tuple[bool, ...] = ()
+
+    def eliciting_change(self, seed: int = 0) -> Interval | None:
+        """Edited minus base at the last state over the prompts that elicit one of the tokens.
+
+        None if fewer than two do, or it is not known which.
+        """
+        if self.base_says == self.prompts_n:
+            return self.change[-1]
+        rows = np.flatnonzero(self.elicits)
+        if len(rows) < 2:
+            return None
+        before, after = np.array(self.base_last)[rows], np.array(self.edited_last)[rows]
+        return paired_difference(after, before, seed=seed)
 
     def top_steps(self, n: int = 3) -> tuple[LensStep, ...]:
         """The components that raise the probability most in the base, largest first."""
@@ -148,7 +167,7 @@ def lens_comparison(
         with side.opened() as lm:
             lens = Lens(lm, mode, include_bias=include_bias)
             both.append(_probabilities(lens, sites, encoded, ids, budget_tokens, progress))
-    (before, base_says), (after, edited_says) = both
+    (before, elicits), (after, said) = both
     return LensComparison(
         base_name=sides[0].name,
         edited_name=sides[1].name,
@@ -164,8 +183,11 @@ def lens_comparison(
         mode=mode,
         include_bias=include_bias,
         prompts_n=len(prompts),
-        base_says=base_says,
-        edited_says=edited_says,
+        base_says=int(elicits.sum()),
+        edited_says=int(said.sum()),
+        base_last=tuple(before[:, -1].tolist()),
+        edited_last=tuple(after[:, -1].tolist()),
+        elicits=tuple(elicits.tolist()),
     )
 
 
@@ -228,10 +250,10 @@ def _probabilities(
     ids: list[int],
     budget_tokens: int,
     progress: Progress | None,
-) -> tuple[Float64[np.ndarray, "prompts states"], int]:
-    """At each state; and after how many prompts one of the tokens is the likeliest of all."""
+) -> tuple[Float64[np.ndarray, "prompts states"], Bool[np.ndarray, " prompts"]]:
+    """At each state; and after which prompts one of the tokens is the likeliest of all."""
     found = np.empty((len(encoded), len(sites)))
-    said = 0
+    said = np.zeros(len(encoded), dtype=bool)
     batches = list(batches_of(encoded, budget_tokens))
     for rows in track(progress, batches, "Logit lens", unit="batches"):
         values = last_values(lens.lm, [encoded[i] for i in rows], sites)
@@ -242,7 +264,7 @@ def _probabilities(
                 shares.append(logits.softmax(-1)[:, ids].sum(-1))
                 likeliest.append(logits.argmax(-1))
             found[rows, state] = torch.cat(shares).cpu()
-        said += sum(token in ids for token in torch.cat(likeliest).tolist())  # at the last state
+        said[rows] = [token in ids for token in torch.cat(likeliest).tolist()]  # at the last state
     return found, said
 
 

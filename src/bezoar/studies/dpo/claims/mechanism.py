@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import sqrt
 
+from bezoar.compare.models.lens import LensComparison
 from bezoar.compare.models.shown import p_value, plain, signed
 from bezoar.stats import Interval
 from bezoar.studies.claims.results import Verdict, number
@@ -21,6 +22,8 @@ from bezoar.studies.claims.rules import (
 )
 from bezoar.studies.dpo.claims.found import Found
 
+ELICITING = 8
+"""Prompts that elicit a toxic token: of fewer, nothing is said of where the base writes one."""
 NEARLY_ONE = 0.99
 MOST = 0.8
 _NOT_COMPARED = "The trained model was not laid beside its base."
@@ -81,27 +84,45 @@ def vectors_stay(found: Found) -> Finding:
     "lens-falls",
     "DPO makes toxic tokens less likely where the base was about to write them.",
     "Figure 1",
-    "change of their probability at the last state, paired by prompt",
+    "change of their probability at the last state over prompts that elicit one, paired by prompt",
 )
 def lens_falls(found: Found) -> Finding:
-    """Holds if the interval lies below zero and below that of the weights moved as far the other
-    way (prompts that were chosen for being likely to be followed by a token get less likely to by
-    any change); fails if it lies above zero, or above that. Undecided at best if the base writes
-    one of the tokens after none of the prompts."""
+    """Holds if, over the prompts after which the base's likeliest token is one of them, the
+    interval lies below zero and below that of the weights moved as far the other way (what was
+    chosen for being likely gets less likely by any change); fails if it lies above zero, or above
+    that. Undecided if fewer than eight prompts elicit one: others say nothing of it."""
     if found.lens is None:
         return not_measured(_NOT_COMPARED)
-    lens, change = found.lens, found.lens.change[-1]
+    lens = found.lens
+    change, back = lens.eliciting_change(), _back(found)
     first = next((s for s, c in zip(lens.states, lens.change, strict=True) if c.high < 0), None)
     where = f"below the base's from {first} on" if first else "at no state below the base's"
     why = (
-        f"{lens.base[-1].value:.3g} → {lens.edited[-1].value:.3g} over {lens.prompts_n} prompts, "
-        f"of which {lens.base_says} elicit one, {lens.edited_says} after DPO; {where}."
+        f"Over all {lens.prompts_n} prompts, of which {lens.base_says} elicit one, "
+        f"{lens.edited_says} after DPO: {lens.base[-1].value:.3g} → {lens.edited[-1].value:.3g} "
+        f"({signed(lens.change[-1])}); {where}."
     )
-    back = None if found.lens_reversed is None else found.lens_reversed.change[-1]
-    if back is not None:
-        why += f" The other way: {signed(back)}."
-    written: Verdict = "holds" if lens.base_says else "undecided"
-    return Finding(all_of(_lower(change, back), written), change, why)
+    if found.lens_reversed is not None:
+        why += f" The other way: {signed(found.lens_reversed.change[-1])}."
+    if back is not None and lens.base_says < lens.prompts_n:
+        why += f" Over those that elicit one, the other way: {signed(back)}."
+    if few := _too_few(lens):
+        return Finding("undecided", change, f"{few} {why}")
+    if change is None:
+        return Finding("undecided", None, f"It was not kept which prompts elicit one. {why}")
+    return Finding(_lower(change, back), change, why)
+
+
+def _back(found: Found) -> Interval | None:
+    """What as large a change the other way does over the prompts that elicit one."""
+    return None if found.lens_reversed is None else found.lens_reversed.eliciting_change()
+
+
+def _too_few(lens: LensComparison) -> str:
+    """Why the lens does not show where the base is about to write a toxic token, or ""."""
+    if lens.base_says >= ELICITING:
+        return ""
+    return f"Too few prompts elicit one: {lens.base_says}, and fewer than {ELICITING} do not tell."
 
 
 def _lower(change: Interval, back: Interval | None) -> Verdict:
@@ -122,10 +143,11 @@ def _lower(change: Interval, back: Interval | None) -> Verdict:
 )
 def lens_mlps(found: Found) -> Finding:
     """Holds if the base's three largest increments are of MLPs, and each shrinks by the rule of
-    the claim before (interval below zero, and below that of the weights moved the other way); fails
-    if none of the three is of an MLP, or one does not by that rule."""
+    the claim before (interval below zero, and below that of the weights moved the other way), over
+    all prompts of the lens; fails if none of the three is of an MLP, or one does not by that rule.
+    Undecided if fewer than eight of the prompts elicit a toxic token."""
     steps = () if found.lens is None else found.lens.top_steps(3)
-    if not steps:
+    if found.lens is None or not steps:
         return not_measured(_NOT_COMPARED)
     if any(step.component.endswith("resid_delta") for step in steps):
         return not_measured("Attention and MLP run in parallel: no state lies between them.")
@@ -136,7 +158,10 @@ def lens_mlps(found: Found) -> Finding:
     if verdict == "holds" and mlps < len(steps):
         verdict = "undecided"
     told = (f"{s.component} {s.base.value:+.3g}, changed by {signed(s.change)}" for s in steps)
-    return Finding(verdict if mlps else "fails", steps[0].change, f"{'; '.join(told)}.")
+    why = f"{'; '.join(told)}."
+    if few := _too_few(found.lens):
+        return Finding("undecided", steps[0].change, f"{few} {why}")
+    return Finding(verdict if mlps else "fails", steps[0].change, why)
 
 
 @claim(
