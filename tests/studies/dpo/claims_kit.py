@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from bezoar.attack import AttackCurve, AttackPoint, ResidualCapability, Robustness
@@ -25,10 +26,11 @@ from bezoar.compare.models import (
 )
 from bezoar.evaluate import Measurement, MethodRow, Metric, Scorecard
 from bezoar.locate import LexiconShare, ProbeScore, ProbeSweep, RivalScore
-from bezoar.mitigate.preference.log import TrainingLog
+from bezoar.mitigate.preference.log import TrainingLog, Validation
 from bezoar.scoring import PerplexityResult
 from bezoar.stats import Interval
 
+LN2 = math.log(2)
 DOWN, UP, UNSURE = (Interval(*v) for v in ((-0.2, -0.3, -0.1), (0.2, 0.1, 0.3), (0.1, -0.1, 0.3)))
 HIGH, EVEN, LOW = (Interval(*v) for v in ((0.9, 0.8, 1.0), (0.5, 0.4, 0.6), (0.1, 0.05, 0.2)))
 
@@ -173,6 +175,9 @@ def residual(verdict: str, recovered: Interval | None = HIGH) -> ResidualCapabil
     )  # fmt: skip
 
 
-def log(relative: float, stopped: str = "patience") -> TrainingLog:
+def log(relative: float, stopped: str = "patience", loss: float = 0.2) -> TrainingLog:
     counts = 9, 3, 0, 0, 0, 99
-    return TrainingLog("dpo", "small", "all", (), (), 0, stopped, *counts, 1.0, relative)
+    seen = tuple(
+        Validation(step, at, 0.5, 0.0, 0.0, 0.0, 0.0) for step, at in ((0, LN2), (9, loss))
+    )
+    return TrainingLog("dpo", "small", "all", (), seen, 9, stopped, *counts, 1.0, relative)

@@ -218,18 +218,52 @@ def test_wilson_of_a_published_example():
     )
 
 
-def test_training_a_part_is_held_against_training_all():
-    part = "dpo:trainable=values:64"
+PART = "dpo:trainable=values:64"
+
+
+def part_of(share: float, own: Any = None, main: Any = None) -> Any:
+    """The claim on a mask that lowers toxicity by a share of what the main training does."""
     label = "dpo trainable=values:64 as trained"
+    found = rows(LESS)
+    found["measured"][label] = kit.measured(halfway(1 - share))
+    found["scorecard"] = kit.card(kit.row(TRAINED, {}), kit.row(label, {}, spec=PART))
+    logs = {spec: log for spec, log in (("dpo", main), (PART, own)) if log is not None}
+    return claims_of(Found(**found, logs=logs), "demo").of("only-values:64")
+
+
+def test_training_a_part_is_held_against_training_all():
     for share, expected in ((0.9, "holds"), (0.1, "fails")):
-        found = rows(LESS)
-        found["measured"][label] = kit.measured(
-            [a - share * (a - b) for a, b in zip(OVER, LESS, strict=True)]
-        )
-        found["scorecard"] = kit.card(kit.row(TRAINED, {}), kit.row(label, {}, spec=part))
-        claim = claims_of(Found(**found), "demo").of("only-values:64")
+        claim = part_of(share, kit.log(0.1), kit.log(0.1))
         assert claim.verdict == expected
         assert claim.value.value == pytest.approx(share)
+
+
+def test_a_part_that_hardly_learnt_does_not_fail():
+    """Its rate was too low for it: what it does not do says nothing of the part."""
+    own, main = kit.log(0.1, loss=0.658), kit.log(0.1, loss=0.178)
+    told = part_of(0.1, own, main)
+    assert told.verdict == "undecided"
+    assert "loss 0.658 on kept-out pairs, with all weights 0.178, of 0.693" in told.why
+    assert part_of(0.9, own, main).verdict == "holds"  # which needs no more
+    # From ln 2 to .178 it is .515: nine tenths of that end at .2295.
+    assert part_of(0.1, kit.log(0.1, loss=0.23), main).verdict == "undecided"
+    assert part_of(0.1, kit.log(0.1, loss=0.229), main).verdict == "fails"
+    assert part_of(0.1, kit.log(0.1, LOW_ENOUGH, loss=0.25), main).verdict == "fails"
+    # Where the main training learnt little, one that learnt nothing is no match for it either.
+    assert part_of(0.1, kit.log(0.1, loss=0.69), kit.log(0.1, loss=0.6)).verdict == "undecided"
+
+
+def test_a_part_that_minimised_another_loss_does_not_fail():
+    """Of fine-tuning, whose loss is of another kind."""
+    own = kit.log(0.1, loss=0.1)
+    first, last = own.validation
+    other = dataclasses.replace(own, validation=(dataclasses.replace(first, loss=2.5), last))
+    assert part_of(0.1, other, kit.log(0.1)).verdict == "undecided"
+
+
+def test_a_part_whose_log_is_missing_does_not_fail():
+    assert part_of(0.1, None, kit.log(0.1)).verdict == "undecided"
+    assert "not kept" in part_of(0.1, kit.log(0.1), None).why
 
 
 def test_toxic_value_vectors_stand_beside_random_ones():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from math import isclose
 
 from bezoar.compare.models.shown import signed
 from bezoar.mitigate import parse_method
@@ -24,6 +25,8 @@ from bezoar.studies.dpo.claims.found import NO_OP, Found
 from bezoar.studies.dpo.claims.shares import nothing_lowered, share_of_way
 from bezoar.studies.dpo.evaluate import AS_TRAINED
 
+AS_MUCH = 0.9
+"""Of the main training's fall of the loss: what counts as having learnt as much."""
 _PARTS = {
     "values": "the value vectors of the most toxic neurons ({})",
     "random-values": "the value vectors of random neurons ({})",
@@ -165,7 +168,10 @@ def _mask(label: str, part: str, random: str | None) -> Rule:
         "its reduction of toxicity as a share of that of all weights, paired by prompt",
     )
     def rule(found: Found) -> Finding:
-        """Holds if the interval lies above one half; fails if it lies below."""
+        """Holds if the interval lies above one half; fails if it lies below and the training of the
+        part learnt about as much as that of all weights: its loss on kept-out pairs ended as low
+        enough by its recipe, or fell at least nine tenths as far from where both began. A part that
+        hardly learnt may do well nonetheless, but what it does not do says nothing of the part."""
         share = share_of_way(found, label, NO_OP)
         if isinstance(share, Finding):
             return share
@@ -177,6 +183,33 @@ def _mask(label: str, part: str, random: str | None) -> Rule:
             chance = share_of_way(found, random, NO_OP)
             if isinstance(chance, Interval):
                 why += f" Random value vectors do {number(chance)}."
-        return Finding(above(share, HALF), share, why)
+        verdict = above(share, HALF)
+        if verdict == "fails" and (short := _learnt_less(found, label)):
+            return Finding("undecided", share, f"{why} {short}")
+        return Finding(verdict, share, why)
 
     return rule
+
+
+def _learnt_less(found: Found, label: str) -> str:
+    """Why a training cannot be said to have learnt as much as the main one, or ""."""
+    own, main = _log(found, label), _log(found, found.trained)
+    if own is None or main is None:
+        return "How much it learnt was not kept."
+    if own.stop_reason == LOW_ENOUGH:
+        return ""
+    start, least = main.validation[0].loss, main.best.loss
+    if not isclose(own.validation[0].loss, start, rel_tol=1e-3):
+        return "It minimised another loss, so that it cannot be said to have learnt as much."
+    if start - own.best.loss >= AS_MUCH * (start - least):
+        return ""
+    return (
+        f"It had not learnt as much: loss {own.best.loss:.3f} on kept-out pairs, with all weights "
+        f"{least:.3f}, of {start:.3f} untrained."
+    )
+
+
+def _log(found: Found, label: str) -> TrainingLog | None:
+    """Of the training that ended as the row of that label."""
+    row = found.row(label)
+    return None if row is None else found.logs.get(row.method)
