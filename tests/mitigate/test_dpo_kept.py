@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from bezoar.errors import CorruptArtefact, RunConflict
+from bezoar.edits import load_edit
+from bezoar.errors import CorruptArtefact, RunConflict, TrainingDiverged
 from bezoar.mitigate import DPO, FitInputs, dpo, null_inputs, parse_method
-from bezoar.mitigate.preference import Trainable
+from bezoar.mitigate.preference import Trainable, TrainingLog, trainer
 from bezoar.runs.progress import Progress
+from bezoar.runs.results import load_result
 from bezoar.studies.audit.fitting import label_of, slug
 from tests.mitigate.preferences import pairs, recipe, same, state_of
 
@@ -105,6 +108,26 @@ def test_a_folder_is_of_one_training(gpt2, quick, tmp_path):
         DPO(seed=1).trained(gpt2, given)
 
 
+def test_what_left_the_finite_numbers_leaves_its_best_state(gpt2, quick, monkeypatch, tmp_path):
+    original = trainer.answer_logps
+
+    calls = []
+
+    def broken(lm, batch, model=None):
+        found = original(lm, batch, model)
+        if model is not None:  # a training batch, not a validation
+            calls.append(batch.pairs)
+        return found * math.nan if len(calls) == 4 else found
+
+    monkeypatch.setattr(trainer, "answer_logps", broken)
+    with pytest.raises(TrainingDiverged, match=str(tmp_path / "diverged")):
+        DPO("small").trained(gpt2, FitInputs(pairs=pairs(), work=tmp_path))
+    log = load_result(tmp_path / "diverged" / "log.json", TrainingLog)
+    assert "not finite" in log.stop_reason
+    assert load_edit(tmp_path / "diverged" / "edit", gpt2).deltas.keys()
+    assert not (tmp_path / "training.json").exists()
+
+
 def test_nulls_are_kept_apart_and_done_once(gpt2, quick, monkeypatch, tmp_path):
     given = FitInputs(pairs=pairs(), work=tmp_path / "dpo")
     for _ in range(2):
@@ -145,6 +168,7 @@ def test_held_out_pairs_say_when_to_stop_and_are_not_learnt_from(gpt2, quick):
         ("dpo:trainable=lora:4", "dpo, adapters of rank 4", "dpo-lora-4"),
         ("dpo:trainable=layer", "dpo, one added layer of width 16", "dpo-layer"),
         ("dpo:beta=0.01,seed=43", "dpo, β 0.01, seed 43", "dpo-beta=0.01-seed=43"),
+        ("dpo:lr=0.001", "dpo, rate 0.001", "dpo-lr=0.001"),
         ("dpo:objective=sft", "sft on chosen sides", "dpo-sft"),
         ("dpo:recipe=lee2024", "dpo, recipe lee2024", "dpo-recipe=lee2024"),
         ("dpo:mode=code", "dpo, mode code", "dpo-mode=code"),

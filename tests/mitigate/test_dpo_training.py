@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from bezoar.edits import load_edit
 from bezoar.errors import (
@@ -19,7 +22,7 @@ from bezoar.errors import (
     RunConflict,
     TrainingDiverged,
 )
-from bezoar.mitigate.preference import Recipe, TrainingLog, get_recipe, train, trainer
+from bezoar.mitigate.preference import Recipe, TrainingLog, get_recipe, setup, train, trainer
 from bezoar.mitigate.preference.setup import keep_out
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
@@ -168,6 +171,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(gpt2, mon
     with pytest.raises(TrainingDiverged, match=r"step 4, pairs \[\d+, \d+, \d+, \d+\]") as caught:
         train(gpt2, pairs(), recipe())
     assert same(before, state_of(gpt2))
+    named = json.loads(re.search(r"pairs (\[.*?\])", str(caught.value))[1])
+    learnt = keep_out(pairs(), recipe().eval_pairs)[0]
+    read = {(learnt.prompts[i], learnt.chosen[i], learnt.rejected[i]) for i in calls[3]}
+    given = pairs()
+    assert {(given.prompts[i], given.chosen[i], given.rejected[i]) for i in named} == read
     kept = caught.value.trained
     assert kept.log.best_step == 2
     assert "not finite: step 4" in kept.log.stop_reason
@@ -189,6 +197,33 @@ def test_accumulated_batches_are_one_batch(gpt2):
     for a, b in zip(one.log.steps, two.log.steps, strict=True):
         assert a.loss == pytest.approx(b.loss, abs=1e-5)
         assert a.gradient == pytest.approx(b.gradient, rel=1e-4)
+
+
+def test_accumulated_tokens_are_one_mean(gpt2):
+    settings = {"objective": "sft", "optimiser": "rmsprop", "lr": 1e-4}
+    one = train(gpt2, pairs(), recipe(batch_pairs=4, **settings)).log
+    two = train(gpt2, pairs(), recipe(batch_pairs=1, accumulate=4, **settings)).log
+    for a, b in zip(one.steps, two.steps, strict=True):
+        assert a.loss == pytest.approx(b.loss, abs=1e-5)
+        assert a.gradient == pytest.approx(b.gradient, rel=1e-4)
+        assert a.accuracy is a.margin is None
+
+
+def test_the_reference_is_read_in_the_precision_of_the_policy(gpt2, monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    log = train(gpt2, pairs(), recipe(steps=2, eval_batch=4), out=tmp_path).log
+    assert log.validation[0].loss == pytest.approx(math.log(2), abs=2e-5)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with pytest.raises(RunConflict, match="precision"):
+        train(gpt2, pairs(), recipe(steps=2, eval_batch=4), out=tmp_path)
+
+
+def test_half_precision_that_needs_scaling_is_refused(gpt2, monkeypatch):
+    monkeypatch.setattr(setup, "Accelerator", lambda **_: Mock(mixed_precision="fp16"))
+    with pytest.raises(ConfigError, match="bf16"):
+        train(gpt2, pairs(), recipe())
 
 
 def test_the_printed_recipe_is_table_5(lm):

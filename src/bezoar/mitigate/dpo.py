@@ -45,6 +45,7 @@ class DPO(Method):
         beta: β of DPO.
         mode: where the paper and its code differ (`Recipe`).
         seed: of the training.
+        lr: learning rate; None for the recipe's. A mask that leaves little free needs a larger one.
         steps: train for exactly so many, whatever validation says, so that trainings which differ
             in one option are of one length; None to stop as the recipe says.
         t: the strength: 0 is the untouched model, 1 the trained one, above 1 beyond it. A search
@@ -59,6 +60,7 @@ class DPO(Method):
     beta: float = 0.1
     mode: Mode = "correct"
     seed: int = 42
+    lr: float | None = None
     steps: int | None = None
     t: float = 1.0
 
@@ -68,7 +70,7 @@ class DPO(Method):
         Trainable.parse(self.trainable)
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps={self.steps} of dpo is no number of steps.")
-        get_recipe("small", objective=self.objective, beta=self.beta, mode=self.mode)
+        get_recipe("small", **self._numbers)
 
     @property
     def requires(self) -> frozenset[str]:
@@ -101,6 +103,7 @@ class DPO(Method):
         parts = ["sft on chosen sides" if self.objective == "sft" else self.name]
         parts.append(Trainable.parse(self.trainable).label)
         parts += [f"β {self.beta:g}"] * (self.beta != default.beta)
+        parts += [] if self.lr is None else [f"rate {self.lr:g}"]
         if self.steps is not None:
             parts.append(f"{self.steps} steps")
         for name in ("recipe", "mode", "seed"):
@@ -113,10 +116,16 @@ class DPO(Method):
         name: str = self.recipe
         if name == "auto":
             name = "small" if sum(p.numel() for p in lm.model.parameters()) < SMALL else "lee2024"
-        options: dict[str, Any] = {"objective": self.objective, "beta": self.beta}
+        options = self._numbers
         if self.steps is not None:
             options |= {"steps": self.steps, "enough": 0.0, "keep": "last"}
-        return get_recipe(name, **options, mode=self.mode, seed=self.seed)
+        return get_recipe(name, **options, seed=self.seed)
+
+    @property
+    def _numbers(self) -> dict[str, Any]:
+        """What is asked for of a recipe, whichever it is."""
+        asked = {"objective": self.objective, "beta": self.beta, "mode": self.mode}
+        return asked if self.lr is None else asked | {"lr": self.lr}
 
     def fit(self, lm: LanguageModel, inputs: FitInputs) -> Edit:
         """A `WeightEdit` (of an added layer a `ModuleEdit`); `trained` has the log too."""

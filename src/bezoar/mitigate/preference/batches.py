@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from bezoar.errors import ConfigError, DataError
@@ -46,6 +46,7 @@ class TokenPairs:
             the end of an answer.
         mode: how the reference's code differs; see `collate`.
         pad_id: what the tokenizer pads with.
+        shared: whether a pair is one row, in which both sides follow one prompt (see `collate`).
     """
 
     sides: tuple[Sides, ...]
@@ -55,6 +56,7 @@ class TokenPairs:
     cut_answers: int
     mode: Mode
     pad_id: int
+    shared: bool = False
 
     def __len__(self) -> int:
         return len(self.sides)
@@ -164,8 +166,10 @@ class PairBatch:
         batch: [row pos]; padded at the right, with mask and position ids.
         places: of each counted token, where in the flattened [row · pos] it is predicted.
         targets: its id.
-        rows: its row.
+        rows: its side: pair i of n is i where chosen, n + i where rejected.
         pairs: which pairs these are.
+        seen: [pair query key], true where a position may look, if each row holds both sides of a
+            pair; None if each holds one, and looks at all that is before.
     """
 
     batch: Batch
@@ -173,10 +177,12 @@ class PairBatch:
     targets: Int[Tensor, " token"]
     rows: Int[Tensor, " token"]
     pairs: tuple[int, ...]
+    seen: Bool[Tensor, "pair query key"] | None = None
 
     @property
     def n_rows(self) -> int:
-        return len(self.batch)
+        """How many sides there are."""
+        return len(self.batch) * (1 if self.seen is None else 2)
 
 
 def collate(
@@ -187,8 +193,14 @@ def collate(
     Mode "code" counts what the reference counted (spec A.17, 3 and 4): prompts too, which cancels
     in the loss and not in the rewards; token 0, appended to the shorter side of a pair up to the
     longer one's length, which does not cancel; and never a token of the padding id, real or not.
+
+    If ``tokens.shared``, a row is prompt, chosen, rejected; the rejected side takes the positions
+    after the prompt and does not see the chosen one, so that the prompt is read once for both. A
+    batch with a row that would exceed the context is made of single sides.
     """
     pairs = [tokens.sides[i] for i in indices]
+    if tokens.shared and not chosen_only and all(_length(pair) <= lm.context for pair in pairs):
+        return _both_in_one(lm, pairs, indices)
     code = tokens.mode == "code"
     ids: list[tuple[int, ...]] = []
     starts: list[int] = []
@@ -210,3 +222,43 @@ def collate(
         mask &= batch.input_ids != tokens.pad_id
     rows, columns = mask.nonzero(as_tuple=True)
     return PairBatch(batch, rows * width + columns - 1, batch.input_ids[mask], rows, tuple(indices))
+
+
+def _length(pair: Sides) -> int:
+    return len(pair.prompt) + len(pair.chosen) + len(pair.rejected)
+
+
+def _both_in_one(lm: LanguageModel, pairs: Sequence[Sides], indices: Sequence[int]) -> PairBatch:
+    """A row a pair: both sides branch off one prompt."""
+    batch = lm.batch([pair.prompt + pair.chosen + pair.rejected for pair in pairs])
+    n, width = batch.input_ids.shape
+    positions = np.zeros((n, width), dtype=np.int64)  # of padding too: it is looked at by no one
+    branch = np.full((n, width), -1)  # 0 the prompt, 1 chosen, 2 rejected
+    places: list[np.ndarray] = []
+    for row, pair in enumerate(pairs):
+        p, c, r = len(pair.prompt), len(pair.chosen), len(pair.rejected)
+        branch[row, : p + c + r] = np.repeat([0, 1, 2], [p, c, r])
+        positions[row, : p + c + r] = np.r_[: p + c, p : p + r]
+    for side, start in ((1, 0), (2, 1)):
+        for row, pair in enumerate(pairs):
+            p, begins = len(pair.prompt), len(pair.prompt) + start * len(pair.chosen)
+            answer = pair.chosen if side == 1 else pair.rejected
+            # The first token of either side is predicted at the prompt's last.
+            before = np.r_[p - 1, begins : begins + len(answer) - 1]
+            places.append(row * width + before)
+    sides = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
+    device = batch.input_ids.device
+    at = torch.from_numpy(branch).to(device)
+    real = at >= 0
+    same = (at[:, :, None] == at[:, None]) | (at[:, None] == 0)
+    seen = torch.ones(width, width, dtype=torch.bool, device=device).tril() & same
+    seen &= real[:, None]
+    seen |= torch.eye(width, dtype=torch.bool, device=device)  # padding sees itself: no empty row
+    return PairBatch(
+        replace(batch, position_ids=torch.from_numpy(positions).to(device)),
+        torch.from_numpy(np.concatenate(places)).to(device),
+        torch.tensor([token for side in sides for token in side], device=device),
+        torch.repeat_interleave(torch.tensor([len(side) for side in sides])).to(device),
+        tuple(indices),
+        seen,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
@@ -73,9 +74,44 @@ def answer_logps(
         batch: which tokens.
         model: what to call instead of ``lm.model``: the same, wrapped for several processes.
     """
+    inputs = lm.inputs(batch.batch)
+    if batch.seen is not None:
+        inputs["attention_mask"] = _added(batch.seen, lm.model.dtype)
     with unembedding_only(lm, batch.places):
-        logits = (model or lm.model)(**lm.inputs(batch.batch)).logits
+        logits = (model or lm.model)(**inputs).logits
     return token_logps(logits[0], batch.targets)
+
+
+def _added(seen: Bool[Tensor, "row query key"], dtype: torch.dtype) -> Float[Tensor, "row 1 q k"]:
+    """What attention adds to its scores: nothing where a position may look."""
+    return torch.where(seen, 0.0, torch.finfo(dtype).min).to(dtype)[:, None]
+
+
+@torch.no_grad()
+def reads_pairs_in_one(lm: LanguageModel, tokens: TokenPairs, n: int = 2) -> bool:
+    """Whether the model reads both sides of a pair after one prompt as it reads them apart.
+
+    A model that counts distance instead of positions, or has no attention to mask, does not. The
+    longest and the shortest pairs are tried; log-probabilities have to agree to 1e-4.
+
+    Args:
+        lm: the model.
+        tokens: the pairs.
+        n: how many of the longest that fit into the context, and of the shortest.
+    """
+    if tokens.mode == "code" or lm.anatomy.first_position is None:
+        return False
+    lengths = [len(p.prompt) + len(p.chosen) + len(p.rejected) for p in tokens.sides]
+    fit = [i for i in np.argsort(lengths, kind="stable").tolist() if lengths[i] <= lm.context]
+    if not fit:
+        return False
+    tried = [*fit[:n], *fit[max(n, len(fit) - n) :]]
+    apart, together = (collate(lm, replace(tokens, shared=by), tried) for by in (False, True))
+    try:
+        found = answer_logps(lm, together)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
+        return False  # it takes no mask of this shape
+    return torch.allclose(answer_logps(lm, apart), found, rtol=1e-4, atol=1e-4)
 
 
 class Reference:

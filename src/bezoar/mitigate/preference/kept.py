@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bezoar.edits import load_edit
-from bezoar.errors import CorruptArtefact, RunConflict
+from bezoar.errors import CorruptArtefact, RunConflict, TrainingDiverged
 from bezoar.mitigate.preference.log import Trained, TrainingLog
 from bezoar.models import LanguageModel
 from bezoar.runs.results import load_result, save_json, save_result
@@ -26,7 +26,8 @@ def trained_once(
     """A training from its folder; begun, or taken up where it was interrupted, if it is not there.
 
     Once it has ended the folder holds ``edit/``, ``log.json`` and ``training.json``, its key, which
-    is written last; the checkpoint, several times as large, is removed.
+    is written last; the checkpoint, several times as large, is removed. Of a training that left
+    the finite numbers ``diverged/`` holds the best state before, with its log.
 
     Args:
         lm: the model.
@@ -37,6 +38,7 @@ def trained_once(
     Raises:
         RunConflict: if the folder holds another training.
         CorruptArtefact: if what is there is damaged.
+        TrainingDiverged: as ``make``.
     """
     done, checkpoint = folder / DONE, folder / "checkpoint"
     told = json.loads(json.dumps(key))
@@ -52,12 +54,22 @@ def trained_once(
             load_edit(folder / "edit", lm), load_result(folder / "log.json", TrainingLog)
         )
     else:
-        trained = make(checkpoint)
-        trained.edit.save(folder / "edit", lm)
-        save_result(folder / "log.json", trained.log)
+        try:
+            trained = make(checkpoint)
+        except TrainingDiverged as error:
+            if isinstance(error.trained, Trained):
+                _save(error.trained, folder / "diverged", lm)
+                error.hint += f" The best state before is in {folder / 'diverged'}."
+            raise
+        _save(trained, folder, lm)
         save_json(done, told)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return trained
+
+
+def _save(trained: Trained, folder: Path, lm: LanguageModel) -> None:
+    trained.edit.save(folder / "edit", lm)
+    save_result(folder / "log.json", trained.log)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -20,7 +20,8 @@ class Validation(Result):
     Attributes:
         step: steps of the optimiser so far; 0 is the untouched model.
         loss: the objective, mean over pairs; for DPO it begins at ln 2.
-        accuracy: share of pairs whose chosen side has the larger reward; ties count a half.
+        accuracy: share of pairs whose chosen side has the larger reward; ties (to 1e-5) count a
+            half.
         margin: chosen minus rejected reward, mean over pairs.
         chosen_reward, rejected_reward: β(log π_θ − log π_ref), mean over pairs.
         kl: KL(reference ‖ policy) a token, estimated from the answers (see `sampled_kl`).
@@ -40,13 +41,15 @@ class Step(Result):
     """One step of the optimiser; means over its pairs, before the step.
 
     Attributes:
+        loss: the objective.
+        accuracy, margin: as in `Validation`; None where one side alone is read.
         gradient: its norm before clipping.
     """
 
     step: int
     loss: float
-    accuracy: float
-    margin: float
+    accuracy: float | None
+    margin: float | None
     gradient: float
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from accelerate import Accelerator, DistributedType
 from torch import nn
@@ -32,6 +34,11 @@ def shared(target: Target, recipe: Recipe, kept: bool) -> tuple[Accelerator, Tar
     found = Accelerator(device_placement=False)
     n = found.num_processes
     why = ""
+    if found.mixed_precision == "fp16":
+        raise ConfigError(
+            "Training in fp16 would need its gradients scaled, which this loop does not do.",
+            hint="Start it with --mixed_precision bf16, or no.",
+        )
     if found.distributed_type not in _KNOWN:
         why = f"it does not know how to under {found.distributed_type.value}"
     elif n > 1 and recipe.batch_pairs % n:
@@ -55,10 +62,13 @@ def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.opti
     return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.0, fused=True)
 
 
+_TIE = 1e-5  # in reward: what rounding makes of two equal models on another batch
+
+
 def accuracy_of(told: Preference) -> float:
     """Share of pairs whose chosen side has the larger reward; ties count a half."""
     margin = told.margin.detach()
-    return float(((margin > 0).double() + 0.5 * (margin == 0).double()).mean())
+    return float(((margin > _TIE).double() + 0.5 * (margin.abs() <= _TIE).double()).mean())
 
 
 def keep_out(pairs: Pairs, n: int) -> tuple[Pairs, Pairs]:
@@ -76,6 +86,18 @@ def keep_out(pairs: Pairs, n: int) -> tuple[Pairs, Pairs]:
             hint="Give pairs of more than one prompt, or validation=.",
         )
     return parts["learn"], parts["keep"].subset(range(min(n, len(parts["keep"]))))
+
+
+def rows_in(pairs: Pairs, part: Pairs) -> tuple[int, ...]:
+    """Where in ``pairs`` each of a part of them stands; of equal ones the first."""
+    first: dict[tuple[str, str, str], int] = {}
+    for row, pair in enumerate(_triples(pairs)):
+        first.setdefault(pair, row)
+    return tuple(first[pair] for pair in _triples(part))
+
+
+def _triples(pairs: Pairs) -> Iterator[tuple[str, str, str]]:
+    return zip(pairs.prompts, pairs.chosen, pairs.rejected, strict=True)
 
 
 def require_step(data: TokenPairs, recipe: Recipe, world: Accelerator) -> None:

@@ -84,8 +84,9 @@ class Trainer:
             indices[i : i + self.recipe.batch_pairs]
             for i in range(0, len(indices), self.recipe.batch_pairs)
         ]
-        found = [self._learn(batch, len(batch) / len(indices)) for batch in batches]
-        told = np.average(found, axis=0, weights=[len(batch) for batch in batches])
+        weights = self._weights(batches)
+        found = [self._learn(*batch) for batch in zip(batches, weights, strict=True)]
+        told = np.average(found, axis=0, weights=weights)
         loss, accuracy, margin = mean_of_all(self.accelerator, told)
         norm = clip(self.target.parameters.values(), self.recipe.clip)
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -96,7 +97,20 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         self.target.write()
         self.step += 1
-        self.steps.append(Step(self.step, loss, accuracy, margin, norm))
+        if self.recipe.objective == "sft":
+            self.steps.append(Step(self.step, loss, None, None, norm))
+        else:
+            self.steps.append(Step(self.step, loss, accuracy, margin, norm))
+
+    def _weights(self, batches: Sequence[Sequence[int]]) -> list[float]:
+        """The share that each batch has in its step: DPO is a mean over pairs, SFT over tokens."""
+        sizes = [len(batch) for batch in batches]
+        if self.recipe.objective == "sft" and len(batches) > 1:
+            sizes = [
+                len(collate(self.lm, self.data, batch, chosen_only=True).targets)
+                for batch in batches
+            ]
+        return [size / sum(sizes) for size in sizes]
 
     def _learn(self, indices: Sequence[int], share: float) -> tuple[float, float, float]:
         """Add a batch's gradient, weighted by its share of the step; loss, accuracy, margin.
@@ -114,7 +128,7 @@ class Trainer:
         with world.autocast():
             logps = answer_logps(self.lm, batch, self.model)
         if alone:
-            loss, accuracy, margin = -logps.mean(), 0.5, 0.0
+            loss, accuracy, margin = -logps.mean(), math.nan, math.nan
         else:
             told = self._preference(batch, logps, self.reference)
             loss = told.loss.mean()
@@ -225,7 +239,7 @@ class Trainer:
         what = f"loss {loss}" + (f", gradient norm {norm}" if rows else "")
         error = TrainingDiverged(
             f"Training left the finite numbers at {where} ({what}).",
-            hint="Use a smaller lr or clip, or look at those pairs; the best state before is kept.",
+            hint="Use a smaller lr or clip, or look at those pairs.",
         )
         if self.validations:
             error.trained = self._result(f"not finite: {where}")

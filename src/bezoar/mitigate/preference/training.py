@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bezoar.locate import ValueRanking
 from bezoar.mitigate.preference.checkpoint import Checkpoints
-from bezoar.mitigate.preference.forward import fused_gelu, reference_logps
+from bezoar.mitigate.preference.forward import fused_gelu, reads_pairs_in_one, reference_logps
 from bezoar.mitigate.preference.log import Trained
 from bezoar.mitigate.preference.masks import Trainable
 from bezoar.mitigate.preference.processes import require_agreement
 from bezoar.mitigate.preference.recipe import Recipe, get_recipe
-from bezoar.mitigate.preference.setup import keep_out, recipe_tokens, require_step, shared
+from bezoar.mitigate.preference.setup import (
+    keep_out,
+    recipe_tokens,
+    require_step,
+    rows_in,
+    shared,
+)
 from bezoar.mitigate.preference.targets import target_of
 from bezoar.mitigate.preference.trainer import Trainer
 from bezoar.models import LanguageModel
@@ -52,23 +59,33 @@ def train(
     Raises:
         ConfigError, DataError, EditError, ModelError: for what cannot be trained, or on.
         RunConflict: if ``out`` holds another run.
-        TrainingDiverged: at a loss or gradient that is not finite; it carries the best state.
+        TrainingDiverged: at a loss or gradient that is not finite; it names the rows of ``pairs``
+            that the step read, and carries the best state before.
     """
     recipe, trainable = get_recipe(recipe), Trainable.parse(trainable)
     lm.require_generation()
     target = target_of(lm, trainable, values, recipe.seed)
     world, target = shared(target, recipe, out is not None)
+    learnt = pairs
     if validation is None:
-        pairs, validation = keep_out(pairs, recipe.eval_pairs)
-    data, kept_out = (recipe_tokens(lm, part, recipe) for part in (pairs, validation))
+        learnt, validation = keep_out(pairs, recipe.eval_pairs)
+    data, kept_out = (recipe_tokens(lm, part, recipe) for part in (learnt, validation))
+    data = replace(data, rows=rows_in(pairs, learnt.subset(data.rows)))
     require_step(data, recipe, world)
     with ExitStack() as stack:
         stack.enter_context(fused_gelu(lm.model))
+        shared_prompts = reads_pairs_in_one(lm, data)
+        data, kept_out = (replace(part, shared=shared_prompts) for part in (data, kept_out))
         kept = Path(out or stack.enter_context(TemporaryDirectory(prefix="bezoar-training-")))
-        references = [
-            reference_logps(lm, part, batch_pairs=recipe.eval_batch, cache=kept, progress=progress)
-            for part in (data, kept_out)
-        ]
+        precision = world.mixed_precision
+        cache = kept if precision == "no" else kept / precision
+        with world.autocast():  # the policy is read in the same precision: they begin equal
+            references = [
+                reference_logps(
+                    lm, part, batch_pairs=recipe.eval_batch, cache=cache, progress=progress
+                )
+                for part in (data, kept_out)
+            ]
         key = {
             "model": lm.fingerprint,
             "recipe": to_plain(recipe),
@@ -76,6 +93,8 @@ def train(
             "values": [] if values is None else [str(entry) for entry in values.entries],
             "pairs": data.key(),
             "validation": kept_out.key(),
+            "shared prompts": shared_prompts,
+            "precision": precision,
         }
         require_agreement(world, key)
         trainer = Trainer(target, recipe, key, data, kept_out, *references)
