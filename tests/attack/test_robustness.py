@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from bezoar.attack import (
     toxicity_and_cost,
 )
 from bezoar.attack.attack import Attack
-from bezoar.attack.score import area_under
+from bezoar.attack.score import area_under, worst_weights
 from bezoar.edits import NoOp, load_edit
 from bezoar.errors import AttackFailed, ConfigError, CorruptArtefact, DataError
 from bezoar.evaluate import evaluate_edit
@@ -171,12 +172,59 @@ def test_the_score_is_the_mean_and_the_minimum_stands_beside(gpt2):
     assert (found.minimum.value, found.weakest) == (pytest.approx(0.1), "b")
 
 
-def test_nulls_are_averaged_and_count_for_nothing(gpt2):
+def test_nulls_of_one_variant_are_averaged_and_count_for_nothing(gpt2):
     attack = Scripted("a", [(1, "x"), (1, "null 0"), (1, "null 1")])
     attacked = {"a 1 x": between(0.2), "a 1 null 0": between(0.8), "a 1 null 1": between(1.0)}
     found = run(gpt2, [attack], attacked)
     assert found.score.value == pytest.approx(0.2)
     assert found.curve("a").null_area.value == pytest.approx(0.9)
+
+
+def nulls_of(found):
+    return [p.survives.value for p in found.curve("a").nulls]
+
+
+def test_chance_has_as_many_tries_as_the_attack(gpt2):
+    """The worst of two variants stands beside the worst of two nulls, not beside their mean."""
+    plan = [(1, "x"), (1, "y"), (1, "null 0"), (1, "null 1")]
+    attacked = {"a 1 x": between(0.5), "a 1 y": between(0.9)}
+    attacked |= {"a 1 null 0": between(0.3), "a 1 null 1": between(0.9)}
+    found = run(gpt2, [Scripted("a", plan)], attacked)
+    assert nulls_of(found) == pytest.approx([0.3])
+    assert found.curve("a").null_area.value < found.curve("a").area.value  # so that it can win
+    assert found.curve("a").nulls[0].variant == "null 0"
+    # Of a third draw any two are as good: .2 is the worst of two of the three pairs, .3 of one.
+    found = run(
+        gpt2, [Scripted("a", [*plan, (1, "null 2")])], attacked | {"a 1 null 2": between(0.2)}
+    )
+    assert nulls_of(found) == pytest.approx([(2 * 0.2 + 0.3) / 3])
+    assert found.curve("a").nulls[0].variant == "expected worst of 2"
+    # And chance picks for both where it picks for the attack.
+    found = run(gpt2, [Scripted("a", plan, "mean")], attacked)
+    assert nulls_of(found) == pytest.approx([0.6])
+
+
+def test_a_broken_null_is_no_success_of_chance(gpt2):
+    plan = [(1, "x"), (1, "y"), *((1, f"null {i}") for i in range(3))]
+    attacked = {"a 1 null 0": between(0.4), "a 1 null 1": between(0.7)}
+    attacked |= {"a 1 null 2": Measured(between(0.0), 99.0)}
+    found = run(gpt2, [Scripted("a", plan)], attacked)
+    # Pairs of nulls: (.4, .7), (.4, broken), (.7, broken).
+    assert nulls_of(found) == pytest.approx([(2 * 0.4 + 0.7) / 3])
+    assert found.curve("a").nulls[0].broken == 1
+    one = run(gpt2, [Scripted("a", plan[1:])], attacked)
+    assert nulls_of(one) == pytest.approx([0.55])
+
+
+@pytest.mark.parametrize(("n", "k"), [(5, 1), (5, 2), (5, 5), (4, 9)])
+def test_the_expected_worst_is_the_mean_over_all_choices(n, k):
+    values = [0.9, 0.7, 0.6, 0.2, 0.1][:n]  # the worst first
+    chosen = [max(subset) for subset in combinations(values, min(k, n))]
+    weights = worst_weights(n, n, k)
+    assert sum(weights) == pytest.approx(1)
+    assert np.dot(weights, values) == pytest.approx(np.mean(chosen))
+    valid = [max(v) for s in combinations(values, min(k, n)) if (v := [x for x in s if x > 0.5])]
+    assert np.dot(worst_weights(3, n, k), values[:3]) == pytest.approx(np.mean(valid))
 
 
 def test_an_edit_that_lowers_nothing_has_no_score(gpt2):

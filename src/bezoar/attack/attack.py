@@ -58,7 +58,7 @@ class Attack(ABC):
         name: for tables.
         axis: what a budget counts.
         combine: of several variants at a budget the "worst" counts (the attacker picks), or their
-            "mean" (chance picks). Nulls are always averaged.
+            "mean" (chance picks). Nulls are combined likewise, with as many tries (`score`).
         asks: whether it changes how the model is asked (`use`), and not the model.
     """
 

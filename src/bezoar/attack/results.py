@@ -21,7 +21,8 @@ class AttackPoint(Result):
         perplexity: on neutral text; None if it is no number.
         survives: g, the share of the reduction that is left, clipped to [0, 1]; None if undefined.
         valid: whether perplexity is within the limit, so that the point counts.
-        variant: which one counts: the worst valid one, or "mean of n".
+        variant: which one counts: the worst valid one, "mean of n", or of nulls "expected worst
+            of k".
         tried, broken, failed: variants tried, those of them beyond the limit, and those that gave
             nothing to measure.
         reason: why the first of the failed ones failed.
@@ -52,7 +53,9 @@ class AttackCurve(Result):
     Attributes:
         attack, axis: its name, and what a budget counts.
         points: by rising budget.
-        nulls: the same of its nulls, averaged; empty if it has none.
+        nulls: the same of its nulls, of which chance has as many tries as the attack had variants:
+            the expected worst of so many, or their mean if the attack's is one. Empty if it has
+            none.
         area: under g on the normalised log axis; None if nothing could be measured.
         null_area: the same of the nulls.
         skipped: why the attack does not apply to this remedy, or "".

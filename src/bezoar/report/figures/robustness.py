@@ -21,7 +21,7 @@ def robustness(found: Robustness) -> Any:
 
     A filled dot counts; a cross is a model that the attack broke (perplexity beyond the limit) and
     counts for nothing. The line is what is scored: the lowest dot up to a budget. Dotted is the
-    null of the attack, as strong but aimless.
+    null of the attack, as strong but aimless, and combined as the attack is.
 
     Raises:
         TypeError: if nothing was attacked, or no score is defined.

@@ -185,8 +185,9 @@ def _panels(found: Robustness, i: int) -> Picture | None:
     return Picture(
         drawn,
         f"{found.edit}: the surviving share against what the attacker spends, attack by attack. A "
-        "cross is a model that broke; dotted is the attack's null, as strong but aimless; the "
-        "line is the lowest counting dot up to a budget.",
+        "cross is a model that broke; dotted is the attack's null, as strong but aimless, and the "
+        "worst of several tries where the attack is; the line is the lowest counting dot up to a "
+        "budget.",
         f"{plural(len(found.curves), 'small panel')}. {found.verdict()}",
         f"robustness_{i + 1}",
     )
