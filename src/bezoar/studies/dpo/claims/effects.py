@@ -47,8 +47,8 @@ def _subtraction(which: str, what: str) -> Rule:
 )
 def dpo_at_budget(found: Found) -> Finding:
     """Holds if the interval lies below zero and p against null edits (the same training after the
-    sides of a random half of the pairs were exchanged, at equal strength and at equal perplexity;
-    Holm over all methods) is below 5 %; fails if the interval lies above zero or null edits do as
+    sides of a random half of the pairs were exchanged, at equal perplexity; Holm over all methods)
+    is below 5 %; fails if the interval lies above zero or null edits do as
     well in 95 % of resamples. Fewer than 19 null edits in all decide nothing."""
     return _against_nulls(found, found.dpo)
 
