@@ -104,6 +104,16 @@ def test_the_second_opinion_is_that_of_another_scorer():
     assert judge_pairs(SOME, Last()).independent
 
 
+def test_who_filtered_pairs_before_they_were_scored_again_gives_no_second_opinion():
+    loose = {"min_words": 1, "max_repetition": 1.0, "min_margin": 0.0}
+    once, _ = filter_pairs(score_pairs(SOME, Last()), **loose)
+    again = score_pairs(once, First())
+    assert "rules" not in again.provenance
+    assert again.provenance["earlier"][0]["scorer"]["name"] == "last"
+    assert not judge_pairs(again, Last()).independent
+    assert score_pairs(once, Last()).provenance == once.provenance
+
+
 def test_swapped_pairs_are_judged_the_other_way_round():
     kept, _ = filter_pairs(score_pairs(SOME, Last()), min_words=1, max_repetition=1.0)
     assert judge_pairs(kept, Last()).above.value == 1

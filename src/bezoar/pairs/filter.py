@@ -16,6 +16,8 @@ from bezoar.runs.results import Result
 from bezoar.scoring import Scorer, load_scorer, repetition, score_texts, scorer_id
 from bezoar.stats import Interval, mean_interval, text_key
 
+_OF_RULES = ("scorer", "rules", "kept_share")  # what a filter leaves in the provenance
+
 
 @dataclass(frozen=True, slots=True)
 class PairRules(Result):
@@ -63,8 +65,8 @@ class PairsAgreement(Result):
 
     Attributes:
         scorer: name and hash.
-        independent: False if these very scores filtered the pairs, or the scorers are of one
-            lineage: the agreement is then no second opinion.
+        independent: False if these very scores filtered the pairs, now or before they were saved,
+            or the scorers are of one lineage: the agreement is then no second opinion.
         n: pairs.
         above: share of them whose rejected side scores above the chosen one, with its bootstrap
             interval by prompt; ties count as no.
@@ -97,17 +99,24 @@ class PairsAgreement(Result):
 def score_pairs(pairs: Pairs, scorer: Scorer | str) -> Pairs:
     """The pairs with the toxicity of both sides; each side is scored without its prompt.
 
+    Scores that other pairs were dropped by stay on record (``provenance["earlier"]``): their scorer
+    gives no second opinion on these.
+
     Raises:
         ScorerError: if the scorer fails; nothing is ever taken for a zero.
     """
     scorer = load_scorer(scorer) if isinstance(scorer, str) else scorer
     chosen, rejected = _sides(pairs, scorer)
     about = {"name": scorer.name, "hash": scorer.hash, "lineage": scorer.lineage}
+    provenance = dict(pairs.provenance)
+    if "rules" in provenance and (provenance.get("scorer") or {}).get("hash") != scorer.hash:
+        filtered = {key: provenance.pop(key) for key in _OF_RULES if key in provenance}
+        provenance["earlier"] = [*provenance.get("earlier", ()), filtered]
     return dataclasses.replace(
         pairs,
         chosen_score=tuple(chosen.tolist()),
         rejected_score=tuple(rejected.tolist()),
-        provenance=pairs.provenance | {"scorer": about},
+        provenance=provenance | {"scorer": about},
     )
 
 
@@ -165,8 +174,12 @@ def judge_pairs(pairs: Pairs, scorer: Scorer | str) -> PairsAgreement:
         raise DataError(f"{pairs.name!r} has {len(pairs)} pairs.", hint="Two are needed.")
     scorer = load_scorer(scorer) if isinstance(scorer, str) else scorer
     chosen, rejected = _sides(pairs, scorer)
-    by = pairs.provenance.get("scorer") or {}
-    same = by.get("hash") == scorer.hash or by.get("lineage", scorer.name) == scorer.lineage
+    record = pairs.provenance
+    by = [each["scorer"] for each in (record, *record.get("earlier", ())) if each.get("scorer")]
+    same = any(
+        one.get("hash") == scorer.hash or one.get("lineage", one.get("name")) == scorer.lineage
+        for one in by
+    )
     keys = [text_key(p or r) for p, r in zip(pairs.prompts, pairs.rejected, strict=True)]
     return PairsAgreement(
         scorer=scorer_id(scorer),
