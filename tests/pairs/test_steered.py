@@ -12,7 +12,6 @@ from bezoar.errors import ConfigError, DataError, EditError, SiteError
 from bezoar.locate import Direction
 from bezoar.models import Decoding, generate
 from bezoar.pairs import Pairs, mean_norms, steered_pairs
-from tests.families import tiny_model
 
 PROMPTS = (
     "the fool is not so good",
@@ -187,11 +186,34 @@ def test_what_cannot_be_steered_is_said(gpt2):
         steered_pairs(gpt2, PROMPTS, short)
 
 
-def test_a_longer_prompt_than_the_context_keeps_its_end():
-    lm = tiny_model("gpt2")
-    long = " ".join(["tree"] * (lm.context + 5))
-    made = steered_pairs(lm, [long, "a tree"], direction(lm), alpha=STRONG, decoding=GREEDY)
-    assert "a tree" in made.prompts
+def test_a_prompt_that_would_be_cut_makes_no_pair_and_is_counted(gpt2):
+    several = dataclasses.replace(SAMPLED, samples=2)
+    room = gpt2.context - several.max_new_tokens
+    fits, long = (" tree" * n for n in (room, room + 1))
+    assert [len(row) for row in gpt2.encode([fits, long])] == [room, room + 1]
+    d = direction(gpt2)
+    norms = mean_norms(gpt2, PROMPTS, [d.site])
+    options = {"alpha": STRONG, "decoding": several, "norms": norms}
+    made = steered_pairs(gpt2, [long, *PROMPTS, long], d, **options)
+    without = steered_pairs(gpt2, PROMPTS, d, **options)
+    assert made.hash == without.hash
+    assert made.origin.left_out == without.origin.left_out | {"long prompt": 4}
+    assert made.origin.rows == 14 == len(made) + sum(made.origin.left_out.values())
+    assert "long prompt" not in steered_pairs(gpt2, [fits, "you"], d, **options).origin.left_out
+    with pytest.raises(DataError, match=f"has {room + 1} tokens, and {room} is the most"):
+        steered_pairs(gpt2, [long], d, **options)
+    with pytest.raises(ConfigError, match="leave no room for a prompt"):
+        endless = dataclasses.replace(SAMPLED, max_new_tokens=gpt2.context)
+        steered_pairs(gpt2, PROMPTS, d, decoding=endless)
+
+
+def test_prompts_beyond_a_limit_of_ones_own_make_no_pair(gpt2):
+    options = {"alpha": STRONG, "decoding": GREEDY}
+    made = steered_pairs(gpt2, PROMPTS, direction(gpt2), max_prompt_tokens=3, **options)
+    short = [p for p, row in zip(PROMPTS, gpt2.encode(PROMPTS), strict=True) if len(row) <= 3]
+    assert 0 < len(short) < len(PROMPTS)
+    assert set(made.prompts) <= set(short)
+    assert made.origin.left_out["long prompt"] == len(PROMPTS) - len(short)
 
 
 def test_parts_with_the_norms_of_the_whole_are_the_whole(gpt2):

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bezoar.corpus.rows import Origin
+from bezoar.corpus.table import counted
 from bezoar.edits import ActivationEdit, At, Op, stream_site
 from bezoar.edits.activation import Positions
 from bezoar.errors import ConfigError, DataError, several
@@ -89,7 +90,9 @@ def steered_pairs(
 
     Both sides draw from the same random numbers, so that they differ by the steering alone. A
     pair does not depend on the other prompts, nor on the size of the batches. Pairs with equal or
-    empty sides and repeats are dropped, and counted in ``origin.left_out``.
+    empty sides and repeats are dropped, and counted in ``origin.left_out``. So are those of prompts
+    that are too long ("long prompt"): the model would read a part of one, and the pair would hold a
+    prompt that its sides do not continue.
 
     Args:
         lm: the model.
@@ -101,16 +104,18 @@ def steered_pairs(
         layers: steer at the direction's point of these layers; None for its own site alone.
         decoding: greedy or sampled; several samples of a prompt give several pairs.
         positions: "all", or "last": the last prompt token and every new one.
-        max_prompt_tokens: cut longer prompts to their first tokens.
+        max_prompt_tokens: leave out prompts with more tokens; in any case those that leave no room
+            in the model's context for the new ones.
         batch_tokens: padded tokens a batch, new ones included.
-        norms: r at each site; measured on the prompts (`mean_norms`) if None. Give those of the
-            whole where prompts are continued in several calls.
+        norms: r at each site; measured on the prompts that are continued (`mean_norms`) if None.
+            Give those of the whole where prompts are continued in several calls.
         name: of the pairs.
         progress: where to show it.
 
     Raises:
-        ConfigError: if ``alpha`` is not finite.
-        DataError: if there is no prompt, or no pair with two different sides.
+        ConfigError: if ``alpha`` is not finite, or the context leaves no room for any prompt.
+        DataError: if there is no prompt, or none that is short enough, or no pair with two
+            different sides.
         SiteError, EditError: if the direction cannot be added there.
     """
     prompts = several(prompts, "prompts")
@@ -119,6 +124,8 @@ def steered_pairs(
     if not alpha - alpha == 0:
         raise ConfigError(f"alpha={alpha} is no length.", hint="Give a number such as 0.4.")
     sites = _sites(lm, direction, layers)
+    given, prompts = len(prompts), _fitting(lm, prompts, decoding, max_prompt_tokens)
+    too_long = (given - len(prompts)) * decoding.samples
     if norms is None:
         norms = mean_norms(lm, prompts, sites, batch_tokens=batch_tokens)
     # Both sides of a prompt are neighbours, of one length, and so of one batch.
@@ -132,7 +139,6 @@ def steered_pairs(
             lm,
             [prompt for prompt in prompts for _ in range(2)],
             decoding,
-            max_prompt_tokens=max_prompt_tokens,
             batch_tokens=batch_tokens,
             on_batch=signs.of,
             progress=progress,
@@ -142,7 +148,7 @@ def steered_pairs(
         tuple(text for texts in written[0::2] for text in texts),
         tuple(text for texts in written[1::2] for text in texts),
         name=name,
-        origin=Origin("steered", rows=len(prompts) * decoding.samples),
+        origin=Origin("steered", rows=given * decoding.samples).without({"long prompt": too_long}),
         provenance={
             "how": "steered",
             "model": {"name": lm.name, "fingerprint": lm.fingerprint},
@@ -190,6 +196,30 @@ def mean_norms(
         for site, value in lm.capture(batch, sums).items():
             sums[site] += float(value[mask.to(value.device)].double().norm(dim=-1).sum())
     return {site: sums[stream] / tokens for site, stream in read_at.items()}
+
+
+def _fitting(
+    lm: LanguageModel, prompts: Sequence[str], decoding: Decoding, limit: int | None
+) -> list[str]:
+    """The prompts that are read whole.
+
+    Raises:
+        DataError: if there is none.
+    """
+    room = lm.context - decoding.max_new_tokens
+    if room < 1:
+        return [*prompts]  # to generate says so
+    most = room if limit is None else min(limit, room)
+    lengths = [len(row) for row in lm.encode(prompts)]
+    left = [text for text, length in zip(prompts, lengths, strict=True) if length <= most]
+    if not left:
+        raise DataError(
+            f"The shortest of {counted(len(prompts), 'prompt')} has {min(lengths)} tokens, and "
+            f"{most} is the most: the model's context of {lm.context} leaves room for {room} "
+            f"beside {decoding.max_new_tokens} new ones.",
+            hint="Shorten the prompts, or lower max_new_tokens.",
+        )
+    return left
 
 
 def _sites(lm: LanguageModel, direction: Direction, layers: Iterable[int] | None) -> list[Site]:
