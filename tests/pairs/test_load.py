@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
-from bezoar.errors import DataError
-from bezoar.pairs import load_pairs
+from bezoar.corpus import Origin
+from bezoar.errors import CorruptArtefact, DataError
+from bezoar.pairs import Pairs, load_pairs
 
 
 def write(path, columns: dict[str, list]):
@@ -52,8 +55,92 @@ def test_columns_can_be_named_one_or_both(tmp_path):
     path = write(tmp_path / "p.csv", {"toxic": RUDE, "neutral1": MILD, "before": ["a", "b"]})
     one = load_pairs(path, chosen="neutral1")
     assert (one.chosen, one.rejected, one.prompts) == (tuple(MILD), tuple(RUDE), ("", ""))
+    assert "no column of prompts: every prompt is empty" in one.origin.notes
     other = load_pairs(path, chosen="toxic", rejected="neutral1", prompt="before")
     assert (other.chosen, other.prompts) == (tuple(RUDE), ("a", "b"))
+
+
+@pytest.mark.parametrize("name", ["prompt", "prompt_text", "prompts", "Prompt"])
+@pytest.mark.parametrize("sides", [("good", "bad"), ("chosen", "rejected"), ("toxic", "neutral")])
+def test_the_prompts_are_found_whatever_the_sides_are_called(tmp_path, name, sides):
+    chosen, rejected = sides
+    path = write(tmp_path / "p.csv", {name: ["a", "b"], rejected: RUDE, chosen: MILD})
+    pairs = load_pairs(path, chosen=chosen, rejected=rejected)
+    assert (pairs.chosen, pairs.prompts) == (tuple(MILD), ("a", "b"))
+    assert pairs.origin.notes == (f"prompt column {name!r}, found by name",)
+    assert pairs.provenance["columns"]["prompt"] == name
+    path = write(tmp_path / "q.csv", {"prompts": ["a", "b"], name: RUDE, "good": MILD})
+    if name != "prompts":  # a column that is a side is no prompt
+        assert load_pairs(path, chosen="good", rejected=name).prompts == ("a", "b")
+
+
+def test_two_columns_of_prompts_are_a_doubt(tmp_path):
+    columns = {"prompt": ["a", "b"], "prompts": ["c", "d"], "toxic": RUDE, "neutral": MILD}
+    path = write(tmp_path / "p.csv", columns)
+    with pytest.raises(DataError, match="2 columns could be the prompts: 'prompt', 'prompts'"):
+        load_pairs(path)
+    assert load_pairs(path, prompt="prompts").prompts == ("c", "d")
+
+
+OWN = Pairs(
+    ("The sea", "The sea", "A hill"),
+    (" is calm.", " is blue.", "A hill, a hill."),
+    (" is stupid.", " is dumb.", " is rotten."),
+    (0.1, 0.0, 0.25),
+    (0.9, 0.8, 0.75),
+    name="made",
+    origin=Origin("steered", rows=5, left_out={"equal sides": 2}),
+    provenance={"how": "steered", "alpha": 0.4, "scorer": {"name": "words", "hash": "ab"}},
+)
+
+
+def test_pairs_that_were_saved_are_read_whole(tmp_path):
+    OWN.save(tmp_path / "own.parquet")
+    for read in (
+        load_pairs(tmp_path / "own.parquet"),
+        load_pairs("own.parquet", data_root=tmp_path),
+    ):
+        assert read.hash == OWN.hash
+        assert (read.name, read.provenance) == (OWN.name, OWN.provenance)
+        assert len(read) + sum(read.origin.left_out.values()) == read.origin.rows == 5
+        assert read.origin.sha256
+        assert read.origin.notes == ("saved by bezoar, of steered",)
+    assert load_pairs("own.parquet", data_root=tmp_path).origin.spec == "own.parquet"
+    fewer = load_pairs(tmp_path / "own.parquet", limit=2)
+    assert fewer.origin.left_out == {"equal sides": 2, "beyond the limit": 1}
+
+
+def test_a_model_may_repeat_its_prompt_and_a_stranger_is_asked(tmp_path):
+    path = tmp_path / "own.parquet"
+    OWN.save(path)
+    assert load_pairs(path, leaked="drop").prompts == ("The sea", "The sea")
+    assert load_pairs(path, leaked="strip").chosen[2] == ", a hill."
+    dataclasses.replace(OWN, provenance={}, origin=Origin()).save(path)
+    with pytest.raises(DataError, match="begins with its prompt"):
+        load_pairs(path)
+    kept = load_pairs(path, leaked="keep")
+    assert kept.origin.rows == len(kept) == 3
+
+
+def test_saved_pairs_are_a_table_where_columns_are_named_or_the_header_is_lost(tmp_path):
+    OWN.save(tmp_path / "own.parquet")
+    turned = load_pairs(
+        tmp_path / "own.parquet", chosen="rejected", rejected="chosen", leaked="keep"
+    )
+    assert (turned.chosen, turned.prompts) == (OWN.rejected, OWN.prompts)
+    assert turned.chosen_score is None
+    table = pq.read_table(tmp_path / "own.parquet").replace_schema_metadata(None)
+    pq.write_table(table, tmp_path / "plain.parquet")
+    plain = load_pairs(tmp_path / "plain.parquet", leaked="keep")
+    assert (plain.prompts, plain.chosen) == (OWN.prompts, OWN.chosen)
+
+
+def test_saved_pairs_that_were_altered_are_refused(tmp_path):
+    path = tmp_path / "own.parquet"
+    OWN.save(path)
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(CorruptArtefact, match="was altered"):
+        load_pairs(path)
 
 
 @pytest.mark.parametrize(
