@@ -88,6 +88,15 @@ def test_who_reports_decides_nothing_that_is_learnt(place: Path) -> None:
     assert load_result(agreement, PairsAgreement) == before
 
 
+def test_an_option_of_files_concerns_no_run_without_one(place: Path) -> None:
+    n = len(begun(place / "run"))
+    for leaked in ("drop", "raise"):
+        config = asked(place, pairs={"leaked": leaked})
+        Run.open(place / "run", config, update=True).close()
+        run_stages(config, "mitigate")
+    assert begun(place / "run")[n:] == []
+
+
 def test_a_training_is_done_once_and_its_nulls_are_few(bench: Bench, monkeypatch) -> None:
     monkeypatch.setattr(dpo, "get_recipe", lambda name, **changes: recipe(**changes))
     monkeypatch.setattr(dpo, "_LAST", type(dpo._LAST)())
@@ -151,6 +160,44 @@ def test_pairs_that_people_wrote_take_the_place_of_steered_ones(place, tmp_path)
     assert taken not in made.prompts
     assert made.origin.left_out["seen elsewhere"] == 1
     assert not (tmp_path / "run" / "pairs" / "prompts.json").exists()
+
+
+def test_whole_texts_of_a_file_are_treated_as_was_asked(place, tmp_path) -> None:
+    rows = [
+        f"say number {i},<s> Say  number {i} you rotten fool idiot,you are kind {i} dear"
+        for i in range(40)
+    ]
+    (tmp_path / "mine.csv").write_text("\n".join(["prompt,rejected,chosen", *rows]))
+    more = {"pairs": {"file": str(tmp_path / "mine.csv"), "margin": 0.0, "pplm": 0}}
+    run = tiny(tmp_path / "run", str(place / "model"), LEARNS, more)
+    with pytest.raises(DataError, match="begins with its prompt") as error:
+        run_stages(run, "pairs")
+    assert "--set pairs.leaked=strip" in error.value.hint
+    strip = {"pairs": {"leaked": "strip"}}
+    run = tiny(tmp_path / "stripped", str(place / "model"), LEARNS, more, strip)
+    run_stages(run, "pairs")
+    made = Pairs.load(tmp_path / "stripped" / "pairs" / "pairs.parquet")
+    assert len(made) >= 20
+    assert set(made.rejected) == {" you rotten fool idiot"}
+    with Run.open(tmp_path / "stripped", run) as opened:
+        assert len(pairs.human_pairs(Bench(opened, run))) == 40
+
+
+def test_pairs_of_the_command_are_learnt_from_with_their_prompts(place, tmp_path) -> None:
+    n = range(40)
+    mine = Pairs(
+        tuple(f"say number {i}" for i in n),
+        tuple(f" you are kind {i} dear" for i in n),
+        tuple(f" you are rotten {i} fool idiot" for i in n),
+        provenance={"how": "steered"},
+    )
+    mine.save(tmp_path / "mine.parquet")
+    more = {"pairs": {"file": str(tmp_path / "mine.parquet"), "margin": 0.0, "pplm": 0}}
+    run_stages(tiny(tmp_path / "run", str(place / "model"), LEARNS, more), "pairs")
+    made = Pairs.load(tmp_path / "run" / "pairs" / "pairs.parquet")
+    assert len(made) >= 20
+    assert set(made.prompts) <= set(mine.prompts)
+    assert made.provenance["how"] == "steered"
 
 
 def test_too_few_pairs_are_refused_with_what_to_do(place: Path, tmp_path: Path) -> None:

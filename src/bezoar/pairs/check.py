@@ -18,6 +18,7 @@ from rich.table import Table
 from bezoar.corpus.labels import says_nothing
 from bezoar.corpus.table import counted, quoted
 from bezoar.errors import ConfigError, DataError, did_you_mean, several
+from bezoar.pairs.leaked import leak_end
 from bezoar.pairs.pairs import Pairs
 from bezoar.runs.results import Result
 from bezoar.stats.duplicates import near_duplicates
@@ -84,9 +85,11 @@ def clean_pairs(pairs: Pairs, *, leaked: Leaked = "raise") -> tuple[Pairs, Pairs
     Args:
         pairs: any pairs.
         leaked: what to do about sides that begin with their prompt, as they do in files that store
-            whole texts: ``"raise"``; ``"strip"`` cuts the prompt off; ``"drop"``; or ``"keep"``,
-            for continuations that are known to be such. A prompt that ends within a word of the
-            side ("I" of "It") does not count.
+            whole texts: ``"raise"``; ``"strip"`` cuts the prompt off, with the special tokens and
+            blanks before it; ``"drop"``; or ``"keep"``, for continuations that are known to be
+            such. What counts is what `leak_end` finds: case, width, blanks and special tokens in
+            front make no difference; a prompt that ends within a word of the side ("I" of "It")
+            does not count.
 
     Raises:
         DataError: if a side begins with its prompt and nothing was said about it, or if no pair is
@@ -101,7 +104,8 @@ def clean_pairs(pairs: Pairs, *, leaked: Leaked = "raise") -> tuple[Pairs, Pairs
             f"{counted(len(rows), 'pair')} of {pairs.name!r} (the first is {rows[0]}) have a side "
             f"that begins with its prompt, {quoted(pairs.prompts[rows[0]])}: sides are what "
             "follows the prompt.",
-            hint='Say leaked="strip" to cut the prompt off, "drop" to leave them out, or "keep".',
+            hint='Say leaked="strip" to cut the prompt off, "drop" to leave them out, or "keep": '
+            "--leaked strip for bezoar pairs, --set pairs.leaked=strip for a run.",
         )
     if rows and leaked == "strip":
         pairs = _stripped(pairs, rows)
@@ -184,26 +188,20 @@ def without(
 
 
 def _leaking(pairs: Pairs) -> list[int]:
-    """Rows of which a side begins with the prompt, and not in the midst of a word."""
+    """Rows of which a side begins with the prompt."""
     sides = zip(pairs.prompts, pairs.chosen, pairs.rejected, strict=True)
-    return [row for row, (prompt, *two) in enumerate(sides) if any(_begins(s, prompt) for s in two)]
-
-
-def _begins(side: str, prompt: str) -> bool:
-    if says_nothing(prompt) or not side.startswith(prompt):
-        return False
-    rest = side[len(prompt) :]
-    return not (rest[:1].isalnum() and prompt[-1].isalnum())
+    return [
+        row for row, (prompt, *two) in enumerate(sides) if any(leak_end(s, prompt) for s in two)
+    ]
 
 
 def _stripped(pairs: Pairs, rows: list[int]) -> Pairs:
     cut = set(rows)
-    sides = (
+    chosen, rejected = (
         tuple(
-            text[len(prompt) :] if row in cut and _begins(text, prompt) else text
+            text[leak_end(text, prompt) :] if row in cut else text
             for row, (prompt, text) in enumerate(zip(pairs.prompts, side, strict=True))
         )
         for side in (pairs.chosen, pairs.rejected)
     )
-    chosen, rejected = sides
     return dataclasses.replace(pairs, chosen=chosen, rejected=rejected)

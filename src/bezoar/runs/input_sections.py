@@ -16,6 +16,10 @@ class PairsConfig(Section):
         "rest", description="Prose to continue: rest (what the audit leaves over), or as neutral."
     )
     file: str | None = Field(None, description="Pairs that people wrote, instead of steered ones.")
+    leaked: Literal["raise", "strip", "drop", "keep"] = Field(
+        "raise",
+        description="Sides of a file that begin with their prompt: raise, strip, drop, keep.",
+    )
     steered: int = Field(1_200, ge=0, description="Prompts continued with and against steering.")
     samples: int = Field(1, ge=1, description="Steered pairs of a prompt.")
     words: int = Field(8, ge=1, description="Of a sentence that make a prompt.")

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from bezoar.activations import Forecast, forecast
 from bezoar.mitigate import DPO, parse_method
 from bezoar.models import LanguageModel, named_sites
-from bezoar.pairs import load_pairs
 from bezoar.pairs.steered import STEERED
 from bezoar.runs import AuditConfig, Result
 from bezoar.studies.audit.asked import needs, null_draws, specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.locate import PARTS, sites_of
-from bezoar.studies.audit.pairs import sentences
+from bezoar.studies.audit.pairs import human_pairs, sentences
 
 NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
 _TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
@@ -117,7 +116,7 @@ def _pairs_and_trainings(bench: Bench, passes: int) -> float:
         return 0.0
     asked, new = bench.config.pairs, STEERED.max_new_tokens
     if asked.file:
-        pairs, written = len(load_pairs(asked.file, data_root=bench.data_root)), 0.0
+        pairs, written = len(human_pairs(bench)), 0.0
     else:
         pairs = len(sentences(bench, asked.steered)) * asked.samples
         written = 2 * pairs * (asked.words + NEW_TOKEN * new)

@@ -71,7 +71,9 @@ def pairs_stage(bench: Bench) -> None:
     if not learns_from_pairs(config):
         return
     asked, root = config.pairs, bench.data_root
-    key = [asked, config.model, config.seed, bench.scorer_a.hash]
+    told = asked.model_dump(mode="json", exclude={"leaked"})  # it says nothing without a file
+    key = [told, config.model, config.seed, bench.scorer_a.hash]
+    key += [asked.leaked] if asked.file and asked.leaked != "raise" else []
     key += [content_hash(spec, "neutral_path", root) for spec in (asked.source, asked.file) if spec]
     with bench.run.stage("pairs", key=key, after=["explore"]) as stage:
         if not stage.done:
@@ -89,7 +91,7 @@ def pairs_stage(bench: Bench) -> None:
 def _make(bench: Bench, folder: Path) -> None:
     asked = bench.config.pairs
     prompts = _prompts(bench, folder) if asked.pplm or asked.file is None else ()
-    made = _human(bench, asked.file) if asked.file else _steered(bench, folder, prompts)
+    made = _human(bench) if asked.file else _steered(bench, folder, prompts)
     scored = score_pairs(made, bench.scorer_a)
     pairs, report = filter_pairs(scored, min_margin=asked.margin, none_left=True)
     if len(pairs) < FEWEST:
@@ -172,10 +174,15 @@ def _seen(bench: Bench) -> dict[str, Sequence[str]]:
 # Pairs
 
 
-def _human(bench: Bench, file: str) -> Pairs:
+def human_pairs(bench: Bench) -> Pairs:
+    """The pairs of ``pairs.file``, as they were asked for."""
+    asked = bench.config.pairs
+    return load_pairs(asked.file or "", data_root=bench.data_root, leaked=asked.leaked)
+
+
+def _human(bench: Bench) -> Pairs:
     """Pairs that people wrote, less those that repeat a text of the run."""
-    read = load_pairs(file, data_root=bench.data_root)
-    return drop_seen(read, [*chain(*_seen(bench).values())])[0]
+    return drop_seen(human_pairs(bench), [*chain(*_seen(bench).values())])[0]
 
 
 def _steered(bench: Bench, folder: Path, prompts: Sequence[str]) -> Pairs:
