@@ -106,16 +106,94 @@ def test_pairs_that_people_wrote_are_scored_and_filtered_without_a_model(
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (("--out", "p.parquet", "--file", "human.csv"), 2, "so MODEL has no place"),
+        (("--out", "p.parquet", "--file", "human.csv"), 2, "so MODEL, --neutral and --data have"),
         (("--out", "p.parquet", "--neutral", "none.txt"), 3, "There is no file none.txt"),
         (("--out", "pairs.csv"), 2, "is no parquet file"),
         (("--out", "p.parquet", "--how", "pplm", "--alpha", 1), 2, "--alpha is of --how steered"),
         (("--out", "p.parquet", "--iterations", 3), 2, "--iterations is of --how pplm"),
         (("--out", "p.parquet", "--scorer-b", "wrods"), 6, "There is no scorer 'wrods'"),
-        (("--out", "p.parquet", "--prompts", "none.csv"), 3, "There is no file none.csv"),
+        (("--out", "p.parquet", "--prompts", "none.csv"), 2, "so --neutral has no place"),
+        (("--out", "p.parquet", "--leaked", "strip"), 2, "--leaked has no place without --file"),
+        (
+            ("--out", "p.parquet", "--chosen", "good", "--prompt", "q"),
+            2,
+            "--chosen and --prompt have no place without --file",
+        ),
+        (
+            ("--out", "p.parquet", "--words", 40),
+            3,
+            "has 40 words. Give prose, or ask for fewer: words=30 (--words 30;",
+        ),
     ],
 )
 def test_wrong_options_are_told_before_the_work(given, bezoar, options, status, message):
     left, _, err = bezoar(*given, *options)
     assert left == status
     assert message in " ".join(err.split())
+
+
+def test_prompts_of_a_file_that_is_not_there_are_told_before_the_work(files, bezoar):
+    options = ("--data", files / "data.csv", "--prompts", "none.csv", *WORD_LIST, "--quiet")
+    status, _, err = bezoar("pairs", files / "model", "--out", files / "no.parquet", *options)
+    assert status == 3
+    assert "There is no file none.csv" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ("--how", "pplm", "--count", 7, "--seed", 3),
+            "so --how, --count and --seed have no place",
+        ),
+        (("--words", 6), "so --words has no place"),
+        (("--device", "cpu"), "so --device has no place"),
+        (("--set", "model.anatomy.attention=mixer"), "so --set has no place"),
+    ],
+)
+def test_what_a_file_has_no_use_for_is_refused(files, bezoar, options, told):
+    out = files / "no.parquet"
+    status, _, err = bezoar("pairs", "--out", out, "--file", files / "human.csv", *options)
+    assert status == 2
+    assert told in " ".join(err.split())
+    assert not out.exists()
+
+
+def test_words_are_those_of_a_prompt(files, given, bezoar, monkeypatch):
+    from tests.pairs.kit import any_scorer
+
+    monkeypatch.setattr("bezoar.scoring.load_scorer", any_scorer)
+    out = files / "short.parquet"
+    options = ("--out", out, "--count", 12, "--words", 4, "--alpha", 1.5, "--margin", 0)
+    assert bezoar(*given, *options)[0] == 0
+    assert {len(prompt.split()) for prompt in Pairs.load(out).prompts} == {4}
+
+
+def test_columns_of_a_file_can_be_named_as_the_error_says(files, bezoar):
+    rows = [f"say {n},so kind {n} dear,you are an idiot {n}" for n in range(4)]
+    (files / "named.csv").write_text("\n".join(["before,good,bad", *rows]) + "\n")
+    out = files / "named.parquet"
+    asked = ("pairs", "--out", out, "--file", files / "named.csv", *WORD_LIST)
+    status, _, err = bezoar(*asked)
+    assert status == 3
+    assert "--chosen COLUMN --rejected COLUMN" in " ".join(err.split())
+    sides = ("--chosen", "good", "--rejected", "bad")
+    status, said, _ = bezoar(*asked, *sides)
+    assert status == 0
+    assert "Note: no column of prompts: every prompt is empty." in " ".join(said.split())
+    assert bezoar(*asked, *sides, "--prompt", "before", "--json")[0] == 0
+    assert Pairs.load(out).prompts == tuple(f"say {n}" for n in range(4))
+
+
+def test_a_file_that_the_command_wrote_is_read_with_its_prompts(files, bezoar):
+    rows = [f"say {n},so kind {n} dear,you are an idiot {n}" for n in range(4)]
+    (files / "once.csv").write_text("\n".join(["prompt,chosen,rejected", *rows]) + "\n")
+    once, twice = files / "once.parquet", files / "twice.parquet"
+    assert bezoar("pairs", "--out", once, "--file", files / "once.csv", *WORD_LIST)[0] == 0
+    status, said, err = bezoar("pairs", "--out", twice, "--file", once, *WORD_LIST, "--json")
+    assert (status, err) == (0, "")
+    first, again = Pairs.load(once), Pairs.load(twice)
+    assert again.hash == first.hash
+    assert again.prompts == tuple(f"say {n}" for n in range(4))
+    assert again.provenance == first.provenance
+    assert any("saved by bezoar" in note for note in json.loads(said)["notes"])

@@ -38,7 +38,7 @@ def test_a_draw_is_the_same_from_any_order_and_another_by_another_seed():
 
 
 def test_prose_without_sentences_says_so():
-    with pytest.raises(DataError, match="No sentence of 1 texts has 12 words"):
+    with pytest.raises(DataError, match="No sentence of 1 text has 12 words"):
         sentence_prompts(["Too short."])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bezoar.activations import harvest
 from bezoar.corpus import Corpus
+from bezoar.corpus.table import counted
 from bezoar.errors import DataError, several
 from bezoar.locate import LinearProbe, MeanDifferenceProbe, Probe
 from bezoar.models import LanguageModel, Site
@@ -45,10 +46,18 @@ def sentence_prompts(
                 found.setdefault(text_key(" ".join(begun)), " ".join(begun))
     if not found:
         raise DataError(
-            f"No sentence of {len(texts)} texts has {words} words.", hint="Give prose, or words=6."
+            f"No sentence of {counted(len(texts), 'text')} has {counted(words, 'word')}.",
+            hint=f"Give prose{_fewer(words)}.",
         )
     drawn = sorted(found, key=lambda key: unit_hash(key, f"sentences-{seed}"))
     return tuple(found[key] for key in drawn[:count])
+
+
+def _fewer(words: int) -> str:
+    fewer = words * 3 // 4
+    if not fewer:
+        return ""
+    return f", or ask for fewer: words={fewer} (--words {fewer}; of a run, pairs.words={fewer})"
 
 
 def unseen_prompts(
