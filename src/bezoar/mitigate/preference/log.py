@@ -20,7 +20,7 @@ class Validation(Result):
     Attributes:
         step: steps of the optimiser so far; 0 is the untouched model.
         loss: the objective, mean over pairs; for DPO it begins at ln 2.
-        accuracy: share of pairs whose chosen side has the larger reward; ties (to 1e-5) count a
+        accuracy: share of pairs whose chosen side has the larger reward; ties (to 1e-4) count a
             half.
         margin: chosen minus rejected reward, mean over pairs.
         chosen_reward, rejected_reward: β(log π_θ − log π_ref), mean over pairs.

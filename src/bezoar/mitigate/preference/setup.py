@@ -62,7 +62,7 @@ def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.opti
     return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=0.0, fused=True)
 
 
-_TIE = 1e-5  # in reward: what rounding makes of two equal models on another batch
+_TIE = 1e-4  # in reward: what rounding makes of two equal models on another batch
 
 
 def accuracy_of(told: Preference) -> float:
