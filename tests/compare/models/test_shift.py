@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from bezoar.compare.models import residual_shift, shift_sources
+from bezoar.compare.models import ShiftSources, residual_shift, shift_sources, sources
 from bezoar.compare.models.shift import principal_components
 from bezoar.edits import Add, NoOp
 from bezoar.errors import ConfigError, DataError, SiteError
 from bezoar.models import Site
-from bezoar.runs.results import load_result, save_result
+from bezoar.runs.results import load_result, save_json, save_result, to_plain
+from bezoar.stats.bootstrap import percentile_bounds, resample_counts
 from tests.compare.models.kit import PROMPTS, value_edit
 from tests.edits.kit import noise, one
 
@@ -146,6 +147,71 @@ def test_padding_counts_only_in_the_reference(pair):
     rest = max(len(ids) for ids in base.encode(PROMPTS[4:]))
     assert code.positions_n == 4 * longest + 2 * rest
     assert not math.isclose(code.norm, together.norm, rel_tol=1e-4)
+
+
+def pooled(found):
+    """The three numbers of all earlier layers, out of those of each."""
+    moved = sum(s.moved for s in found.layers)
+    return (
+        sum(s.moved * s.opposing for s in found.layers) / moved,
+        sum(s.negative for s in found.layers) / len(found.layers),
+        sum(s.along for s in found.layers) / found.norm,
+    )
+
+
+@pytest.mark.parametrize("mode", ["correct", "code"])
+def test_intervals_of_sources_are_those_of_other_prompts(pair, mode):
+    """Against the whole computation, done again for every resample of the prompts."""
+    base, other = pair
+    # In the reference's mode padding counts, which other prompts beside one would change.
+    here = {"layer": 2, "point": point_of(base), "mode": mode}
+    here["max_tokens"] = 3 if mode == "code" else None
+    found = shift_sources(base, other, PROMPTS, resamples=20, seed=3, **here)
+    samples = []
+    for counts in resample_counts(len(PROMPTS), 20, 3):
+        for row in counts.astype(int):
+            drawn = [prompt for prompt, n in zip(PROMPTS, row, strict=True) for _ in range(n)]
+            samples.append(pooled(shift_sources(base, other, drawn, **here)))
+    intervals = found.opposing, found.negative, found.along
+    for interval, value, column in zip(intervals, pooled(found), np.array(samples).T, strict=True):
+        assert interval.value == pytest.approx(value)
+        low, high = percentile_bounds(column, 0.95)
+        assert interval.low == pytest.approx(min(low, value), abs=1e-5)
+        assert interval.high == pytest.approx(max(high, value), abs=1e-5)
+    assert found.along.low < found.along.high
+
+
+def test_many_prompts_are_resampled_in_groups(gpt2, monkeypatch):
+    """So that sums are kept for so many alone; what they come to is the same."""
+    other = value_edit(gpt2, 1)
+    fine = shift_sources(gpt2, other, PROMPTS, 2)
+    monkeypatch.setattr(sources, "GROUPS", 3)
+    coarse = shift_sources(gpt2, other, PROMPTS, 2)
+    assert coarse.along.value == pytest.approx(fine.along.value)
+    assert coarse.positions_n == fine.positions_n
+    assert coarse.along != fine.along
+    same = shift_sources(gpt2, other, [*PROMPTS[:3], *PROMPTS[:3]], 2)
+    alone = shift_sources(gpt2, other, PROMPTS[:3], 2)
+    assert same.along.low == pytest.approx(alone.along.low)
+    assert same.along.high == pytest.approx(alone.along.high)
+
+
+def test_what_has_no_share_has_no_interval(gpt2):
+    alone = shift_sources(gpt2, value_edit(gpt2, 1), PROMPTS[:1], 2)
+    assert (alone.opposing, alone.negative, alone.along) == (None, None, None)
+    still = shift_sources(gpt2, NoOp(), PROMPTS, 2)
+    assert (still.opposing, still.along) == (None, None)
+    assert still.negative.low <= still.negative.value <= still.negative.high
+
+
+def test_sources_that_were_saved_without_intervals_are_read(gpt2, tmp_path):
+    found = shift_sources(gpt2, value_edit(gpt2, 1), PROMPTS, 2)
+    plain = to_plain(found)
+    for name in ("opposing", "negative", "along"):
+        del plain[name]
+    save_json(tmp_path / "old.json", plain)
+    old = load_result(tmp_path / "old.json", ShiftSources)
+    assert (old.layers, old.along) == (found.layers, None)
 
 
 def test_results_come_back_from_disk(pair, tmp_path):

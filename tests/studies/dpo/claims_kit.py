@@ -124,14 +124,20 @@ def shift(consistency: float, n: int) -> ResidualShift:
     return ResidualShift("demo", "dpo", *where, points, 1.0, 0.1, consistency, *axes)
 
 
-def sources(*layers: tuple[float, float, float], site: str = "3.resid_mid") -> ShiftSources:
-    """(opposing, negative, along) a layer."""
+def sources(
+    *layers: tuple[float, float, float], site: str = "3.resid_mid", half: float | None = 0.03
+) -> ShiftSources:
+    """(opposing, negative, along) a layer, and half of the width of their intervals."""
     bars = Histogram(-1.0, 1.0, (1.0,))
     made = tuple(
         SourceLayer(i, 10, -0.1, opposing, bars, -0.01, negative, bars, along)
         for i, (opposing, negative, along) in enumerate(tuple(map(float, one)) for one in layers)
     )
-    return ShiftSources("demo", "dpo", site, "correct", 2.0, made, 9, 90)
+    norm = 2.0
+    opposing, negative, along = (sum(column) for column in zip(*layers, strict=True))
+    whole = opposing / len(layers), negative / len(layers), along / norm
+    own = () if half is None else (Interval(value, value - half, value + half) for value in whole)
+    return ShiftSources("demo", "dpo", site, "correct", norm, made, 9, 90, *own)
 
 
 def contributions(toxic: Interval | None) -> Contributions:

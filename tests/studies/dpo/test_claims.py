@@ -20,7 +20,7 @@ from bezoar.studies.dpo import DPOBench
 from bezoar.studies.dpo.claims import Claims, claims_of
 from bezoar.studies.dpo.claims import stage as module
 from bezoar.studies.dpo.claims.found import NO_OP, Found
-from bezoar.studies.dpo.claims.mechanism import wilson
+from bezoar.studies.dpo.claims.shift import wilson
 from bezoar.studies.dpo.claims.stage import RULES, read
 from tests.studies.dpo import claims_kit as kit
 from tests.studies.dpo.claims_kit import DOWN, EVEN, HIGH, LOW, UNSURE, UP
@@ -130,12 +130,19 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.9, 1, 1)),)}, "holds"),
     ("shift-opposed", {"sources": (MOST, FEW)}, "undecided"),  # not at every layer
     ("shift-opposed", {"sources": (kit.sources((0.4, 1, 1), (0.5, 1, 1)),)}, "fails"),
+    ("shift-opposed", {"sources": (kit.sources((0.51, 1, 1), (0.52, 1, 1)),)}, "undecided"),
+    ("shift-opposed", {"sources": (kit.sources((0.49, 1, 1)),)}, "undecided"),
+    ("shift-opposed", {"sources": (kit.sources((0.9, 1, 1), half=None),)}, "undecided"),
     ("activations-negative", {"sources": (MOST,)}, "holds"),
     ("activations-negative", {"sources": (MOST, FEW)}, "undecided"),
     ("activations-negative", {"sources": (FEW,)}, "fails"),
+    ("activations-negative", {"sources": (kit.sources((1, 0.51, 1)),)}, "undecided"),
+    ("activations-negative", {"sources": (kit.sources((1, 0.49, 1)),)}, "undecided"),
     ("sources-add-up", {"sources": (MOST, FEW)}, "undecided"),
     ("sources-add-up", {"sources": (kit.sources((1, 1, 0.3), (1, 1, -0.1)),)}, "holds"),
     ("sources-add-up", {"sources": (kit.sources((1, 1, -0.3), (1, 1, 0.1)),)}, "fails"),
+    ("sources-add-up", {"sources": (kit.sources((1, 1, 0.02)),)}, "undecided"),
+    ("sources-add-up", {"sources": (kit.sources((1, 1, -0.02)),)}, "undecided"),
     ("neurons-part", {"contributions": kit.contributions(LOW)}, "holds"),
     ("neurons-part", {"contributions": kit.contributions(EVEN)}, "undecided"),
     ("neurons-part", {"contributions": kit.contributions(HIGH)}, "fails"),
@@ -372,6 +379,22 @@ def test_where_it_was_not_kept_which_prompts_elicit_a_token_nothing_is_decided()
     told = claims_of(Found(lens=old, lens_reversed=back), "demo").of("lens-falls")
     assert (told.verdict, told.value) == ("undecided", None)
     assert "not kept" in told.why
+
+
+def test_claims_on_sources_have_the_intervals_of_their_prompts():
+    """Averages over prompts are not known exactly; older results do not say how well."""
+    keys = "shift-opposed", "activations-negative", "sources-add-up"
+    told = claims_of(Found(sources=(MOST, MOST)), "demo")
+    for key in keys:
+        assert told.of(key).verdict == "holds"
+        own = told.of(key).value
+        assert own.high - own.low == pytest.approx(2 * 0.03)
+        assert "sampled" not in told.of(key).rule
+    assert told.of("shift-opposed").value.value == pytest.approx(0.75)
+    old = claims_of(Found(sources=(MOST, kit.sources((0.9, 0.9, 0.9), half=None))), "demo")
+    for key in keys:
+        assert (old.of(key).verdict, old.of(key).value) == ("undecided", None)
+        assert "not kept. By shift: 3.resid_mid" in old.of(key).why
 
 
 def test_another_seed_does_not_stand_for_the_main_training():

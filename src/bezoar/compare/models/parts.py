@@ -201,6 +201,7 @@ class Parts:
             layer,
             point=self._point,
             max_tokens=self.sizes.prompt_tokens,
+            seed=self.seed,
             progress=self.progress,
         )
 

@@ -19,12 +19,14 @@ from torch import Tensor
 from bezoar.compare.models.passes import checked_prompts
 from bezoar.compare.models.shift import MODES, Mode
 from bezoar.compare.models.side import Side, require_dense_mlps, sides_of
+from bezoar.compare.models.source_draws import GROUPS, Draws, Sums
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError, did_you_mean
 from bezoar.locate.lens import batches_of, encode_for
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result
+from bezoar.stats.intervals import Interval
 
 BINS = 100
 _MOST = 10  # earlier layers by default
@@ -77,6 +79,11 @@ class ShiftSources(Result):
         norm: of δ_x.
         layers: the earlier layers, first to last.
         prompts_n, positions_n: what was averaged.
+        opposing, negative, along: of these layers together, with intervals by prompt, since δ_x and
+            the coefficients are averages over prompts: the share of moved value vectors with a
+            negative cosine, the share of neurons with a negative mean activation, and what the
+            moved vectors add along the shift, by ‖δ_x‖. None where there is no such number, with a
+            single prompt, and in results that were saved without them.
     """
 
     base_name: str
@@ -87,6 +94,9 @@ class ShiftSources(Result):
     layers: tuple[SourceLayer, ...]
     prompts_n: int
     positions_n: int
+    opposing: Interval | None = None
+    negative: Interval | None = None
+    along: Interval | None = None
 
     def __rich__(self) -> Table:
         title = f"value vectors against the shift of {self.site} (‖δ‖ {self.norm:.3g})"
@@ -136,6 +146,8 @@ def shift_sources(
     mode: Mode = "correct",
     budget_tokens: int = 4096,
     max_tokens: int | None = None,
+    resamples: int = 1_000,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> ShiftSources:
     """Cosines of δ_x with the δ of earlier value vectors (Lee et al. 2024, Figures 5, 7-10).
@@ -151,6 +163,7 @@ def shift_sources(
             nothing of either: "paper" is "correct".
         budget_tokens: padded tokens of a batch.
         max_tokens: keep the first tokens of a prompt only.
+        resamples, seed: of the bootstrap by prompt; of more than 256 prompts by so many groups.
         progress: where to show it.
 
     Raises:
@@ -170,19 +183,24 @@ def shift_sources(
     if mode != "code":
         plan = list(batches_of(encoded, budget_tokens))
     posts = [Site(j, "mlp_post") for j in below]
-    before, count = _means(first, encoded, plan, [site], mode, progress)
-    after, _ = _means(second, encoded, plan, [site, *posts], mode, progress)
-    shift = after[site] - before[site]
+    before = _sums(first, encoded, plan, [site], mode, progress)
+    after = _sums(second, encoded, plan, [site, *posts], mode, progress)
+    shift = after[site].mean() - before[site].mean()
     norm = float(shift.norm())
     unit = shift / norm if norm else shift
-    every = torch.cat([after[post] for post in posts]).numpy()
+    every = torch.cat([after[post].mean() for post in posts]).numpy()
     ends = float(min(0.0, np.quantile(every, 0.005))), float(np.quantile(every, 0.995))
+    draws = Draws(before[site], after[site], rounded=mode == "code", resamples=resamples, seed=seed)
     old = {j: base.values(j).float().clone() for j in below}  # the edit may be of this very model
+    found = []
     with second.opened() as lm:
-        found = [
-            _layer(j, lm.values(j).double() - old[j].to(lm.device), after[post], unit, mode, ends)
-            for j, post in zip(below, posts, strict=True)
-        ]
+        for j, post in zip(below, posts, strict=True):
+            moves = (lm.values(j).double() - old[j].to(lm.device)).cpu()
+            found.append(_layer(j, moves, after[post].mean(), unit, mode, ends))
+            draws.add(moves, after[post])
+    moved = sum(s.moved for s in found)
+    against = sum(s.moved * (s.opposing or 0.0) for s in found)
+    negative = float(np.mean([s.negative for s in found]))
     return ShiftSources(
         base_name=first.name,
         edited_name=second.name,
@@ -191,7 +209,10 @@ def shift_sources(
         norm=norm,
         layers=tuple(found),
         prompts_n=len(encoded),
-        positions_n=count,
+        positions_n=int(after[site].positions.sum()),
+        opposing=draws.opposing(against / moved, moved) if moved else None,
+        negative=draws.negative(negative, len(found)),
+        along=draws.along(sum(s.along for s in found) / norm) if norm else None,
     )
 
 
@@ -208,17 +229,18 @@ def _below(layer: int, earlier: Sequence[int] | None) -> list[int]:
     return found
 
 
-def _means(
+def _sums(
     side: Side,
     encoded: Sequence[list[int]],
     plan: Sequence[list[int]],
     sites: Sequence[Site],
     mode: Mode,
     progress: Progress | None,
-) -> tuple[dict[Site, Float64[Tensor, " d"]], int]:
-    """Means over all positions (padding only in mode "code"), and how many positions there were."""
-    sums: dict[Site, Tensor] = {}
-    count = 0
+) -> dict[Site, Sums]:
+    """Sums over all positions (padding only in mode "code"), by group of prompts."""
+    n = min(len(encoded), GROUPS)
+    positions = torch.zeros(n, dtype=torch.float64)
+    states: dict[Site, Tensor] = {}
     with side.opened() as lm:
         for rows in track(progress, plan, "Averaging states", unit="batches"):
             batch = lm.batch([encoded[i] for i in rows], side="left")
@@ -226,12 +248,16 @@ def _means(
             totals = lm.capture(
                 batch,
                 sites,
-                reduce=lambda _, v, w=where: v[w].double().sum(0).cpu(),  # type: ignore[misc]
+                reduce=lambda _, v, w=where: (  # type: ignore[misc]
+                    v.masked_fill(~w[..., None], 0).double().sum(1).cpu()
+                ),
             )
+            groups = torch.tensor([row % n for row in rows])
             for site, total in totals.items():
-                sums[site] = sums[site] + total if site in sums else total
-            count += int(where.sum())
-    return {site: total / count for site, total in sums.items()}, count
+                into = states.setdefault(site, total.new_zeros(n, total.shape[1]))
+                into.index_add_(0, groups, total)
+            positions.index_add_(0, groups, where.sum(1).double().cpu())
+    return {site: Sums(found, positions) for site, found in states.items()}
 
 
 def _layer(
@@ -242,7 +268,6 @@ def _layer(
     mode: Mode,
     ends: tuple[float, float],
 ) -> SourceLayer:
-    moves = moves.cpu()
     sizes = moves.norm(dim=1)
     along = moves @ unit
     moved = sizes > 0

@@ -1,9 +1,9 @@
 """Stage 9, claims: each claim of the paper, held against what was measured.
 
 A claim is a function from results to a verdict, whose docstring is the rule (`rules`): `reading`
-has those on the probe and the value vectors, `effects` those of Table 2, `mechanism` those on what
-DPO changed, `keys` and `undoing` those on what is left of it. Nothing is measured here. File:
-``claims.json``.
+has those on the probe and the value vectors, `effects` those of Table 2, `mechanism` and `shift`
+those on what DPO changed, `keys` and `undoing` those on what is left of it. Nothing is measured
+here. File: ``claims.json``.
 """
 
 from bezoar.studies.claims.results import Claim, Claims, Verdict

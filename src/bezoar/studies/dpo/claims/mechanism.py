@@ -1,16 +1,12 @@
-"""Section 5: what moved, what fell, and where it comes from."""
+"""Section 5, first half: what moved, and what fell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import sqrt
-
 from bezoar.compare.models.lens import LensComparison
-from bezoar.compare.models.shown import p_value, plain, signed
+from bezoar.compare.models.shown import p_value, signed
 from bezoar.stats import Interval
 from bezoar.studies.claims.results import Verdict, number
 from bezoar.studies.claims.rules import (
-    HALF,
     Finding,
     above,
     all_of,
@@ -26,7 +22,7 @@ ELICITING = 8
 """Prompts that elicit a toxic token: of fewer, nothing is said of where the base writes one."""
 NEARLY_ONE = 0.99
 MOST = 0.8
-_NOT_COMPARED = "The trained model was not laid beside its base."
+NOT_COMPARED = "The trained model was not laid beside its base."
 
 
 @claim(
@@ -38,7 +34,7 @@ _NOT_COMPARED = "The trained model was not laid beside its base."
 def weights_stay(found: Found) -> Finding:
     """Holds if the smallest cosine is above 0.99; fails if not. Nothing is sampled."""
     if found.drift is None:
-        return not_measured(_NOT_COMPARED)
+        return not_measured(NOT_COMPARED)
     tensors = found.drift.tensors
     least = min(tensors, key=lambda tensor: tensor.cosine)
     below_it = sum(tensor.cosine <= NEARLY_ONE for tensor in tensors)
@@ -63,7 +59,7 @@ def vectors_stay(found: Found) -> Finding:
     could not reach value vectors there is nothing to find out."""
     kept = found.values
     if kept is None:
-        return not_measured(_NOT_COMPARED)
+        return not_measured(NOT_COMPARED)
     if kept.identity:
         return not_measured("No value vector was trained, so that none could change.")
     least = min(vector.cosine for vector in kept.vectors)
@@ -92,7 +88,7 @@ def lens_falls(found: Found) -> Finding:
     chosen for being likely gets less likely by any change); fails if it lies above zero, or above
     that. Undecided if fewer than eight prompts elicit one: others say nothing of it."""
     if found.lens is None:
-        return not_measured(_NOT_COMPARED)
+        return not_measured(NOT_COMPARED)
     lens = found.lens
     change, back = lens.eliciting_change(), _back(found)
     first = next((s for s, c in zip(lens.states, lens.change, strict=True) if c.high < 0), None)
@@ -148,7 +144,7 @@ def lens_mlps(found: Found) -> Finding:
     Undecided if fewer than eight of the prompts elicit a toxic token."""
     steps = () if found.lens is None else found.lens.top_steps(3)
     if found.lens is None or not steps:
-        return not_measured(_NOT_COMPARED)
+        return not_measured(NOT_COMPARED)
     if any(step.component.endswith("resid_delta") for step in steps):
         return not_measured("Attention and MLP run in parallel: no state lies between them.")
     reversed_steps = () if found.lens_reversed is None else found.lens_reversed.steps
@@ -186,130 +182,10 @@ def neurons_fall(found: Found) -> Finding:
     return Finding(verdict, drop.change, why, drop.null_p)
 
 
-@claim(
-    "shift-consistent",
-    "DPO moves the residual stream of all prompts in one direction.",
-    "Figures 4 and 6, §5.3",
-    "share of prompts that move along the mean shift of the others",
-)
-def shift_consistent(found: Found) -> Finding:
-    """Holds if more than four in five do, Wilson's interval and all; fails if fewer do. Of several
-    layers that of the most toxic value vector beyond the first layer counts."""
-    if not found.shifts:
-        return not_measured(_NOT_COMPARED)
-    shift = found.shifts[0]
-    share = wilson(shift.consistency, len(shift.points))
-    others = ", ".join(f"{s.site} {s.consistency:.0%}" for s in found.shifts[1:])
-    why = (
-        f"At {shift.site}, {len(shift.points)} prompts: mean cosine {plain(shift.cosine)}, "
-        f"‖δ‖ {shift.relative:.1%} of the states' norm."
-    )
-    return Finding(above(share, MOST), share, why + (f" Elsewhere: {others}." if others else ""))
-
-
-@claim(
-    "shift-opposed",
-    "Value vectors of earlier layers moved against the shift of the residual stream.",
-    "Figures 5 and 7-10, §5.3",
-    "share of those that moved with a negative cosine to the shift, all earlier layers",
-)
-def shift_opposed(found: Found) -> Finding:
-    """Holds if more than half do, at every layer whose shift was looked at; fails if half or fewer
-    do at all layers together. All value vectors are counted, none sampled."""
-    counts: dict[str, tuple[float, int]] = {}
-    for source in found.sources:
-        moved = [layer for layer in source.layers if layer.opposing is not None]
-        against = sum((layer.opposing or 0.0) * layer.moved for layer in moved)
-        counts[source.site] = against, sum(layer.moved for layer in moved)
-    return _most(counts)
-
-
-@claim(
-    "activations-negative",
-    "Most neurons of these earlier layers are a little below zero on average, so that vectors "
-    "that moved against the shift push along it.",
-    "Figures 5 and 7-10, §5.3",
-    "share of neurons of all earlier layers whose mean coefficient is negative",
-)
-def activations_negative(found: Found) -> Finding:
-    """Holds if more than half are, below every layer whose shift was looked at; fails if half or
-    fewer are in all these layers together. All neurons are counted, none sampled."""
-    counts = {
-        source.site: (sum(layer.negative for layer in source.layers), len(source.layers))
-        for source in found.sources
-    }
-    return _most(counts)
-
-
-def _most(counts: Mapping[str, tuple[float, int]]) -> Finding:
-    """Whether more than half of what there is, by site: (how many, of how many)."""
-    shares = {site: some / of for site, (some, of) in counts.items() if of}
-    if not shares:
-        return not_measured("No value vector of an earlier layer moved, or none was looked at.")
-    share = sum(some for some, _ in counts.values()) / sum(of for _, of in counts.values())
-    verdict: Verdict = "holds" if min(shares.values()) > HALF else "undecided"
-    told = ", ".join(f"{site} {own:.0%}" for site, own in shares.items())
-    return Finding(verdict if share > HALF else "fails", exactly(share), f"By shift: {told}.")
-
-
-@claim(
-    "sources-add-up",
-    "Added up over neurons and layers, moved value vectors push along the shift.",
-    "§5.3",
-    "Σ mean coefficient × (movement of the value vector along δ) / ‖δ‖, mean over the shifts",
-)
-def sources_add_up(found: Found) -> Finding:
-    """Holds if the sum over the earlier layers is positive for every shift that was looked at;
-    fails if it is not on average. Nothing is sampled."""
-    shares = {
-        source.site: sum(layer.along for layer in source.layers) / source.norm
-        for source in found.sources
-        if source.norm
-    }
-    if not shares:
-        return not_measured(_NOT_COMPARED)
-    share = sum(shares.values()) / len(shares)
-    verdict: Verdict = "holds" if min(shares.values()) > 0 else "undecided"
-    told = ", ".join(f"{site} {own:+.1%}" for site, own in shares.items())
-    return Finding(verdict if share > 0 else "fails", exactly(share), f"By shift: {told}.")
-
-
-@claim(
-    "neurons-part",
-    "Toxic neurons explain only a part of what DPO changes: less than half.",
-    "Yang et al. 2025 (2.5-24 %)",
-    "share of all neurons' change along the probe that toxic neurons make",
-)
-def neurons_part(found: Found) -> Finding:
-    """Holds if the interval lies below one half; fails if it lies above."""
-    if found.contributions is None:
-        return not_measured(_NOT_COMPARED)
-    parts = found.contributions
-    if parts.toxic_share is None:
-        return Finding("undecided", None, "The change of all neurons is not clearly of one sign.")
-    why = f"{parts.toxic_n} of {parts.neurons_n:,} neurons."
-    if parts.null_p is not None:
-        why += f" As many random ones explain as much with p {p_value(parts.null_p)}."
-    return Finding(below(parts.toxic_share, HALF), parts.toxic_share, why, parts.null_p)
-
-
-def wilson(share: float, n: int) -> Interval:
-    """Wilson's (1927) 95 % interval of a share of ``n``."""
-    z2 = 1.959964**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
-
-
 CLAIMS = (
     weights_stay,
     vectors_stay,
     lens_falls,
     lens_mlps,
     neurons_fall,
-    shift_consistent,
-    shift_opposed,
-    activations_negative,
-    sources_add_up,
-    neurons_part,
 )

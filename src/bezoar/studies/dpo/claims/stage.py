@@ -25,7 +25,7 @@ from bezoar.studies.audit.fitting import label_of, slug
 from bezoar.studies.claims.results import Claims
 from bezoar.studies.claims.rules import Rule
 from bezoar.studies.dpo.bench import DPOBench, trained_specs
-from bezoar.studies.dpo.claims import effects, keys, mechanism, reading, undoing
+from bezoar.studies.dpo.claims import effects, keys, mechanism, reading, shift, undoing
 from bezoar.studies.dpo.claims.found import NO_OP, Found
 from bezoar.studies.dpo.evaluate import AS_TRAINED
 
@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *reading.CLAIMS,
     *effects.CLAIMS,
     *mechanism.CLAIMS,
+    *shift.CLAIMS,
     *keys.CLAIMS,
     *undoing.CLAIMS,
 )
