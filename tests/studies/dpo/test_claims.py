@@ -285,6 +285,21 @@ def test_toxic_value_vectors_stand_beside_random_ones():
     assert "Random" not in told.of("only-random-values:64").why
 
 
+def test_two_trainings_of_one_part_are_two_claims():
+    """That differ in their seed, say; and random value vectors stand beside their like."""
+    specs = ("dpo:trainable=values:64", "dpo:trainable=values:64,seed=7")
+    specs += ("dpo:trainable=random-values:64,seed=7",)
+    found = rows(LESS)
+    labels = [f"{i} as trained" for i in range(3)]
+    found["measured"] |= dict.fromkeys(labels, kit.measured(LESS))
+    named = zip(labels, specs, strict=True)
+    found["scorecard"] = kit.card(*(kit.row(label, {}, spec=spec) for label, spec in named))
+    told = [c for c in claims_of(Found(**found), "demo").claims if c.key.startswith("only-")]
+    assert len({c.key for c in told}) == len({c.statement for c in told}) == 3
+    assert told[2].key == "only-random-values:64"
+    assert ["Random value vectors" in c.why for c in told] == [False, True, False]
+
+
 def test_a_training_that_lowers_nothing_has_no_shares():
     found = rows(LESS)
     found["measured"][TRAINED] = found["measured"][NO_OP]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from math import isclose
@@ -9,8 +10,9 @@ from math import isclose
 from bezoar.compare.models.shown import signed
 from bezoar.mitigate import parse_method
 from bezoar.mitigate.dpo import DPO
-from bezoar.mitigate.preference import LOW_ENOUGH, TrainingLog
+from bezoar.mitigate.preference import LOW_ENOUGH, Trainable, TrainingLog
 from bezoar.stats import Interval
+from bezoar.studies.audit.fitting import slug
 from bezoar.studies.claims.results import Claim, Verdict, number
 from bezoar.studies.claims.rules import (
     HALF,
@@ -146,24 +148,43 @@ CLAIMS = (bypassed, dial, pull, fine_tuning)
 
 
 def masks(found: Found) -> tuple[Claim, ...]:
-    """Of each training of a part of the weights, whether it suffices."""
+    """Of each training of a part of the weights, whether it suffices.
+
+    Random value vectors stand beside the toxic ones of a training that is like theirs otherwise.
+    """
     rows = [row for row in found.rows if row.label.endswith(f" {AS_TRAINED}")]
-    parts = {
-        row.label: method.trainable
+    trained = {
+        row.label: method
         for row in rows
         if isinstance(method := parse_method(row.method), DPO)
         and method.trainable != "all"
         and row.label != found.trained
     }
-    random = next((label for label, part in parts.items() if part.startswith("random-")), None)
-    return tuple(_mask(label, part, random)(found) for label, part in parts.items())
+    parts = Counter(method.trainable for method in trained.values())
+    claims = []
+    for label, method in trained.items():
+        part = method.trainable
+        random = next((name for name, other in trained.items() if _chance(other, method)), None)
+        rule = _mask(label, part, random, "" if parts[part] == 1 else method.spec)
+        claims.append(rule(found))
+    return tuple(claims)
 
 
-def _mask(label: str, part: str, random: str | None) -> Rule:
+def _chance(other: DPO, method: DPO) -> bool:
+    """Whether a training is that of as many random value vectors as another's toxic ones."""
+    drawn, ranked = Trainable.parse(other.trainable), Trainable.parse(method.trainable)
+    kinds = drawn.kind, ranked.kind
+    alike = replace(other, trainable=method.trainable) == method and drawn.count == ranked.count
+    return alike and kinds == ("random-values", "values")
+
+
+def _mask(label: str, part: str, random: str | None, spec: str) -> Rule:
+    """Of one training; ``spec`` tells it from others of the same part, if there are any."""
+
     @claim(
-        f"only-{part}",
+        f"only-{slug(spec) if spec else part}",
         f"Training {_PARTS[part.partition(':')[0]].format(part)} alone does at least half of what "
-        "training all weights does.",
+        f"training all weights does{f' ({spec})' if spec else ''}.",
         "§6 (open question)",
         "its reduction of toxicity as a share of that of all weights, paired by prompt",
     )
@@ -179,7 +200,7 @@ def _mask(label: str, part: str, random: str | None) -> Rule:
             float(found.toxicity(name).mean()) for name in (NO_OP, label, found.trained)
         )
         why = f"Toxicity {base:.3f} → {own:.3f}, with all weights {whole:.3f}."
-        if part.startswith("values") and random is not None:
+        if random is not None:
             chance = share_of_way(found, random, NO_OP)
             if isinstance(chance, Interval):
                 why += f" Random value vectors do {number(chance)}."
