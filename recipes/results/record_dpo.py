@@ -18,6 +18,8 @@ import numpy as np
 from record import arguments, claims, comparison, fill, other_metrics, record_config
 from tables import table
 
+from bezoar.attack import RankCorrelations
+from bezoar.runs import load_result
 from bezoar.stats import paired_difference
 
 Row = dict[str, Any]
@@ -59,6 +61,21 @@ def variants(run: Path) -> list[str]:
     """What every training did as trained, whatever it cost."""
     path = run / "tables" / "training_variants_numbers.csv"
     return list(table(path, None)) if path.exists() else []
+
+
+def drifts(run: Path) -> Iterator[str]:
+    """Where each training moved the weights: shares of ‖ΔW‖² by layer."""
+    path = run / "compare" / "drifts.json"
+    if not path.exists():
+        return
+    rows = json.loads(path.read_text())["rows"]
+    layers = list(dict.fromkeys(name for row in rows for name in row["layers"]))
+    yield "| training | ‖ΔW‖ / ‖W‖ | " + " | ".join(layers) + " | stable rank |"
+    yield "|---" * (len(layers) + 3) + "|"
+    for row in rows:
+        shares = (f"{100 * row['layers'].get(name, 0.0):.0f} %" for name in layers)
+        rank = "–" if row["stable_rank"] is None else f"{row['stable_rank']:.2f}"
+        yield f"| {row['name']} | {row['relative']:.2%} | " + " | ".join(shares) + f" | {rank} |"
 
 
 def seeds(run: Path) -> Iterator[str]:
@@ -103,6 +120,48 @@ def attacked(run: Path) -> Iterator[str]:
     yield "| removed? | " + " | ".join(residual.get(one["edit"], "–") for one in scored) + " |"
 
 
+def points(run: Path) -> Iterator[str]:
+    """Every budget of every attack on every edit: the variant that counts, and its nulls."""
+    yield "| edit | attack | budget | toxicity | survives | of nulls | perplexity | valid |"
+    yield "|---|---|---|---|---|---|---|---|"
+    paths = [*sorted((run / "attack").glob("*/robustness.json")), run / "attack/key_scaling.json"]
+    seen: set[tuple[str, str]] = set()
+    for one in (json.loads(path.read_text()) for path in paths if path.exists()):
+        for curve in one["curves"]:
+            if (one["edit"], curve["attack"]) in seen:
+                continue
+            seen.add((one["edit"], curve["attack"]))
+            nulls = {null["label"]: null for null in curve["nulls"]}
+            for point in curve["points"]:
+                cells = (one["edit"], curve["attack"], point["label"])
+                null = nulls.get(point["label"])
+                yield "| " + " | ".join((*cells, *_point(point, null, one))) + " |"
+
+
+def _point(point: Row, null: Row | None, one: Row) -> tuple[str, ...]:
+    base = one["base_perplexity"]
+    known = point["toxicity"] is not None
+    return (
+        f"{point['toxicity']:.3f}" if known else "–",
+        _area(point["survives"]) if point["valid"] else "–",
+        _area(null["survives"]) if null and null["valid"] else "–",
+        f"× {point['perplexity'] / base:.2f}" if known and point["perplexity"] else "–",
+        f"{point['tried'] - point['broken'] - point['failed']} of {point['tried']}",
+    )
+
+
+def foretold(run: Path) -> Iterator[str]:
+    """Whether statistics that need no attack go with what attacks leave, over edits."""
+    yield from table(run / "tables" / "sample_free_correlations.csv", None)
+    found = load_result(run / "attack" / "rank_correlations.json", RankCorrelations)
+    yield f"\n{found.verdict()}"
+
+
+def statistics(run: Path) -> Iterator[str]:
+    """These statistics, edit by edit."""
+    yield from table(run / "tables" / "sample_free_statistics.csv", None)
+
+
 def _area(area: Row | None) -> str:
     return "–" if area is None else f"{area['value']:.2f} [{area['low']:.2f}, {area['high']:.2f}]"
 
@@ -121,6 +180,10 @@ def main() -> None:
         "attacked": attacked(args.run),
         "variants": variants(args.run),
         "seeds": seeds(args.run),
+        "drifts": drifts(args.run),
+        "points": points(args.run),
+        "foretold": foretold(args.run),
+        "statistics": statistics(args.run),
     }
     fill(args.out.with_suffix(".md"), tables)
 
