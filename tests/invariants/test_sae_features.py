@@ -41,4 +41,5 @@ def test_64_the_best_token_has_one_and_the_order_of_prompts_is_nothing(scoring):
         for latent in latents:
             assert found[latent][0][1] == max(score for _, score in found[latent]) == 1
             assert [t for t, _ in other[latent]] == [t for t, _ in found[latent]]
-            assert dict(other[latent]) == pytest.approx(dict(found[latent]), rel=1e-9)
+            # Codes are float32, and a product may round by where a row stands in its batch.
+            assert dict(other[latent]) == pytest.approx(dict(found[latent]), rel=1e-6)
