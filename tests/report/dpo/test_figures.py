@@ -95,6 +95,12 @@ def test_the_map_has_a_row_an_attack_and_the_mean_first() -> None:
         survival_map([without])
 
 
+@pytest.mark.parametrize(("n", "angle"), [(8, 0), (9, -90)])
+def test_names_of_many_remedies_stand_upright(n: int, angle: int) -> None:
+    many = [replace(robust()[0], edit=f"a remedy with a long name, {i}") for i in range(n)]
+    assert survival_map(many).layout.xaxis.tickangle == angle
+
+
 def test_an_attack_that_does_not_apply_leaves_its_cell_empty() -> None:
     one, *others = robust()
     gone = replace(one, curves=tuple(c for c in one.curves if c.attack != "pruning"))

@@ -43,10 +43,10 @@ def survival_map(found: Sequence[Robustness]) -> Any:
     )
     if wordy:
         heat.update(texttemplate="%{z:.2f}")
-    names = [theme.wrapped(each.edit, 16) for each in shown]
+    names = [theme.wrapped(each.edit, 16 if wordy else 24) for each in shown]
     return theme.figure(
         [heat],
-        height=110 + 30 * len(rows),
+        height=(110 if wordy else 230) + 30 * len(rows),  # names of many remedies stand upright
         meta={
             "narrow": {"yaxis.ticktext": [theme.wrapped(row, 16) for row in rows]},
             "min_width": 170 + (78 if wordy else 52) * len(shown),
@@ -54,7 +54,7 @@ def survival_map(found: Sequence[Robustness]) -> Any:
         margin={"l": 8, "r": 16, "t": 8, "b": 8},
         coloraxis={"cmin": 0, "cmax": 1, "showscale": not wordy}
         | {"colorbar": {"title": {"text": "survives", "side": "top"}, "tickformat": ".0%"}},
-        xaxis={"side": "top", "showgrid": False, "tickangle": 0}
+        xaxis={"side": "top", "showgrid": False, "tickangle": 0 if wordy else -90}
         | {"tickvals": list(range(len(shown))), "ticktext": names},
         yaxis={"autorange": "reversed", "showgrid": False, "tickvals": list(range(len(rows)))}
         | {"ticktext": [theme.label(row) for row in rows]},
