@@ -130,6 +130,13 @@ def test_broken_models_are_crosses_where_keys_are_scaled() -> None:
         key_scaling(replace(specimens.key_scaling(), curves=()))
 
 
+def test_trainings_that_moved_a_thousand_times_as_far_share_a_log_axis() -> None:
+    near, far, still = (replace(variants()[0], relative=r) for r in (1e-4, 1e-1, 0.0))
+    figure = training_variants([near, far, still])
+    assert figure.layout.xaxis.type == "log"
+    assert [note.x for note in figure.layout.annotations] == pytest.approx([-2, 1])
+
+
 def test_names_of_trainings_do_not_lie_on_each_other() -> None:
     many = [Variant(f"v{i}", 0.01, audit.metric("toxicity", -0.1, 0.01)) for i in range(9)]
     heights = sorted(note.ay for note in training_variants(many).layout.annotations)

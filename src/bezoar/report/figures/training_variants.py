@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from bezoar.evaluate import Metric
@@ -26,7 +27,7 @@ class Variant:
 
 
 def training_variants(found: Sequence[Variant]) -> Any:
-    """Change of toxicity against relative drift of the weights, both as trained.
+    """Change of toxicity against relative drift of the weights (a log axis), both as trained.
 
     Raises:
         TypeError: if there is no variant.
@@ -45,18 +46,21 @@ def training_variants(found: Sequence[Variant]) -> Any:
         customdata=[_told(each) for each in found],
         hovertemplate="%{customdata}<extra></extra>",
     )
-    left, right = min(0.0, *x), max(x) or 1.0
+    moved = [value for value in x if value > 0] or [1.0]  # what did not move is not drawn
+    left, right = np.log10(min(moved)), np.log10(max(moved))
+    left, right = left - 0.05 * (right - left) - 0.1, right + 0.05 * (right - left) + 0.1
+    wide = right - left
     bottom, top = min(0.0, *lows), max(0.0, *highs)
     bottom, top = bottom - 0.08 * (top - bottom), top + 0.08 * (top - bottom)
-    labels = _labels(found, right * 1.1, (bottom, top))
+    labels = _labels([v for v in found if v.relative > 0], right, (bottom, top))
     return theme.figure(
         [dots],
         height=max(360, 110 + 30 * len(found)),
         showlegend=False,
-        meta={"narrow": {"xaxis.range": [left, 2.4 * right]}},
+        meta={"narrow": {"xaxis.range": [left, right + 1.3 * wide]}},
         annotations=labels,
-        xaxis={"title": {"text": "‖ΔW‖ / ‖W‖ of all weights, %"}, "range": [left, 1.55 * right]}
-        | {"showgrid": False},
+        xaxis={"title": {"text": "‖ΔW‖ / ‖W‖ of all weights, %"}, "type": "log"}
+        | {"range": [left, right + 0.5 * wide], "showgrid": False, "dtick": "D2"},
         yaxis={"title": {"text": "change in toxicity, as trained"}, "range": [bottom, top]}
         | {"zeroline": True, "zerolinecolor": theme.GREY},
     )
@@ -65,7 +69,10 @@ def training_variants(found: Sequence[Variant]) -> Any:
 def _labels(
     found: Sequence[Variant], x: float, heights: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Names in a column on the right, in the order of the dots, tied to them by thin lines."""
+    """Names in a column on the right, in the order of the dots, tied to them by thin lines.
+
+    On a log axis an annotation stands at a power of ten.
+    """
     bottom, top = heights
     step = min(LABEL_GAP * (top - bottom), 0.9 * (top - bottom) / len(found))
     placed: list[dict[str, Any]] = []
@@ -75,7 +82,11 @@ def _labels(
         room = top - step * (len(ordered) - i - 0.5)
         below = min(max(each.change.value, below + step if i else bottom), room)
         placed.append(
-            {"text": theme.label(each.name), "x": 100 * each.relative, "y": each.change.value}
+            {
+                "text": theme.label(each.name),
+                "x": np.log10(100 * each.relative),
+                "y": each.change.value,
+            }
             | {"ax": x, "ay": below, "axref": "x", "ayref": "y", "xanchor": "left"}
             | {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.7, "arrowcolor": theme.FAINT}
             | {"standoff": 7}
