@@ -239,14 +239,13 @@ def _both_in_one(lm: LanguageModel, pairs: Sequence[Sides], indices: Sequence[in
         p, c, r = len(pair.prompt), len(pair.chosen), len(pair.rejected)
         branch[row, : p + c + r] = np.repeat([0, 1, 2], [p, c, r])
         positions[row, : p + c + r] = np.r_[: p + c, p : p + r]
-    for side, start in ((1, 0), (2, 1)):
-        for row, pair in enumerate(pairs):
-            p, begins = len(pair.prompt), len(pair.prompt) + start * len(pair.chosen)
-            answer = pair.chosen if side == 1 else pair.rejected
-            # The first token of either side is predicted at the prompt's last.
-            before = np.r_[p - 1, begins : begins + len(answer) - 1]
-            places.append(row * width + before)
     sides = [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)]
+    for i, side in enumerate(sides):
+        pair, row = pairs[i % n], i % n
+        begins = len(pair.prompt) + (len(pair.chosen) if i >= n else 0)
+        # The first token of either side is predicted at the prompt's last.
+        before = np.r_[len(pair.prompt) - 1, begins : begins + len(side) - 1]
+        places.append(row * width + before)
     device = batch.input_ids.device
     at = torch.from_numpy(branch).to(device)
     real = at >= 0
