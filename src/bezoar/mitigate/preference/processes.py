@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,21 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from bezoar.errors import ConfigError
+
+
+def end_in_order(world: Accelerator) -> None:
+    """Let the threads of several processes finish before the interpreter of one of them ends.
+
+    gloo's threads drop the last tensors, which Python counts, a moment after their work is done;
+    one that waits for the interpreter while it ends aborts the process (seen in torch 2.13).
+    """
+    atexit.unregister(_give_way)
+    if world.num_processes > 1:
+        atexit.register(_give_way)
+
+
+def _give_way() -> None:
+    time.sleep(0.5)
 
 
 def require_agreement(world: Accelerator, key: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from bezoar.errors import ConfigError, DataError
 from bezoar.mitigate.preference.batches import TokenPairs, tokenise_pairs
 from bezoar.mitigate.preference.divided import DividedTarget, wants_division
 from bezoar.mitigate.preference.loss import Preference
+from bezoar.mitigate.preference.processes import end_in_order
 from bezoar.mitigate.preference.recipe import Recipe
 from bezoar.mitigate.preference.targets import Target
 from bezoar.models import LanguageModel
@@ -32,6 +33,7 @@ def shared(target: Target, recipe: Recipe, kept: bool) -> tuple[Accelerator, Tar
         ConfigError: if a run cannot be shared among them.
     """
     found = Accelerator(device_placement=False)
+    end_in_order(found)
     n = found.num_processes
     why = ""
     if found.mixed_precision == "fp16":
