@@ -90,8 +90,8 @@ def test_who_reports_decides_nothing_that_is_learnt(place: Path) -> None:
 
 def test_an_option_of_files_concerns_no_run_without_one(place: Path) -> None:
     n = len(begun(place / "run"))
-    for leaked in ("drop", "raise"):
-        config = asked(place, pairs={"leaked": leaked})
+    for changed in ({"leaked": "drop"}, {"chosen": "mild"}, {}):
+        config = asked(place, pairs=changed)
         Run.open(place / "run", config, update=True).close()
         run_stages(config, "mitigate")
     assert begun(place / "run")[n:] == []
@@ -160,6 +160,22 @@ def test_pairs_that_people_wrote_take_the_place_of_steered_ones(place, tmp_path)
     assert taken not in made.prompts
     assert made.origin.left_out["seen elsewhere"] == 1
     assert not (tmp_path / "run" / "pairs" / "prompts.json").exists()
+
+
+def test_the_columns_of_a_file_can_be_named(place, tmp_path) -> None:
+    rows = [f"say {i},you are rotten {i} fool idiot,you are kind {i} dear" for i in range(40)]
+    (tmp_path / "mine.csv").write_text("\n".join(["ask,harsh,mild", *rows]))
+    more = {"pairs": {"file": str(tmp_path / "mine.csv"), "margin": 0.0, "pplm": 0}}
+    run = tiny(tmp_path / "run", str(place / "model"), LEARNS, more)
+    with pytest.raises(DataError, match="no columns are known") as error:
+        run_stages(run, "pairs")
+    assert "--set pairs.chosen=COLUMN" in error.value.hint
+    named = {"pairs": {"chosen": "mild", "rejected": "harsh", "prompt": "ask"}}
+    run_stages(tiny(tmp_path / "named", str(place / "model"), LEARNS, more, named), "pairs")
+    made = Pairs.load(tmp_path / "named" / "pairs" / "pairs.parquet")
+    assert len(made) >= 20
+    assert all(text.startswith("say ") for text in made.prompts)
+    assert all("kind" in text for text in made.chosen)
 
 
 def test_whole_texts_of_a_file_are_treated_as_was_asked(place, tmp_path) -> None:

@@ -43,7 +43,8 @@ PROMPTS = ("prompt", "prompt_text", "prompts")
 """Columns of prompts, whatever the sides are called: of sets for DPO, of Lee et al. 2024, ours."""
 
 _NAME_THEM = (
-    "Name them: chosen=…, rejected=… (bezoar pairs --file … --chosen COLUMN --rejected COLUMN)"
+    "Name them: chosen=…, rejected=… (bezoar pairs --file … --chosen COLUMN --rejected COLUMN; of "
+    "a run --set pairs.chosen=COLUMN --set pairs.rejected=COLUMN)"
 )
 
 

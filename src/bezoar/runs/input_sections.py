@@ -16,6 +16,9 @@ class PairsConfig(Section):
         "rest", description="Prose to continue: rest (what the audit leaves over), or as neutral."
     )
     file: str | None = Field(None, description="Pairs that people wrote, instead of steered ones.")
+    chosen: str | None = Field(None, description="Its column of milder sides; empty: by name.")
+    rejected: str | None = Field(None, description="Its column of more toxic sides, likewise.")
+    prompt: str | None = Field(None, description="Its column of prompts, likewise.")
     leaked: Literal["raise", "strip", "drop", "keep"] = Field(
         "raise",
         description="Sides of a file that begin with their prompt: raise, strip, drop, keep.",

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from bezoar.corpus import Prompts, load_corpus, load_neutral
 from bezoar.errors import DataError
@@ -38,6 +39,7 @@ from bezoar.pairs import (
 )
 from bezoar.pairs.steered import STEERED
 from bezoar.runs import Result, save_result
+from bezoar.runs.input_sections import PairsConfig
 from bezoar.studies.audit.asked import learns_from_pairs
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.explore import content_hash
@@ -71,9 +73,9 @@ def pairs_stage(bench: Bench) -> None:
     if not learns_from_pairs(config):
         return
     asked, root = config.pairs, bench.data_root
-    told = asked.model_dump(mode="json", exclude={"leaked"})  # it says nothing without a file
+    told = asked.model_dump(mode="json", exclude={*_OF_FILES})  # they say nothing without one
     key = [told, config.model, config.seed, bench.scorer_a.hash]
-    key += [asked.leaked] if asked.file and asked.leaked != "raise" else []
+    key += [part for part in _of_file(asked).items() if asked.file]
     key += [content_hash(spec, "neutral_path", root) for spec in (asked.source, asked.file) if spec]
     with bench.run.stage("pairs", key=key, after=["explore"]) as stage:
         if not stage.done:
@@ -177,7 +179,15 @@ def _seen(bench: Bench) -> dict[str, Sequence[str]]:
 def human_pairs(bench: Bench) -> Pairs:
     """The pairs of ``pairs.file``, as they were asked for."""
     asked = bench.config.pairs
-    return load_pairs(asked.file or "", data_root=bench.data_root, leaked=asked.leaked)
+    return load_pairs(asked.file or "", data_root=bench.data_root, **_of_file(asked))
+
+
+_OF_FILES = ("prompt", "chosen", "rejected", "leaked")
+
+
+def _of_file(asked: PairsConfig) -> dict[str, Any]:
+    """How a file of pairs is read, where that is not as by itself."""
+    return asked.model_dump(mode="json", include={*_OF_FILES}, exclude_defaults=True)
 
 
 def _human(bench: Bench) -> Pairs:
