@@ -118,7 +118,7 @@ def test_two_processes_train_what_one_trains(tmp_path, kind):
 
 
 def test_a_process_gives_way_to_its_threads_before_it_ends(monkeypatch):
-    """Without it one of ten pairs of processes was aborted after its training, on a busy machine."""
+    """Without it one run of ten on a busy machine was aborted after its training."""
     hooks = Mock()
     monkeypatch.setattr(processes, "atexit", hooks)
     processes.end_in_order(Mock(spec=Accelerator, num_processes=1))

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from bezoar.compare.models.drifts import DriftSummary
 from bezoar.report import theme
+from bezoar.report.figures.drift_layers import drift_layers
 from bezoar.report.figures.key_scaling import key_scaling
 from bezoar.report.figures.outcomes import outcomes
 from bezoar.report.figures.residual_capability import residual_capability
@@ -47,7 +49,15 @@ def shown() -> Any:
     return outcomes(rows, [theme.BLUE] * len(rows))
 
 
+def moved(**layers: dict[str, float]) -> list[DriftSummary]:
+    return [
+        DriftSummary(name, 3, 9, 0.9, 0.1, 0.9, 0.2, 2.0, {"mlp_out": 1.0}, shares)
+        for name, shares in layers.items()
+    ]
+
+
 DRAWN: dict[str, Callable[[], Any]] = {
+    "drift_layers": lambda: drift_layers(moved(all={"outside": 0.2, "3": 0.8}, late={"3": 1.0})),
     "key_scaling": lambda: key_scaling(specimens.key_scaling()),
     "outcomes": shown,
     "residual": lambda: residual_capability([specimens.residual("a", i) for i in range(5)]),
@@ -128,6 +138,14 @@ def test_broken_models_are_crosses_where_keys_are_scaled() -> None:
     assert list(left.x) == [7, 70, 700]
     with pytest.raises(TypeError, match="No keys"):
         key_scaling(replace(specimens.key_scaling(), curves=()))
+
+
+def test_every_layer_stands_in_the_map_of_trainings_though_none_moved_it() -> None:
+    (heat,) = drift_layers(moved(first={"outside": 0.2, "0": 0.8}, late={"3": 1.0})).data
+    assert list(heat.x) == ["outside", "0", "1", "2", "3"]
+    assert [list(line) for line in heat.z] == [[0.2, 0.8, 0, 0, 0], [0, 0, 0, 0, 1]]
+    with pytest.raises(TypeError, match="No weight moved"):
+        drift_layers(moved(none={}))
 
 
 def test_trainings_that_moved_a_thousand_times_as_far_share_a_log_axis() -> None:

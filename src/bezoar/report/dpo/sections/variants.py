@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bezoar.compare.models.drifts import DriftSummary
+from bezoar.compare.models.drifts import OUTSIDE, DriftSummary
 from bezoar.evaluate import MethodRow
 from bezoar.mitigate.preference import TrainingLog
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
+from bezoar.report.figures.drift_layers import drift_layers
 from bezoar.report.figures.training_variants import Variant, training_variants
 from bezoar.report.numbers import count, percent, plural
 from bezoar.report.study.cells import interval_cell, number_cell, share_cell
@@ -52,6 +53,16 @@ def _blocks(study: Study, rows: list[MethodRow]) -> list[Block]:
                 "training_variants",
             )
         )
+    moved = [drift for _, drift, _ in told if drift is not None and drift.layers]
+    if len(moved) > 1:
+        blocks.append(
+            Picture(
+                drift_layers(moved),
+                "In which layers each training moved: shares of the squared change of all weights.",
+                f"Heat map of layers by trainings. {_where(moved)}",
+                "training_layers",
+            )
+        )
     caption = (
         "Each training as it ended. Relative change and cosine are of all weights as one vector; "
         "the mean stable rank is that of the matrices' differences; KL is that to the reference on "
@@ -75,6 +86,17 @@ def _blocks(study: Study, rows: list[MethodRow]) -> list[Block]:
             Text("This run trained one variant. Others are named with --methods.", "muted")
         )
     return blocks
+
+
+def _where(moved: list[DriftSummary]) -> str:
+    """The layer that each training moved most, in words."""
+    most = [(row.name, *max(row.layers.items(), key=lambda item: item[1])) for row in moved]
+    told = (
+        f"{name}: {percent(share, digits=0)} "
+        f"{'outside of the blocks' if layer == OUTSIDE else f'in layer {layer}'}"
+        for name, layer, share in most
+    )
+    return f"{'; '.join(told)}."
 
 
 def _row(
