@@ -18,7 +18,7 @@ from bezoar.mitigate.preference import (
 )
 from bezoar.mitigate.preference.loss import shifted_logps
 from bezoar.models import LanguageModel
-from bezoar.pairs import Pairs
+from bezoar.pairs import Pairs, clean_pairs
 from tests.families import tiny_hf_model
 from tests.mitigate.preferences import pairs
 
@@ -54,7 +54,7 @@ def test_neither_padding_nor_company_changes_a_pair(lm):
 
 
 def test_the_code_counts_the_prompt_and_pads_the_shorter_side_with_token_0():
-    """A.17, 3 and 4: the prompt cancels in the loss, the padding does not."""
+    """The prompt cancels in the loss, the padding does not."""
     lm = LanguageModel(*with_bos_apart())
     correct, code = (tokenise_pairs(lm, ONE, mode=mode) for mode in ("correct", "code"))
     side = correct.sides[0]
@@ -78,6 +78,34 @@ def test_the_code_counts_the_prompt_and_pads_the_shorter_side_with_token_0():
         for m in ("correct", "code")
     ]  # fmt: skip
     torch.testing.assert_close(*tied, rtol=1e-4, atol=1e-5)
+
+
+def test_no_token_of_the_padding_counts_in_the_code_and_an_ordinary_one_fills(lm):
+    """Token 0 pads here, so it can neither fill nor count; in GPT-2 it is an ordinary one."""
+    assert lm.pad_id == 0
+    with_padding = Pairs(("say",), (f" a{lm.tokenizer.pad_token} kind one",), (" a fool",))
+    code = tokenise_pairs(lm, with_padding, mode="code")
+    (side,) = code.sides
+    assert 0 in side.chosen
+    batch = collate(lm, code, [0])
+    assert 0 not in batch.targets
+    assert code.filler not in {*lm.tokenizer.all_special_ids}
+    filled = len(side.chosen) - len(side.rejected)
+    assert filled > 0
+    assert batch.targets[batch.rows == 1][-filled:].tolist() == [code.filler] * filled
+
+
+def test_a_leaked_prompt_and_no_pair_at_all_are_refused(lm):
+    leaked = Pairs((" the man",), (" the man is kind",), (" the man is a fool",))
+    with pytest.raises(DataError, match="begins with its prompt") as error:
+        tokenise_pairs(lm, leaked)
+    assert 'leaked="strip"' in error.value.hint
+    kept = clean_pairs(leaked, leaked="keep")[0]
+    assert len(tokenise_pairs(lm, kept)) == 1
+    cut = tokenise_pairs(lm, clean_pairs(leaked, leaked="strip")[0]).sides[0]
+    assert lm.decode(cut.chosen) == " is kind"
+    with pytest.raises(DataError, match="There are no pairs"):
+        tokenise_pairs(lm, Pairs((), (), ()))
 
 
 def with_bos_apart():

@@ -52,6 +52,27 @@ def test_it_begins_at_ln_2_and_then_learns(lm):
     assert lm.fingerprint == fingerprint
 
 
+def test_dropout_is_off_in_a_model_that_was_left_in_train_mode(gpt2):
+    gpt2.model.train()
+    gpt2.model.transformer.drop.p = 0.5
+    log = train(gpt2, pairs(), recipe()).log
+    assert log.validation[0].loss == pytest.approx(math.log(2), abs=1e-6)
+    assert log.steps[0].loss == pytest.approx(math.log(2), abs=1e-5)
+    assert gpt2.model.training
+    assert all(module.training for module in gpt2.model.modules())
+    gpt2.model.eval()
+
+
+def test_validation_pairs_that_are_learnt_from_are_counted(lm):
+    assert train(lm, pairs(), recipe()).log.known == 0
+    log = train(lm, pairs(), recipe(), validation=pairs(8)).log
+    assert log.known == 8
+    assert "8 of 8 validation pairs are known" in log.__rich__().caption
+    alone = [Pairs(("", ""), (a, "fine"), (b, "bad")) for a, b in (("x", "y"), ("z", "y"))]
+    assert setup.known_of(*alone) == 2
+    assert setup.known_of(alone[0], Pairs(("x",), ("good",), ("worse",))) == 0
+
+
 def test_the_edit_is_the_model_that_was_trained(monkeypatch, tmp_path):
     lm = tiny_model("llama")
     seen = {}

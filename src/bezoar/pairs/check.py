@@ -100,13 +100,9 @@ def clean_pairs(pairs: Pairs, *, leaked: Leaked = "raise") -> tuple[Pairs, Pairs
         raise ConfigError(f"leaked={leaked!r} is not known.", hint=did_you_mean(leaked, LEAKED))
     rows = [] if leaked == "keep" else _leaking(pairs)
     if rows and leaked == "raise":
-        raise DataError(
-            f"{counted(len(rows), 'pair')} of {pairs.name!r} (the first is {rows[0]}) have a side "
-            f"that begins with its prompt, {quoted(pairs.prompts[rows[0]])}: sides are what "
-            "follows the prompt.",
-            hint='Say leaked="strip" to cut the prompt off, "drop" to leave them out, or "keep": '
-            "--leaked strip for bezoar pairs, --set pairs.leaked=strip for a run.",
-        )
+        raise _leak(pairs, rows)
+    if leaked == "keep" and not _is_known(pairs):
+        pairs = dataclasses.replace(pairs, provenance=pairs.provenance | {"leaked": leaked})
     if rows and leaked == "strip":
         pairs = _stripped(pairs, rows)
     dropped: dict[str, list[int]] = {reason: [] for reason in REASONS if reason != "seen elsewhere"}
@@ -185,6 +181,33 @@ def without(
     counts = {reason: len(rows) for reason, rows in dropped.items()}
     note = f"the prompt cut off {counted(stripped, 'pair')}" if stripped else ""
     return pairs.take(keep, left_out=counts, note=note), report
+
+
+def require_no_leak(pairs: Pairs) -> None:
+    """Refuse pairs of which a side begins with its prompt, where nobody has said that it may.
+
+    What a model wrote, `load_pairs` read or `clean_pairs` kept is known and passes.
+
+    Raises:
+        DataError: naming the first.
+    """
+    if not _is_known(pairs) and (rows := _leaking(pairs)):
+        raise _leak(pairs, rows)
+
+
+def _is_known(pairs: Pairs) -> bool:
+    return not pairs.provenance.keys().isdisjoint({"how", "leaked"})
+
+
+def _leak(pairs: Pairs, rows: list[int]) -> DataError:
+    have = "has" if len(rows) == 1 else "have"
+    return DataError(
+        f"{counted(len(rows), 'pair')} of {pairs.name!r} (the first is {rows[0]}) {have} a side "
+        f"that begins with its prompt, {quoted(pairs.prompts[rows[0]])}: sides are what follows "
+        "the prompt.",
+        hint='Give them to clean_pairs with leaked="strip" to cut the prompt off, "drop" to leave '
+        'them out, or "keep": --leaked strip for bezoar pairs, --set pairs.leaked=strip for a run.',
+    )
 
 
 def _leaking(pairs: Pairs) -> list[int]:

@@ -34,6 +34,7 @@ from bezoar.stats.nulls import (
     random_directions,
     shuffled_labels,
     sign_flip_p_value,
+    sign_flip_p_values,
 )
 from bezoar.stats.placements import Placements, auroc_samples
 from bezoar.stats.ranks import auroc_of_ranks, doubled_ranks, sortable_columns
@@ -88,6 +89,7 @@ __all__ = [
     "shared_runs",
     "shuffled_labels",
     "sign_flip_p_value",
+    "sign_flip_p_values",
     "sortable_columns",
     "text_key",
     "tpr_at_fpr",

@@ -15,6 +15,7 @@ from torch import Tensor
 from bezoar.errors import ConfigError, DataError
 from bezoar.models import Batch, LanguageModel
 from bezoar.pairs import Pairs
+from bezoar.pairs.check import require_no_leak
 
 Mode = Literal["correct", "paper", "code"]
 MODES: tuple[Mode, ...] = ("correct", "paper", "code")
@@ -46,6 +47,8 @@ class TokenPairs:
             the end of an answer.
         mode: how the reference's code differs; see `collate`.
         pad_id: what the tokenizer pads with.
+        filler: what mode "code" fills the shorter side with: token 0 ("!" in GPT-2), or the first
+            that is not special where 0 is the padding itself.
         shared: whether a pair is one row, in which both sides follow one prompt (see `collate`).
     """
 
@@ -56,6 +59,7 @@ class TokenPairs:
     cut_answers: int
     mode: Mode
     pad_id: int
+    filler: int = 0
     shared: bool = False
 
     def __len__(self) -> int:
@@ -63,9 +67,8 @@ class TokenPairs:
 
     def key(self) -> str:
         """A hash of all that their log-probabilities depend on besides the model."""
-        digest = hashlib.sha256(
-            f"{self.mode} {self.pad_id if self.mode == 'code' else ''}".encode()
-        )
+        of_code = f"{self.pad_id} {self.filler}" if self.mode == "code" else ""
+        digest = hashlib.sha256(f"{self.mode} {of_code}".encode())
         for pair in self.sides:
             digest.update(repr((pair.prompt, pair.chosen, pair.rejected)).encode())
         return digest.hexdigest()[:32]
@@ -93,8 +96,12 @@ def tokenise_pairs(
 
     Raises:
         ConfigError: if no room for a prompt is left in the context.
-        DataError: if a side is empty, or no pair has two different sides.
+        DataError: if there is no pair, a side is empty or begins with its prompt (see
+            `clean_pairs`), or no pair has two different sides.
     """
+    if not len(pairs):
+        raise DataError("There are no pairs.", hint="Give at least one.")
+    require_no_leak(pairs)
     room = min(max_prompt_tokens, lm.context - max_answer_tokens)
     if room < 1 or max_answer_tokens < 1:
         raise ConfigError(
@@ -133,7 +140,16 @@ def tokenise_pairs(
             hint="Give other pairs, or a larger max_answer_tokens.",
         )
     equal = len(pairs) - len(kept)
-    return TokenPairs(tuple(kept), tuple(rows), equal, cut_prompts, cut_answers, mode, lm.pad_id)
+    return TokenPairs(
+        tuple(kept), tuple(rows), equal, cut_prompts, cut_answers, mode, lm.pad_id, _filler(lm)
+    )
+
+
+def _filler(lm: LanguageModel) -> int:
+    if lm.pad_id != 0:
+        return 0
+    special = {*lm.tokenizer.all_special_ids, 0}
+    return next(token for token in range(len(special) + 1) if token not in special)
 
 
 def _answers(
@@ -190,13 +206,19 @@ def collate(
 ) -> PairBatch:
     """Pad the given pairs and find what the loss counts: every answer token, and nothing else.
 
-    Mode "code" counts what the reference counted (spec A.17, 3 and 4): prompts too, which cancels
-    in the loss and not in the rewards; token 0, appended to the shorter side of a pair up to the
-    longer one's length, which does not cancel; and never a token of the padding id, real or not.
+    Mode "code" counts what the reference counted: prompts too, which cancels in the loss and not
+    in the rewards; `TokenPairs.filler`, appended to the shorter side of a pair up to the longer
+    one's length, which does not cancel; and never a token of the padding id, real or not.
 
     If ``tokens.shared``, a row is prompt, chosen, rejected; the rejected side takes the positions
     after the prompt and does not see the chosen one, so that the prompt is read once for both. A
     batch with a row that would exceed the context is made of single sides.
+
+    Args:
+        lm: whose padding and device.
+        tokens: from `tokenise_pairs`.
+        indices: which of them; pair i is row i, and its rejected side row n + i.
+        chosen_only: leave the rejected sides out, as fine-tuning does.
     """
     pairs = [tokens.sides[i] for i in indices]
     if tokens.shared and not chosen_only and all(_length(pair) <= lm.context for pair in pairs):
@@ -209,7 +231,7 @@ def collate(
             answer: tuple[int, ...] = getattr(pair, side)
             if code:
                 longest = max(len(pair.chosen), len(pair.rejected))
-                answer += (0,) * (longest - len(answer))
+                answer += (tokens.filler,) * (longest - len(answer))
             ids.append(pair.prompt + answer)
             starts.append(1 if code else len(pair.prompt))
     batch = lm.batch(ids)
@@ -218,7 +240,7 @@ def collate(
     position = np.arange(width)
     counted = (position >= np.array(starts)[:, None]) & (position < lengths[:, None])
     mask = torch.from_numpy(counted).to(batch.input_ids.device)
-    if code and tokens.pad_id != 0:
+    if code:
         mask &= batch.input_ids != tokens.pad_id
     rows, columns = mask.nonzero(as_tuple=True)
     return PairBatch(batch, rows * width + columns - 1, batch.input_ids[mask], rows, tuple(indices))

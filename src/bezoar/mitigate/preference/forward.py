@@ -64,6 +64,18 @@ def fused_gelu(model: nn.Module) -> Iterator[None]:
             module.__dict__.pop("forward", None)
 
 
+@contextmanager
+def without_dropout(model: nn.Module) -> Iterator[None]:
+    """Let a model that was left in train mode be in evaluation mode, and then as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def answer_logps(
     lm: LanguageModel, batch: PairBatch, model: Callable[..., Any] | None = None
 ) -> Float[Tensor, " token"]:

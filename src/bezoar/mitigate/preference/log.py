@@ -69,6 +69,7 @@ class TrainingLog(Result):
         trained: how many numbers were free to move.
         norm: ‖ΔW‖ of the kept state over what was trained; of tied weights once.
         relative: ‖ΔW‖ / ‖W‖ over the same; 0 of what begins at zero.
+        known: validation pairs whose prompt (or, without one, a side) is learnt from too.
     """
 
     objective: str
@@ -86,6 +87,7 @@ class TrainingLog(Result):
     trained: int
     norm: float
     relative: float
+    known: int = 0
 
     @property
     def best(self) -> Validation:
@@ -114,6 +116,8 @@ class TrainingLog(Result):
             )
         share = f", {self.relative:.2%} of their norm" if self.relative else ""
         table.caption = f"{self.trained:,} numbers were free, and moved by {self.norm:.3g}{share}"
+        if self.known:
+            table.caption += f"; {self.known} of {self.validation_pairs} validation pairs are known"
         return table
 
 

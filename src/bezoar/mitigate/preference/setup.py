@@ -17,6 +17,7 @@ from bezoar.mitigate.preference.recipe import Recipe
 from bezoar.mitigate.preference.targets import Target
 from bezoar.models import LanguageModel
 from bezoar.pairs import Pairs
+from bezoar.stats.splits import text_key
 
 _KNOWN = (
     DistributedType.NO,
@@ -33,7 +34,6 @@ def shared(target: Target, recipe: Recipe, kept: bool) -> tuple[Accelerator, Tar
         ConfigError: if a run cannot be shared among them.
     """
     found = Accelerator(device_placement=False)
-    end_in_order(found)
     n = found.num_processes
     why = ""
     if found.mixed_precision == "fp16":
@@ -54,6 +54,7 @@ def shared(target: Target, recipe: Recipe, kept: bool) -> tuple[Accelerator, Tar
             f"Training cannot run in {n} processes: {why}.",
             hint="Give out=, a batch_pairs that divides, or start one process.",
         )
+    end_in_order(found)
     return found, DividedTarget(target, found) if wants_division(found) else target
 
 
@@ -88,6 +89,19 @@ def keep_out(pairs: Pairs, n: int) -> tuple[Pairs, Pairs]:
             hint="Give pairs of more than one prompt, or validation=.",
         )
     return parts["learn"], parts["keep"].subset(range(min(n, len(parts["keep"]))))
+
+
+def known_of(pairs: Pairs, validation: Pairs) -> int:
+    """Validation pairs that are learnt from: of one prompt, or without one of one side."""
+    learnt = {key for keys in _keys(pairs) for key in keys}
+    return sum(not learnt.isdisjoint(keys) for keys in _keys(validation))
+
+
+def _keys(pairs: Pairs) -> Iterator[set[tuple[str, str]]]:
+    """What tells pairs apart: the prompt, or where there is none both sides."""
+    for prompt, *sides in _triples(pairs):
+        told = [("prompt", prompt)] if prompt else [("side", side) for side in sides]
+        yield {(name, text_key(text)) for name, text in told}
 
 
 def rows_in(pairs: Pairs, part: Pairs) -> tuple[int, ...]:

@@ -9,13 +9,19 @@ from tempfile import TemporaryDirectory
 
 from bezoar.locate import ValueRanking
 from bezoar.mitigate.preference.checkpoint import Checkpoints
-from bezoar.mitigate.preference.forward import fused_gelu, reads_pairs_in_one, reference_logps
+from bezoar.mitigate.preference.forward import (
+    fused_gelu,
+    reads_pairs_in_one,
+    reference_logps,
+    without_dropout,
+)
 from bezoar.mitigate.preference.log import Trained
 from bezoar.mitigate.preference.masks import Trainable
 from bezoar.mitigate.preference.processes import require_agreement
 from bezoar.mitigate.preference.recipe import Recipe, get_recipe
 from bezoar.mitigate.preference.setup import (
     keep_out,
+    known_of,
     recipe_tokens,
     require_step,
     rows_in,
@@ -49,6 +55,7 @@ def train(
         trainable: what may move (`Trainable.parse`).
         values: the ranking behind ``trainable="values"``.
         validation: pairs that say when to stop; by default some prompts of ``pairs`` are kept.
+            The log counts those whose prompt is learnt from, of which they say too much.
         out: folder of the checkpoint: the run goes on from what is there. Without one, nothing is
             kept of an interrupted run.
         progress: told of the pairs done.
@@ -69,10 +76,12 @@ def train(
     learnt = pairs
     if validation is None:
         learnt, validation = keep_out(pairs, recipe.eval_pairs)
+    known = known_of(learnt, validation)
     data, kept_out = (recipe_tokens(lm, part, recipe) for part in (learnt, validation))
     data = replace(data, rows=rows_in(pairs, learnt.subset(data.rows)))
     require_step(data, recipe, world)
     with ExitStack() as stack:
+        stack.enter_context(without_dropout(lm.model))
         stack.enter_context(fused_gelu(lm.model))
         shared_prompts = reads_pairs_in_one(lm, data)
         data, kept_out = (replace(part, shared=shared_prompts) for part in (data, kept_out))
@@ -101,4 +110,5 @@ def train(
         trainer.accelerator = world
         trainer.checkpoints = Checkpoints(kept, key)
         with target.training(kept / f"process-{world.process_index}"):
-            return trainer.run(out is not None, progress or SILENT)
+            trained = trainer.run(out is not None, progress or SILENT)
+    return replace(trained, log=replace(trained.log, known=known))
