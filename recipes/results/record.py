@@ -20,6 +20,7 @@ import yaml
 
 from bezoar.runs import load_result
 from bezoar.studies.claims import Claims, number
+from bezoar.studies.claims.rules import FEWEST
 
 Row = dict[str, Any]
 
@@ -59,7 +60,7 @@ def comparison(card: Row) -> list[str]:
         strength = (
             "–" if row["strength"] is None or previous == "null" else f"{row['strength']:.3g}"
         )
-        p = "–" if row["holm_p"] is None else f"{chance(row['holm_p'])} ({row['n_draws']} draws)"
+        p = "–" if row["holm_p"] is None else f"{chance(row['holm_p'])} ({_drawn(row['n_draws'])})"
         folds = {True: "yes", False: "no", None: "–"}[row["foldable"]]
         fixed = previous in ("base", "no-op")
         less = None if fixed else row["change"].get("toxicity_reduction")
@@ -74,6 +75,11 @@ def comparison(card: Row) -> list[str]:
         )
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _drawn(n: int) -> str:
+    """``20 draws``; of so few that a p decides nothing, that they are."""
+    return f"{n} draw{'' if n == 1 else 's'}{', too few to decide' if n < FEWEST else ''}"
 
 
 def other_metrics(card: Row) -> list[str]:

@@ -29,7 +29,7 @@ def test_it_says_what_was_measured(tmp_path: Path) -> None:
     assert "| 0.342 [0.311, 0.373] | 0.139 [0.108, 0.170] | −0.203 [−0.227, −0.179] |" in body
     assert "LEE@200, demo-b#9f2c51d0" in body
     assert "ppl-windows-1024" in body
-    assert "p = 0.002" in body
+    assert "10 null edits of its own norm or cost: too few null edits to decide" in body
     assert "bezoar audit" in body
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bezoar.report import write_report
+from bezoar.report import write_model_card, write_report
 from bezoar.report.artefacts import load_artefacts
-from bezoar.report.figures.comparison import proven
+from bezoar.report.figures.comparison import beats_its_nulls, drawn_note, p_tone, proven
 from bezoar.report.verdict import verdict
 from bezoar.runs.results import save_json, save_result
 from tests.report import specimens
@@ -44,8 +44,9 @@ def test_the_chosen_remedy_is_named_by_who_chose_it(page: str) -> None:
 def test_the_page_begins_with_the_answer_and_says_what_to_do_next(tmp_path: Path) -> None:
     few = verdict(load_artefacts(write_run(tmp_path / "few"))).sentences
     assert few[0] == (
-        "subtract probe makes demo 59\u00a0% [52, 66] less toxic for +4.6\u00a0% perplexity, more "
-        "than each of 10 null edits: these are too few to prove it."
+        "subtract probe makes demo 59\u00a0% [52, 66] less toxic for +4.6\u00a0% perplexity, which "
+        "is not proven: too few null edits to decide whether edits that know nothing of it do as "
+        "well (10 null edits)."
     )
     assert any(s.startswith("Next: draw more null edits") for s in few)
     proven = {"n_draws": 39, "rank_p": 1 / 40}
@@ -58,14 +59,33 @@ def test_the_page_begins_with_the_answer_and_says_what_to_do_next(tmp_path: Path
     assert any(s.startswith("Next: report on more prompts") for s in chance)
 
 
-def test_few_nulls_leave_the_pooled_p_alone(tmp_path: Path, page: str) -> None:
-    assert "by the pooled p only" in page  # ten nulls: no rank p below 1/11
+def test_few_nulls_decide_nothing_whatever_their_p(tmp_path: Path, page: str) -> None:
+    open_ = "too few null edits to decide whether it does better (p = 0.002"
+    assert open_ in page  # ten nulls: no rank p below 1/11
     few = write_report(write_run(tmp_path / "a")).read_text("utf-8")
     assert 'class="verdict good"' not in few
+    assert "10 draws, too few" in few
+    assert "too few null edits to decide whether it does better" in model_card(tmp_path / "a")
+    worse = _altered(tmp_path / "c", "subtract probe", n_draws=18, rank_p=0.9, holm_p=1.0)
+    assert "too few null edits to decide" in _page(worse)
+    assert "than chance would" not in _page(worse)
     many = _altered(tmp_path / "b", "subtract probe", n_draws=39, rank_p=1 / 40)
     html = write_report(many).read_text("utf-8")
-    assert "by the pooled p only" not in html
+    assert "it does better than they do" in html
     assert 'class="verdict good"' in html
+
+
+def model_card(folder: Path) -> str:
+    return write_model_card(folder, folder / "checkpoint").read_text("utf-8")
+
+
+def test_one_draw_is_one_draw_and_too_few() -> None:
+    row = next(row for row in specimens.scorecard().rows if row.label == "subtract probe")
+    assert drawn_note(replace(row, n_draws=1)) == "1 draw, too few"
+    assert drawn_note(replace(row, n_draws=19)) == "19 draws"
+    assert p_tone(replace(row, n_draws=1)) == "muted"
+    assert p_tone(replace(row, n_draws=19, rank_p=0.05)) == "good"
+    assert beats_its_nulls(replace(row, n_draws=18, rank_p=1 / 19)) is None
 
 
 def test_a_remedy_no_better_than_chance_says_so(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bezoar.errors import RunError, did_you_mean
 from bezoar.evaluate import METRICS, MethodRow, Metric
 from bezoar.masking import for_display
 from bezoar.report.artefacts import Artefacts, load_artefacts
-from bezoar.report.figures.comparison import beats_its_nulls
+from bezoar.report.figures.comparison import beats_its_nulls, too_few_nulls
 from bezoar.report.numbers import estimate, p_value, plural
 from bezoar.report.render import template_file
 from bezoar.report.verdict import statistic
@@ -122,6 +122,11 @@ def _protocol(metric: Metric) -> str:
 
 
 def _nulls(row: MethodRow) -> str:
+    if too_few_nulls(row):
+        return (
+            f"It was held against {plural(row.n_draws, 'null edit')} of its own norm or cost: too "
+            "few null edits to decide whether it does better."
+        )
     beats = beats_its_nulls(row)
     if beats is None:
         return "It was not held against null edits, so chance is not ruled out."

@@ -8,9 +8,9 @@ from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.figures.comparison import (
     beats_its_nulls,
-    by_pooled_p_only,
     null_draws_wanted,
     proven,
+    too_few_nulls,
     with_nulls,
 )
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
@@ -77,14 +77,17 @@ def _answer(run: Artefacts, best: MethodRow) -> str:
         worse = "more" if change.low > 0 else "no less"
         return f"{best.label}, the remedy that was chosen, leaves {run.model} {worse} toxic{price}."
     does = f"{best.label} makes {run.model} {_less(best)} toxic{price}"
+    drawn = plural(best.n_draws, "null edit")
+    if too_few_nulls(best):
+        return (
+            f"{does}, which is not proven: too few null edits to decide whether edits that know "
+            f"nothing of it do as well ({drawn})."
+        )
     beats = beats_its_nulls(best)
     if beats is None:
         return f"{does}, held against no null edits."
     if not beats:
         return f"{does}, which is not proven: edits that know nothing of it may do as well."
-    drawn = plural(best.n_draws, "null edit")
-    if by_pooled_p_only(best):
-        return f"{does}, more than each of {drawn}: these are too few to prove it."
     return f"{does}, more than each of {drawn}: this is proven."
 
 
@@ -111,8 +114,7 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
         f"{estimate(change, signed=True)} paired by prompt{unsure}."
     ]
     nulls = next((nulls for method, nulls in with_nulls(card) if method == best), [])
-    beats = beats_its_nulls(best)
-    if beats is None or not nulls or "toxicity" not in nulls[0].change:
+    if best.holm_p is None or not nulls or "toxicity" not in nulls[0].change:
         return [*sentences, "It was not held against null edits, so chance is not ruled out."]
     hardest = nulls[0]
     drawn = f"Null edits ({hardest.label.rpartition(': ')[2]}) change toxicity by"
@@ -120,9 +122,11 @@ def _remedy(run: Artefacts, card: Scorecard, best: MethodRow) -> list[str]:
         f"p = {p_value(best.holm_p)} after Holm's correction, {p_value(best.rank_p)} by rank among "
         f"{plural(best.n_draws, 'null edit')}"
     ).replace("= <", "<")
-    end = "it does better than they do" if beats else "it does not do better than chance would"
-    if by_pooled_p_only(best):
-        end = "it does better than every one of them, but by the pooled p only, for they are few"
+    end = "it does not do better than chance would"
+    if too_few_nulls(best):
+        end = "too few null edits to decide whether it does better"
+    elif beats_its_nulls(best):
+        end = "it does better than they do"
     mean = number(hardest.change["toxicity"].value, signed=True)
     return [*sentences, f"{drawn} {mean} on average: {end} ({p})."]
 
@@ -145,7 +149,7 @@ def next_step(run: Artefacts, best: MethodRow | None) -> str:
             "Next: let bezoar tune search methods, options and stacks of them, or allow a larger "
             "--budget."
         )
-    if by_pooled_p_only(best):
+    if too_few_nulls(best):
         drawn = run.options.get("mitigate", {}).get("null_draws")
         wanted = null_draws_wanted(best, drawn) if isinstance(drawn, int) else 19
         return f"Next: draw more null edits, with --set mitigate.null_draws={wanted} --update."
@@ -193,7 +197,8 @@ def _tiles(card: Scorecard, base: MethodRow | None, best: MethodRow | None) -> l
         note = f"[{percent(cost.low, signed=True)}, {percent(cost.high, signed=True)}]"
         tiles.append(Tile("perplexity", percent(cost.value, signed=True), note))
     if best.holm_p is not None:
-        note = f"{plural(best.n_draws, 'null draw')}, Holm"
+        few = "too few to decide" if too_few_nulls(best) else "Holm"
+        note = f"{plural(best.n_draws, 'null draw')}, {few}"
         tiles.append(Tile("p against nulls", p_value(best.holm_p), note))
     return tiles
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from bezoar.errors import CorruptArtefact
 from bezoar.report import write_report
 from bezoar.report.dpo import write_dpo_report
+from bezoar.report.dpo.artefacts import load_study
 from bezoar.report.dpo.paper import FIGURES, TABLES
+from bezoar.report.dpo.verdict import verdict
 from bezoar.report.render import plotly_script
 from bezoar.runs.results import save_json, save_result
 from tests.report import specimens as audit
@@ -83,12 +86,28 @@ def test_it_loads_nothing_and_is_small(run: Path, page: Page) -> None:
 
 def test_the_verdict_says_what_training_did_and_what_undid_it(page: Page) -> None:
     assert "DPO, as training left it, lowers it to 0.160 (−0.182 [−0.206, −0.158]" in page.text
-    assert "more than training on shuffled pairs does" in page.text
     assert "(7 keys × 10) toxicity is 0.290 [" in page.text
     assert "a share of 0.710 [0.400, 1.020] of the reduction is undone" in page.text
     assert "The behaviour is bypassed, not eliminated" in page.text
     told = "Of 4 claims of Lee et al. 2024 and around it, 1 holds, 1 fails, 1 is undecided, 1 was"
     assert told in page.text
+
+
+def test_the_verdict_judges_null_edits_as_the_claims_do(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path))
+    card = study.audit.scorecard
+    assert card is not None
+
+    def said(n: int) -> str:
+        rows = tuple(replace(r, n_draws=n) if r.label == "dpo" else r for r in card.rows)
+        rows = tuple(replace(r, rank_p=1 / (n + 1)) if r.label == "dpo" else r for r in rows)
+        found = replace(study.audit, scorecard=replace(card, rows=rows))
+        return " ".join(verdict(replace(study, audit=found)).sentences)
+
+    assert "more than training on shuffled pairs does" in said(19)
+    for n in (1, 2, 18):
+        assert "more than training on shuffled pairs does" not in said(n)
+        assert "too few null edits to decide whether training on shuffled pairs does" in said(n)
 
 
 def test_claims_stand_in_order_with_verdict_and_interval(page: Page) -> None:

@@ -7,7 +7,7 @@ from bezoar.evaluate import MethodRow
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.dpo.artefacts import MAIN, Study
 from bezoar.report.dpo.paper import NAME
-from bezoar.report.figures.comparison import beats_its_nulls
+from bezoar.report.figures.comparison import beats_its_nulls, too_few_nulls
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.study.claims import claims_counted, claims_tile
 from bezoar.report.verdict import FEW, base_sentence
@@ -54,6 +54,11 @@ def _at_budget(study: Study, trained: MethodRow) -> list[str]:
     if row is None or "toxicity" not in row.change:
         return []
     told = f"Held to the budget of all methods, it changes toxicity by {_change(row)}"
+    if too_few_nulls(row):
+        return [
+            f"{told}: too few null edits to decide whether training on shuffled pairs does as well "
+            f"({plural(row.n_draws, 'null edit')})."
+        ]
     beats = beats_its_nulls(row)
     if beats is None:
         return [f"{told}; no null edits were drawn."]

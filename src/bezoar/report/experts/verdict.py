@@ -8,8 +8,8 @@ from bezoar.report.experts.artefacts import Study
 from bezoar.report.experts.paper import NAME
 from bezoar.report.figures.comparison import (
     beats_its_nulls,
-    by_pooled_p_only,
     null_draws_wanted,
+    too_few_nulls,
 )
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.study.claims import claims_counted, claims_tile
@@ -56,6 +56,11 @@ def _at_budget(study: Study) -> list[str]:
         return []
     change = estimate(row.change["toxicity"], signed=True)
     told = f"Held to the budget of all methods, it changes toxicity by {change}"
+    if too_few_nulls(row):
+        return [
+            f"{told}: too few null edits to decide whether arbitrary choices of directions do as "
+            f"well ({plural(row.n_draws, 'null edit')})."
+        ]
     beats = beats_its_nulls(row)
     if beats is None:
         return [f"{told}; no null edits were drawn."]
@@ -69,16 +74,16 @@ def _at_budget(study: Study) -> list[str]:
 
 def _best(study: Study) -> list[str]:
     """The method that leaves least toxicity at the common cost, of those that beat their nulls."""
-    tested = [row for row in study.methods if row.holm_p is not None and "toxicity" in row.change]
+    held = [row for row in study.methods if row.holm_p is not None and "toxicity" in row.change]
+    tested = [row for row in held if not too_few_nulls(row)]  # see `_too_few_nulls` for the others
     shown = [row for row in tested if _lowers(row)]
     if not shown:
         none = "No method lowers toxicity beyond its interval and its nulls at the budget."
         return [none] if tested else []
     best = min(shown, key=lambda row: row.change["toxicity"].value)
     change = estimate(best.change["toxicity"], signed=True)
-    few = ", though by the pooled p only, for these are few" if by_pooled_p_only(best) else ""
     return [
-        f"Of the methods that beat their nulls at the budget{few}, {best.label} leaves least "
+        f"Of the methods that beat their nulls at the budget, {best.label} leaves least "
         f"toxicity: {change}."
     ]
 

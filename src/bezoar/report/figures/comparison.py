@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from bezoar.errors import NoFigure
 from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.report import theme
-from bezoar.report.numbers import estimate
+from bezoar.report.blocks import Tone
+from bezoar.report.numbers import estimate, plural
 
 # metric of the change, scale, axis title
 PANELS = (
@@ -59,13 +60,24 @@ def with_nulls(card: Scorecard) -> list[tuple[MethodRow, list[MethodRow]]]:
     return sorted(placed, key=lambda pair: (pair[0].change["toxicity"].value, pair[0].label))
 
 
+FEWEST = 19
+"""Null draws below which being the first of all ranks is no p of 0.05: they decide nothing."""
+
+
+def too_few_nulls(row: MethodRow) -> bool:
+    """Whether it has null edits, but so few that nothing is decided by them, either way.
+
+    The corrected p-value resamples prompts and speaks of these draws only.
+    """
+    return row.holm_p is not None and row.n_draws < FEWEST
+
+
 def beats_its_nulls(row: MethodRow) -> bool | None:
     """Whether it does better than every null draw, and its corrected p-value is under 0.05.
 
-    The p-value resamples prompts and speaks of these draws only, so with few of them the rank
-    must say the same. None if there were no nulls.
+    None if there were no nulls, or too few to decide (`too_few_nulls`).
     """
-    if row.holm_p is None or row.rank_p is None:
+    if row.holm_p is None or row.rank_p is None or row.n_draws < FEWEST:
         return None
     best_of_all = row.rank_p <= 1 / (row.n_draws + 1) + 1e-9
     return best_of_all and row.holm_p < 0.05
@@ -73,18 +85,28 @@ def beats_its_nulls(row: MethodRow) -> bool | None:
 
 def null_draws_wanted(row: MethodRow, drawn: int) -> int:
     """How many null edits of each kind, of which ``drawn`` were made, give a rank p of 0.05."""
-    return math.ceil(19 * drawn / row.n_draws)
-
-
-def by_pooled_p_only(row: MethodRow) -> bool:
-    """Whether it beats its nulls, but so few that the first of all ranks is no p of 0.05."""
-    return bool(beats_its_nulls(row)) and (row.rank_p or 0.0) > 0.05 + 1e-9
+    return math.ceil(FEWEST * drawn / row.n_draws)
 
 
 def proven(row: MethodRow) -> bool:
     """Whether toxicity fell beyond its interval, and both tests against the nulls say so."""
-    fell = row.change["toxicity"].high < 0
-    return fell and bool(beats_its_nulls(row)) and not by_pooled_p_only(row)
+    return row.change["toxicity"].high < 0 and bool(beats_its_nulls(row))
+
+
+def p_tone(row: MethodRow) -> Tone:
+    """How a method's p against its nulls is set: quiet if these are too few to decide."""
+    if too_few_nulls(row):
+        return "muted"
+    return "good" if "toxicity" in row.change and proven(row) else ""
+
+
+def drawn_note(row: MethodRow) -> str:
+    """How many null edits a p is of: ``20 draws``, ``1 draw, too few``."""
+    return plural(row.n_draws, "draw") + (", too few" if too_few_nulls(row) else "")
+
+
+TOO_FEW = f"Grey, “too few”: fewer than {FEWEST} null edits, whose p decides nothing."
+"""What a caption says of such a p."""
 
 
 def _kind(row: MethodRow) -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text, Tone
-from bezoar.report.figures.comparison import comparison, proven, with_nulls
+from bezoar.report.figures.comparison import (
+    TOO_FEW,
+    comparison,
+    drawn_note,
+    p_tone,
+    proven,
+    too_few_nulls,
+    with_nulls,
+)
 from bezoar.report.figures.pareto import pareto
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.front import front
@@ -127,7 +135,7 @@ def _caption(card: Scorecard) -> str:
         "p: against the nulls that are hardest to beat (the grey rows), Holm-corrected for the "
         "number of methods; small print: uncorrected, and for nulls by rank among the draws. "
         "Green: toxicity fell beyond its interval, and both p and the rank among all draws are "
-        "0.05 at most."
+        f"0.05 at most. {TOO_FEW}"
     )
 
 
@@ -171,7 +179,8 @@ def _p(row: MethodRow) -> Cell:
         return Cell(p_value(row.null_p), f"{p_value(row.rank_p)} by rank", "muted")
     if row.holm_p is None:
         return Cell("–", "", "muted")
-    return Cell(p_value(row.holm_p), p_value(row.null_p), "good" if proven(row) else "")
+    few = f", {drawn_note(row)}" if too_few_nulls(row) else ""
+    return Cell(p_value(row.holm_p), p_value(row.null_p) + few, p_tone(row))
 
 
 def _perplexity(row: MethodRow) -> Cell:

@@ -9,7 +9,7 @@ from bezoar.evaluate import MethodRow, Scorecard
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
 from bezoar.report.dpo.paper import HEADLINES, NAME, PAPER
-from bezoar.report.figures.comparison import proven, with_nulls
+from bezoar.report.figures.comparison import TOO_FEW, drawn_note, p_tone, proven, with_nulls
 from bezoar.report.numbers import p_value, percent, plural, visible_token
 from bezoar.report.sections.examples import examples
 from bezoar.report.sections.helps import helps
@@ -54,8 +54,8 @@ def table_2(study: Study, card: Scorecard) -> Table:
         f"Under {card.measured}, {plural(card.prompts_n, 'prompt')}, scored by "
         f"{card.report_scorer} (the paper: the largest of seven Perspective attributes). Brackets "
         "are 95 % intervals by prompt; changes are paired with the no-op. p is against the null "
-        "that is hardest to beat (grey), Holm-corrected. At the budget means scaled to the "
-        f"perplexity that all methods may spend; “{AS_TRAINED}” is W + ΔW as training left it, "
+        f"that is hardest to beat (grey), Holm-corrected. {TOO_FEW} At the budget means scaled to "
+        f"the perplexity that all methods may spend; “{AS_TRAINED}” is W + ΔW as training left it, "
         "which no budget bounds.",
     )
     return Table(caption, OUTCOMES, tuple(rows), key="table_2")
@@ -99,8 +99,8 @@ def _p(row: MethodRow) -> Cell:
     p = row.null_p if row.kind == "null" else row.holm_p
     if p is None:
         return Cell("–", "", "muted")
-    note = f"{plural(row.n_draws, 'draw')}"
-    tone: Tone = "muted" if row.kind == "null" else "good" if proven(row) else ""
+    tone: Tone = "muted" if row.kind == "null" else p_tone(row)
+    note = drawn_note(row) if row.kind != "null" else plural(row.n_draws, "draw")
     return Cell(p_value(p), note, tone, (p,))
 
 

@@ -8,7 +8,7 @@ from bezoar.evaluate import FrontPoint, MethodRow, Scorecard
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.experts.artefacts import AS_PUBLISHED, Study, broken
 from bezoar.report.experts.paper import MAIN, MAIN_COLUMNS, MAIN_NOTE, NAME, PAPER
-from bezoar.report.figures.comparison import proven
+from bezoar.report.figures.comparison import TOO_FEW, drawn_note, p_tone, proven
 from bezoar.report.numbers import p_value, percent, plural
 from bezoar.report.sections.examples import examples
 from bezoar.report.sections.front import front
@@ -60,8 +60,9 @@ def main_table(study: Study, card: Scorecard) -> Table:
         f"Under {card.measured}, {plural(card.prompts_n, 'prompt')}, scored by "
         f"{card.report_scorer}. Brackets are 95 % intervals; changes are paired with the no-op, by "
         "prompt or by window of text. p is against the null edits that are hardest to beat, "
-        f"Holm-corrected. “{AS_PUBLISHED}” has the strength that the method's paper prints, and no "
-        f"nulls. Hyper-volume{limit}: what the row covers alone, 1 being no toxicity at no cost.",
+        f"Holm-corrected. {TOO_FEW} “{AS_PUBLISHED}” has the strength that the "
+        f"method's paper prints, and no nulls. Hyper-volume{limit}: what the row covers alone, 1 "
+        "being no toxicity at no cost.",
     )
     return Table(caption, COLUMNS, rows, key="table_main")
 
@@ -95,8 +96,7 @@ def _strength(row: MethodRow) -> str:
 def _p(row: MethodRow) -> Cell:
     if row.holm_p is None:
         return Cell("–", "", "muted")
-    tone: Tone = "good" if proven(row) else ""
-    return Cell(p_value(row.holm_p), plural(row.n_draws, "draw"), tone, (row.holm_p,))
+    return Cell(p_value(row.holm_p), drawn_note(row), p_tone(row), (row.holm_p,))
 
 
 def _printed() -> Table:
