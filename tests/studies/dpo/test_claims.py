@@ -344,6 +344,28 @@ def test_random_keys_of_equal_cost_stand_for_those_that_break_the_model():
     assert told(dear, kit.point(4, 7, LOW, 0.05)).verdict == "undecided"
 
 
+def test_of_equal_nulls_the_papers_factor_counts_and_only_what_broke_is_said_to_break():
+    """Shares are clipped at none: random keys that undo nothing at two factors tie."""
+    toxic = [kit.point(10, 7, LOW, 0.04)]
+
+    def why(*others, **paper):
+        scaling = kit.attacked(SURE, *others, toxic=toxic, **paper)
+        scaling = dataclasses.replace(
+            scaling,
+            curves=(dataclasses.replace(scaling.curves[0], nulls=scaling.curves[0].nulls[::-1]),),
+        )
+        return (
+            claims_of(Found(**rows(halfway(0.9)), scaling=scaling), "demo").of("keys-restore").why
+        )
+
+    assert why(kit.point(5, 7, SURE, 0.05)).startswith("Random keys undo 0.05 [0, 0.1].")
+    more = why(kit.point(5, 7, HIGH, 0.05))  # ×10 is whole, and undoes less
+    assert "(×5, 7 keys, as dear)." in more
+    assert "(×5, 7 keys, as dear; ×10 breaks the model)." in why(
+        kit.point(2, 7, SURE, 0.05), kit.point(5, 7, SURE, 0.05), broken=1
+    )
+
+
 def test_it_is_said_what_undoes_most():
     scaling = kit.attacked(HIGH, toxic=[kit.point(10, 7, EVEN), kit.point(5, 32, LOW)])
     found = rows(OVER) | {"scaling": scaling}

@@ -37,7 +37,8 @@ def keys_restore(found: Found) -> Finding:
     """Holds if more than half is undone, interval and all, and more than by as many random keys of
     the same layers; fails if less than half is. Random keys are turned up 10-fold too or, where
     that breaks the model, by a smaller factor that costs at least half as much perplexity as the
-    toxic keys do; that which undoes most counts. Without such it is undecided at best."""
+    toxic keys do; that which undoes most counts, of equals the one nearest to 10-fold. Without such
+    it is undecided at best."""
     undone = share_of_way(found, found.scaled, found.trained)
     if isinstance(undone, Finding):
         return undone
@@ -46,17 +47,17 @@ def keys_restore(found: Found) -> Finding:
     if isinstance(chance, str):
         verdict: Verdict = "fails" if undone.high < HALF else "undecided"
         return Finding(verdict, undone, chance + most)
-    label, by_chance = chance
+    where, by_chance = chance
     beaten: Verdict = "holds" if undone.low > by_chance.high else "undecided"
-    where = "" if label == SCALED else f" ({label}, as dear; more breaks the model)"
     why = f"Random keys undo {number(by_chance)}{where}.{most}"
     return Finding(all_of(above(undone, HALF), beaten), undone, why)
 
 
 def _random_keys(found: Found) -> tuple[str, Interval] | str:
     """What scaling as many random keys undoes at most, mean over draws, on the prompts of the
-    attack, and by which factor; or why nothing is known of it: what a broken model says, also one
-    of several draws, is no null."""
+    attack, and by which factor if not 10-fold; or why nothing is known of it: what a broken model
+    says, also one of several draws, is no null. Shares are clipped at none, so that ties are
+    common: of equals the factor nearest to the paper's counts."""
     curve = _curve(found)
     nulls = [] if curve is None else [p for p in curve.nulls if p.label.endswith(_OF_SEVEN)]
     if found.scaling is None or curve is None or not nulls:
@@ -64,18 +65,33 @@ def _random_keys(found: Found) -> tuple[str, Interval] | str:
     if all(point.tried == point.failed for point in nulls):
         return "Random keys gave no model."
     least = _cost(next((p for p in curve.points if p.label == SCALED), None), found.scaling) / 2
-    rivals = {
-        point.label: Interval(1 - left.value, 1 - left.high, 1 - left.low)
+    rivals = [
+        (point, Interval(1 - left.value, 1 - left.high, 1 - left.low))
         for point in nulls
-        if (left := point.survives) is not None and point.valid and not point.broken
+        if (left := point.survives) is not None and not _broke(point)
         if point.label == SCALED or _cost(point, found.scaling) >= least
-    }
+    ]
     if not rivals:
         return (
             "Scaling random keys broke the model, or cost less than half of what toxic ones do, so "
             "that nothing is known of chance."
         )
-    return max(rivals.items(), key=lambda item: item[1].value)
+    point, most = max(rivals, key=lambda rival: (rival[1].value, -_from_paper(rival[0])))
+    if point.label == SCALED:
+        return "", most
+    paper = next((null for null in nulls if null.label == SCALED), None)
+    breaks = f"; ×{FACTOR:g} breaks the model" if paper is not None and _broke(paper) else ""
+    return f" ({point.label}, as dear{breaks})", most
+
+
+def _broke(point: AttackPoint) -> bool:
+    """Whether a model beyond the limit of perplexity is among its draws."""
+    return not point.valid or point.broken > 0
+
+
+def _from_paper(point: AttackPoint) -> float:
+    """How far a factor is from the paper's, on the axis of budgets."""
+    return abs(point.budget - FACTOR * KEYS)
 
 
 def _curve(found: Found) -> AttackCurve | None:
