@@ -94,13 +94,16 @@ def test_pairs_that_people_wrote_are_scored_and_filtered_without_a_model(
     assert min(pairs.margin) > 0
     assert found["left_out"]["equal sides"] == found["left_out"]["not above"] == 1
     assert pairs.provenance["scorer"]["name"] == "words"
+    out.unlink()
     (files / "whole.csv").write_text("prompt,chosen,rejected\nyou,you are good,you are an idiot\n")
     options = ("--file", files / "whole.csv", *WORD_LIST, "--quiet")
     status, _, err = bezoar("pairs", "--out", out, *options)
     assert status == 3
     assert "begins with its prompt" in " ".join(err.split())
     assert bezoar("pairs", "--out", out, *options, "--leaked", "strip")[0] == 3  # two words each
-    assert bezoar("pairs", "--out", out, *options, "--leaked", "keep")[0] == 0
+    status, said, _ = bezoar("pairs", "--out", out, *options, "--leaked", "keep")
+    assert status == 0
+    assert said.splitlines()[-1] == f"1 pair of 1 in {out}"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,7 @@ def test_pairs_that_people_wrote_are_scored_and_filtered_without_a_model(
         (("--out", "pairs.csv"), 2, "is no parquet file"),
         (("--out", "p.parquet", "--how", "pplm", "--alpha", 1), 2, "--alpha is of --how steered"),
         (("--out", "p.parquet", "--iterations", 3), 2, "--iterations is of --how pplm"),
+        (("--out", "p.parquet", "--alpha", 1e9), 2, "Invalid value for '--alpha'"),
         (("--out", "p.parquet", "--scorer-b", "wrods"), 6, "There is no scorer 'wrods'"),
         (("--out", "p.parquet", "--prompts", "none.csv"), 2, "so --neutral has no place"),
         (("--out", "p.parquet", "--leaked", "strip"), 2, "--leaked has no place without --file"),
@@ -130,6 +134,25 @@ def test_wrong_options_are_told_before_the_work(given, bezoar, options, status, 
     left, _, err = bezoar(*given, *options)
     assert left == status
     assert message in " ".join(err.split())
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_work(files, bezoar, monkeypatch):
+    monkeypatch.setattr("bezoar.cli.pairs_command.load_model", None)
+    (files / "folder.parquet").mkdir()
+    (files / "there.parquet").write_bytes(b"mine")
+    (files / "file").touch()
+    for out, told in {
+        files / "folder.parquet": "Cannot write to {}: it is a folder.",
+        files / "there.parquet": "{} exists.",
+        files / "file" / "p.parquet": "is in the way: it is a file, not a folder.",
+        files / f"{'p' * 250}.parquet": "Cannot write to {} (File name too long).",
+        "/proc/x/p.parquet": "Cannot write to /proc/x: no folder can be made there",
+    }.items():
+        status, _, err = bezoar("pairs", files / "model", "--out", out)
+        assert status == 8
+        assert told.format(out) in err
+    assert (files / "there.parquet").read_bytes() == b"mine"
+    assert not [path for path in files.iterdir() if path.suffix == ".tmp"]
 
 
 def test_prompts_of_a_file_that_is_not_there_are_told_before_the_work(files, bezoar):
@@ -181,6 +204,7 @@ def test_columns_of_a_file_can_be_named_as_the_error_says(files, bezoar):
     status, said, _ = bezoar(*asked, *sides)
     assert status == 0
     assert "Note: no column of prompts: every prompt is empty." in " ".join(said.split())
+    out.unlink()
     assert bezoar(*asked, *sides, "--prompt", "before", "--json")[0] == 0
     assert Pairs.load(out).prompts == tuple(f"say {n}" for n in range(4))
 

@@ -171,12 +171,23 @@ def test_the_model_is_as_it_was(gpt2):
     assert generate(gpt2, PROMPTS, GREEDY) == before
 
 
+def test_a_shift_that_is_longer_than_the_stream_is_noted(gpt2):
+    d = direction(gpt2)
+    strong, weak = (
+        steered_pairs(gpt2, PROMPTS, d, alpha=alpha, decoding=GREEDY) for alpha in (-STRONG, 1.0)
+    )
+    assert any("alpha is -1.5: the shift is longer" in note for note in strong.origin.notes)
+    assert not any("alpha" in note for note in weak.origin.notes)
+
+
 def test_what_cannot_be_steered_is_said(gpt2):
     d = direction(gpt2)
     with pytest.raises(DataError, match="no prompt to continue"):
         steered_pairs(gpt2, [], d)
     with pytest.raises(ConfigError, match="alpha=nan is no length"):
         steered_pairs(gpt2, PROMPTS, d, alpha=float("nan"))
+    with pytest.raises(ConfigError, match="alpha=1e\\+09 is not between -10 and 10: so long a"):
+        steered_pairs(gpt2, PROMPTS, d, alpha=1e9)
     with pytest.raises(ConfigError, match="No layer was named"):
         steered_pairs(gpt2, PROMPTS, d, layers=())
     with pytest.raises(SiteError):

@@ -10,6 +10,7 @@ import typer
 
 from bezoar.cli import options as opt
 from bezoar.cli.load import SetModel, load_model
+from bezoar.cli.outputs import check_new_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,8 @@ def command(
         int | None, typer.Option("--layer", help="To steer [middle], to probe for PPLM [last].")
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option("--alpha", help="Shift, in mean residual norms [0.4].")
+        float | None,
+        typer.Option("--alpha", min=-10, max=10, help="Shift, in mean residual norms [0.4]."),
     ] = None,
     iterations: Annotated[
         int | None, typer.Option("--iterations", min=0, help="Of PPLM at each token [50].")
@@ -125,6 +127,7 @@ def command(
     }
     of_file = {"--chosen": chosen, "--rejected": rejected, "--prompt": prompt, "--leaked": leaked}
     _check(out, file, how or "steered", of_model, of_file)
+    check_new_file(out)
     opt.use_threads(threads)
 
     from bezoar.cli.show import progress
@@ -205,6 +208,7 @@ def _has(names: list[str]) -> str:
 def _keep(made: Pairs, scorers: list[Scorer], margin: float, out: Path, json: bool) -> None:
     """Score, filter and save the pairs, ask the second scorer, and tell."""
     from bezoar.cli.show import show
+    from bezoar.corpus.table import counted
     from bezoar.pairs import filter_pairs, judge_pairs, score_pairs
     from bezoar.runs.results import to_plain
 
@@ -222,7 +226,7 @@ def _keep(made: Pairs, scorers: list[Scorer], margin: float, out: Path, json: bo
         show(agreement, as_json=False)
     for note in kept.origin.notes:
         show(f"Note: {note}.", as_json=False)
-    show(f"{len(kept)} pairs of {kept.origin.rows} in {out}", as_json=False)
+    show(f"{counted(len(kept), 'pair')} of {kept.origin.rows:,} in {out}", as_json=False)
 
 
 def _given(asked: DataConfig, prompts: str | None, size: Sentences) -> tuple[str, ...] | None:

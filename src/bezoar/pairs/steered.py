@@ -31,6 +31,10 @@ from bezoar.runs.progress import Progress
 ALPHA = 0.4
 """The default strength: so much of the mean residual norm is added, and subtracted."""
 
+FURTHEST = 10.0
+"""The largest strength: the shift is then ten times as long as what it is added to, and of the
+prompt a norm leaves a tenth; beyond it both sides are noise that no rule of pairs would find."""
+
 MEASURED = 256
 """Prompts on which the mean norm is measured: the first ones."""
 
@@ -113,7 +117,8 @@ def steered_pairs(
         progress: where to show it.
 
     Raises:
-        ConfigError: if ``alpha`` is not finite, or the context leaves no room for any prompt.
+        ConfigError: if ``alpha`` is not finite or beyond `FURTHEST`, or the context leaves no room
+            for any prompt.
         DataError: if there is no prompt, or none that is short enough, or no pair with two
             different sides.
         SiteError, EditError: if the direction cannot be added there.
@@ -123,9 +128,16 @@ def steered_pairs(
         raise DataError("There is no prompt to continue.", hint="Give at least one.")
     if not alpha - alpha == 0:
         raise ConfigError(f"alpha={alpha} is no length.", hint="Give a number such as 0.4.")
+    if abs(alpha) > FURTHEST:
+        raise ConfigError(
+            f"alpha={alpha:g} is not between -{FURTHEST:g} and {FURTHEST:g}: so long a shift "
+            "leaves nothing of the prompt, and both sides would be noise.",
+            hint=f"Give a number such as {ALPHA}; above 1 the shift is longer than the stream.",
+        )
     sites = _sites(lm, direction, layers)
     given, prompts = len(prompts), _fitting(lm, prompts, decoding, max_prompt_tokens)
     too_long = (given - len(prompts)) * decoding.samples
+    longer = f"alpha is {alpha:g}: the shift is longer than the stream that it is added to"
     if norms is None:
         norms = mean_norms(lm, prompts, sites, batch_tokens=batch_tokens)
     # Both sides of a prompt are neighbours, of one length, and so of one batch.
@@ -148,7 +160,9 @@ def steered_pairs(
         tuple(text for texts in written[0::2] for text in texts),
         tuple(text for texts in written[1::2] for text in texts),
         name=name,
-        origin=Origin("steered", rows=given * decoding.samples).without({"long prompt": too_long}),
+        origin=Origin("steered", rows=given * decoding.samples).without(
+            {"long prompt": too_long}, longer if abs(alpha) > 1 else ""
+        ),
         provenance={
             "how": "steered",
             "model": {"name": lm.name, "fingerprint": lm.fingerprint},

@@ -27,7 +27,9 @@ class PairsConfig(Section):
     samples: int = Field(1, ge=1, description="Steered pairs of a prompt.")
     words: int = Field(8, ge=1, description="Of a sentence that make a prompt.")
     layer: int | None = Field(None, description="That is steered; the middle one when empty.")
-    alpha: float = Field(0.4, description="Shift, in mean norms of the residual stream.")
+    alpha: float = Field(
+        0.4, ge=-10, le=10, description="Shift, in mean norms of the residual stream."
+    )
     margin: float = Field(0.05, ge=0, le=1, description="Least difference of scorer A's scores.")
     pplm: int = Field(0, ge=0, description="Prompts also continued with PPLM, to compare.")
     pplm_iterations: int = Field(50, ge=0, description="Of PPLM at each token.")
