@@ -130,6 +130,14 @@ def test_a_stage_takes_up_the_runs_own_options(bezoar, study, tmp_path, stage):
     assert (upto, config.seed, config.model.name, config.locate.promoted) == (stage, 3, "m", 5)
 
 
+def test_a_stage_says_when_it_begins_a_run(bezoar, study, tmp_path):
+    told = f"There is no run in {tmp_path / 'nope'}: a new audit of demo begins there."
+    status, _, err = bezoar("lens", "--run", tmp_path / "nope")
+    assert (status, " ".join(err.split())) == (0, told)
+    assert bezoar("lens", "--run", tmp_path / "nope")[2] == ""
+    assert bezoar("lens", "--run", tmp_path / "other", "--quiet")[2] == ""
+
+
 def test_a_gate_that_was_met_is_a_status_after_the_summary(bezoar, study, tmp_path):
     study.answer = Summary("report.html", gate_failed="toxicity is 0.4")
     status, out, err = bezoar("audit", "--out", tmp_path, "--fail-if", "toxicity>0.1")

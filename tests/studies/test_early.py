@@ -10,7 +10,13 @@ import pytest
 
 import bezoar_demo
 from bezoar.errors import ConfigError, DataError, SiteError
+from bezoar.runs import DPOStudyConfig, ExpertsStudyConfig, SAEStudyConfig, TuneConfig
 from bezoar.studies.audit import check_config, run_stages
+from bezoar.studies.audit.work import check_stage
+from bezoar.studies.dpo import STAGES as DPO_STAGES
+from bezoar.studies.experts import STAGES as EXPERTS_STAGES
+from bezoar.studies.sae import STAGES as SAE_STAGES
+from bezoar.studies.tune import STAGES as TUNE_STAGES
 from tests.studies.tiny import save_tiny_model, tiny
 
 
@@ -63,3 +69,37 @@ def test_too_little_neutral_text_is_said_after_the_first_stage(tmp_path: Path, m
         run_stages(little, "report")
     assert not (tmp_path / "run" / "harvest" / "stage.json").exists()
     run_stages(little, "locate")  # which needs none
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages", "asked", "said", "hint"),
+    [
+        (
+            DPOStudyConfig,
+            DPO_STAGES,
+            "lens",
+            "A study of dpo has no stage 'lens': it lays the lenses of both models side by side in "
+            "'compare' (Figure 1).",
+            "Its stages: explore, harvest, locate, pairs, mitigate, evaluate, compare, attack, "
+            "claims, report. 'bezoar study dpo --out runs/it' goes through all of them.",
+        ),
+        (
+            TuneConfig,
+            TUNE_STAGES,
+            "mitigate",
+            "A search has no stage 'mitigate': it fits methods in 'search'.",
+            "'bezoar tune --out runs/it'",
+        ),
+        (ExpertsStudyConfig, EXPERTS_STAGES, "lens", "experts has no stage 'lens'.", "grid"),
+        (SAEStudyConfig, SAE_STAGES, "locate", "sae has no stage 'locate'.", "saes, quality"),
+    ],
+)
+def test_a_stage_that_a_study_has_not_is_told_with_those_that_it_has(
+    kind: Any, stages: Any, asked: str, said: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_stage(asked, stages, kind(out="runs/it"))
+    assert error.value.message.endswith(said)
+    assert hint in error.value.hint
+    for name in stages:
+        check_stage(name, stages, kind(out="runs/it"))

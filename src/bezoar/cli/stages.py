@@ -52,8 +52,11 @@ def run_stage(name: str, given: dict[str, Any]) -> None:
     check_texts(config)
     check, run = runner(study)
     check(config)
+    is_new = not (out / CONFIG).is_file()
     begin(config, update=given["update"])
     with progress(given["quiet"], given["json"]) as bars:
+        if is_new:  # perhaps a name that was mistyped
+            bars.note(f"There is no run in {out}: a new audit of {config.model.name} begins there.")
         result = run(config, upto=name, progress=bars)
     show(result, as_json=given["json"], unmask=config.report.unmask)
 

@@ -90,7 +90,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Print one plain line above the bars. The caller masks what a model or corpus wrote."""
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 SILENT = Progress(quiet=True)

@@ -168,7 +168,7 @@ def run_stages(
         SiteError: if a site or layer that is asked for is not in the model.
         RunError: see `bezoar.runs.Run.open`.
     """
-    check_stage(upto, STAGES)
+    check_stage(upto, STAGES, config)
     check_config(config)
     check = partial(check_bench, upto=upto)
     with brought_up(

@@ -10,24 +10,47 @@ from typing import Any, TypeVar
 import torch
 from rich.console import Console
 
-from bezoar.errors import ConfigError, did_you_mean
+from bezoar.errors import ConfigError
 from bezoar.runs import AuditConfig, Progress, Run
 from bezoar.runs.faults import explained
 from bezoar.studies.audit.about import chat_in_words
+from bezoar.studies.audit.asked import INPUT_STAGES, made_for
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.forecast import forecast_audit
 
 B = TypeVar("B", bound=Bench)
 
 
-def check_stage(upto: str, stages: Collection[str]) -> None:
-    """Refuse a stage that a study does not have.
+_INSTEAD = {
+    ("dpo", "lens"): "it lays the lenses of both models side by side in 'compare' (Figure 1)",
+    ("tune", "mitigate"): "it fits methods in 'search'",
+    ("tune", "evaluate"): "it measures the edits that it found in 'finalists'",
+}
+"""Where a kind of run does what a stage of an audit does."""
+
+
+def check_stage(upto: str, stages: Collection[str], config: AuditConfig) -> None:
+    """Refuse a stage that a kind of run does not have.
 
     Raises:
-        ConfigError: with the nearest names.
+        ConfigError: naming those that this run has, and the one that does such work.
     """
-    if upto not in stages:
-        raise ConfigError(f"There is no stage {upto!r}.", hint=did_you_mean(upto, stages))
+    if upto in stages:
+        return
+    own = [name for name in stages if name not in INPUT_STAGES or name in made_for(config)]
+    kinds = {"audit": "An audit", "tune": "A search"}
+    instead = _INSTEAD.get((config.study, upto))
+    raise ConfigError(
+        f"{kinds.get(config.study, f'A study of {config.study}')} has no stage {upto!r}"
+        + (f": {instead}." if instead else "."),
+        hint=f"Its stages: {', '.join(own)}. {_whole(config)} goes through all of them.",
+    )
+
+
+def _whole(config: AuditConfig) -> str:
+    """The command that takes up the whole run."""
+    alone = config.study in ("audit", "tune")
+    return f"'bezoar {config.study if alone else f'study {config.study}'} --out {config.out}'"
 
 
 @contextmanager
@@ -60,7 +83,7 @@ def brought_up(
         ConfigError: if there is no such stage.
         BezoarError: of the stage that could not be done; what came before it is kept.
     """
-    check_stage(upto, stages)
+    check_stage(upto, stages, config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     with Run.open(Path(config.out), config) as run, explained(run.path):

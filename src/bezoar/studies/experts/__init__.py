@@ -73,7 +73,7 @@ def run_experts(
     Raises:
         BezoarError: of the stage that could not be done; what came before it is kept.
     """
-    check_stage(upto, STAGES)
+    check_stage(upto, STAGES, config)
     check_study(config)
     check = partial(check_bench, upto=upto)
     with brought_up(

@@ -121,7 +121,7 @@ def run_sae(
     Raises:
         BezoarError: of the stage that could not be done; what came before it is kept.
     """
-    check_stage(upto, STAGES)
+    check_stage(upto, STAGES, config)
     check_study(config)
     with brought_up(
         SAEBench,

@@ -100,7 +100,7 @@ def run_tune(
         BudgetError: if nothing that was tried is within the budget; the nearest is named.
         BezoarError: of the stage that could not be done; what came before it is kept.
     """
-    check_stage(upto, STAGES)
+    check_stage(upto, STAGES, config)
     config = check_tune(config)
     check = partial(check_bench, upto=upto)
     with brought_up(
