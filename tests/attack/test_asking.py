@@ -7,7 +7,7 @@ import torch
 
 from bezoar.attack import Measured, Sampling, ToxicContext, Use, run_attacks, toxicity_and_cost
 from bezoar.edits import NoOp
-from bezoar.errors import ConfigError
+from bezoar.errors import ConfigError, DataError
 from bezoar.evaluate import evaluate_edit, get_protocol
 from bezoar.models import Decoding, generate
 from bezoar.scoring import load_scorer
@@ -138,10 +138,24 @@ def test_contexts_are_drawn_cut_and_have_nulls_of_equal_number(gpt2_module):
 
 
 def test_budgets_that_mean_nothing_are_refused(gpt2_module):
-    with pytest.raises(ConfigError, match="top_p"):
-        Sampling((1.0,), (1.5,)).settings(gpt2_module)
+    for shares in ((1.5,), (), (float("nan"),)):
+        with pytest.raises(ConfigError, match="top_p"):
+            Sampling((1.0,), shares)
     with pytest.raises(ConfigError, match="count of texts"):
         ToxicContext(PLAIN, PLAIN, (3,)).settings(gpt2_module)
+
+
+@pytest.mark.usefixtures("_unhooked")
+def test_a_context_of_nothing_is_refused():
+    with pytest.raises(DataError, match="one string, 'the man is kind'"):
+        ToxicContext("the man is kind")
+    with pytest.raises(DataError, match="harmless texts are one string"):
+        ToxicContext(PLAIN, "the man is kind")
+    with pytest.raises(DataError, match="no text to put in front"):
+        ToxicContext(())
+    for name in ("draws", "words"):
+        with pytest.raises(ConfigError, match=f"{name} is 0"):
+            ToxicContext(PLAIN, **{name: 0})
 
 
 def test_a_hotter_model_is_a_flatter_one(gpt2_module):

@@ -86,7 +86,7 @@ def test_a_training_that_diverges_says_so_and_leaves_the_model_alone(gpt2):
 
 
 def test_texts_of_one_token_cannot_be_trained_on(gpt2):
-    with pytest.raises(DataError, match="two tokens"):
+    with pytest.raises(AttackFailed, match="two tokens"):
         train(gpt2, [" the"], rate=1e-3, steps=1)
 
 
@@ -146,7 +146,25 @@ def test_relearning_is_fine_tuning_by_its_steps(gpt2):
     same_by_hand = train(gpt2, list(TEXTS), rate=1e-3, steps=4, seed=5)
     for name, delta in edit.deltas.items():
         assert torch.equal(delta.delta, same_by_hand[name].delta)
+
+
+@pytest.mark.usefixtures("_unhooked")
+def test_a_plan_that_trains_nothing_is_refused_when_it_is_made():
+    for kind in (FineTuning, LaterCheckpoint, Relearning):
+        with pytest.raises(DataError, match="one string, 'the man is kind'"):
+            kind("the man is kind")
+        with pytest.raises(DataError, match=r"no text to (train on|relearn from)"):
+            kind(())
+        for wrong in ({"rates": (float("nan"),)}, {"rates": (float("inf"),)}, {"rates": ()}):
+            with pytest.raises(ConfigError, match="positive, finite rates"):
+                kind(TEXTS, **wrong)
+        for seeds in ((), (-1,)):
+            with pytest.raises(ConfigError, match="seeds"):
+                kind(TEXTS, seeds=seeds)
+        for wrong in ({"batch": 0}, {"rank": 0}, {"max_tokens": 1}):
+            with pytest.raises(ConfigError, match=rf"{next(iter(wrong))} is [01]\."):
+                kind(TEXTS, **wrong)
     with pytest.raises(ConfigError, match="0 steps"):
-        Relearning(TEXTS, ()).settings(gpt2)
-    with pytest.raises(DataError, match="relearn"):
-        Relearning(()).against(gpt2, NoOp())
+        Relearning(TEXTS, ())
+    with pytest.raises(ConfigError, match="0 steps"):
+        FineTuning(TEXTS, steps=0)

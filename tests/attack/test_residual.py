@@ -117,6 +117,17 @@ def test_chance_may_choose_its_site_as_the_search_does(gpt2):
     assert found.null_recovered == pytest.approx(1)
 
 
+def test_a_probe_is_not_tested_on_what_it_was_fitted_on(gpt2):
+    train, test = corpus(60, 1), corpus(60, 2)
+    shift = ActivationEdit.at([gpt2.site("-1.resid_post")], Add(torch.ones(gpt2.d_model)))
+    with pytest.raises(DataError, match="60 texts are in both") as caught:
+        residual_capability(gpt2, shift, train, train, measure)
+    assert "split_corpus" in caught.value.hint
+    spelt = Corpus((*test.texts, f"  {train.texts[3].upper()} "), np.append(test.labels, 1))
+    with pytest.raises(DataError, match="1 text is in both"):
+        residual_capability(gpt2, shift, train, spelt, measure)
+
+
 def test_one_class_cannot_be_read(gpt2):
     one = Corpus(("a tree", "a river"), np.array([1, 1], dtype=np.int8))
     with pytest.raises(DataError, match="both labels"):

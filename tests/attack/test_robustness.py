@@ -319,6 +319,36 @@ def test_an_attack_that_fails_is_told_and_others_count(gpt2):
     assert found.score.value == pytest.approx(0.4)
 
 
+def test_a_text_without_two_tokens_fails_its_draw_alone(gpt2):
+    texts = (" the", " you are a fool")
+    attack = FineTuning(texts, (1,), (1e-4,), seeds=(0, 1, 2, 3), steps=1)
+    found = run(gpt2, [attack, Scripted("a", [(1, "x")])], {"a 1 x": between(0.5)})
+    (point,) = found.curve(attack.name).points
+    assert 0 < point.failed < point.tried == 4
+    assert "two tokens" in point.reason
+    assert found.curve(attack.name).area is not None
+
+
+def test_a_null_that_cannot_be_drawn_is_put_down_and_the_others_go_on(gpt2):
+    ranking = tuple((0, i) for i in range(gpt2.d_mlp - 2))
+    attack = KeyScaling(ranking, (10.0,), (1, 7), null_draws=1)
+    found = run(gpt2, [attack, Scripted("a", [(1, "x")])], {"a 1 x": between(0.5)})
+    one, seven = found.curve("key scaling").nulls
+    assert (one.failed, seven.failed) == (0, 1)
+    assert "2 neurons outside of the ranking" in seven.reason
+    assert all(not point.failed for point in found.curve("key scaling").points)
+
+
+def test_an_attack_that_tries_nothing_is_refused(gpt2):
+    calls = []
+    for plan in ([], [(1, "null")]):
+        with pytest.raises(ConfigError, match="'a' tries nothing"):
+            run_attacks(gpt2, NoOp(), [Scripted("a", plan)], calls.append)
+    with pytest.raises(ConfigError, match="limit nan"):
+        run_attacks(gpt2, NoOp(), [Pruning()], calls.append, limit=float("nan"))
+    assert not calls
+
+
 def test_intervals_come_of_the_prompts(gpt2):
     rng = np.random.default_rng(1)
     mixed = tuple(b if rng.random() < 0.5 else e for b, e in zip(BASE, EDITED, strict=True))

@@ -36,6 +36,17 @@ def test_a_gated_mlp_must_be_told_which_of_its_two_keys(lm):
         ScaleKeys(NEURONS, which=None if lm.gated else "up").edit(lm)
 
 
+@pytest.mark.usefixtures("_unhooked")
+def test_what_scales_nothing_or_beyond_all_numbers_is_refused():
+    with pytest.raises(ConfigError, match=r"which='foo'.*'gate'"):
+        ScaleKeys(NEURONS, which="foo")
+    for factor in (float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="finite factor"):
+            ScaleKeys(NEURONS, factor)
+    with pytest.raises(ConfigError, match="no neuron"):
+        ScaleKeys(())
+
+
 def test_neurons_that_are_not_there_are_refused(lm):
     for neuron in ((9, 0), (0, 10_000), (-1, 0)):
         with pytest.raises(EditError, match="no neuron"):

@@ -7,7 +7,7 @@ import torch
 
 from bezoar.attack import Steering
 from bezoar.edits import ActivationEdit, NoOp, Project
-from bezoar.errors import DataError
+from bezoar.errors import ConfigError, DataError
 from bezoar.locate import Direction
 from bezoar.mitigate import Subtract
 from tests.attack.kit import CORPUS
@@ -66,3 +66,14 @@ def test_a_direction_of_another_width_is_refused(gpt2):
     wrong = Direction.of(noise(5), gpt2.site("0.resid_post"))
     with pytest.raises(DataError, match="width 5"):
         Steering(CORPUS, wrong).against(gpt2, NoOp())
+    with pytest.raises(DataError, match="width 5"):  # before anything is measured
+        Steering(CORPUS, wrong).settings(gpt2)
+
+
+def test_steering_nowhere_is_refused():
+    with pytest.raises(ConfigError, match="no layer to steer at"):
+        Steering(CORPUS, layers=())
+    with pytest.raises(ConfigError, match="null_draws is -1"):
+        Steering(CORPUS, null_draws=-1)
+    with pytest.raises(ConfigError, match="max_tokens is 0"):
+        Steering(CORPUS, max_tokens=0)

@@ -73,6 +73,13 @@ def test_the_edited_model_is_pruned_and_restored(lm):
         assert torch.equal(now[name][kept], edited[name][kept])
 
 
+@pytest.mark.usefixtures("_unhooked")
 def test_without_text_there_is_nothing_to_calibrate_on(gpt2):
     with pytest.raises(DataError, match="calibrate"):
         WandaPruning(("",)).against(gpt2, weight_remedy(gpt2))
+    with pytest.raises(DataError, match="calibrate"):  # before anything is measured
+        WandaPruning(("",)).settings(gpt2)
+    with pytest.raises(DataError, match="no text to calibrate"):
+        WandaPruning(())
+    with pytest.raises(DataError, match="one string, 'the man is kind'"):
+        WandaPruning("the man is kind")

@@ -19,7 +19,7 @@ from bezoar.attack.noise import noisy
 from bezoar.attack.pruning import pruned
 from bezoar.attack.quantisation import rounded
 from bezoar.edits import NoOp, self_test, stores_transposed
-from bezoar.errors import ConfigError, NotFoldable
+from bezoar.errors import AttackFailed, ConfigError, EditError, NotFoldable
 from bezoar.mitigate import Subtract
 from bezoar.models import out_in_weight
 from tests.attack.kit import same, state, weight_remedy
@@ -199,7 +199,7 @@ def test_key_scaling_by_one_is_nothing_and_its_grid_has_nulls_of_equal_size(lm):
 
 def test_a_null_needs_neurons_to_draw_from(gpt2):
     everything = tuple((0, i) for i in range(gpt2.d_mlp))
-    with pytest.raises(ConfigError, match="null_draws"):
+    with pytest.raises(AttackFailed, match="null_draws"):
         random_neurons(gpt2, everything[:3], everything)
 
 
@@ -210,3 +210,26 @@ def test_a_null_needs_neurons_to_draw_from(gpt2):
 def test_budgets_that_mean_nothing_are_refused(gpt2, attack):
     with pytest.raises(ConfigError, match="Give numbers from"):
         attack.settings(gpt2)
+
+
+@pytest.mark.usefixtures("_unhooked")
+def test_settings_that_try_nothing_are_refused_when_they_are_made():
+    with pytest.raises(ConfigError, match="directions is 0"):
+        WeightNoise(directions=0)
+    for group in (0, -1, 1.5):
+        with pytest.raises(ConfigError, match=f"group is {group}"):
+            Quantisation((4,), group=group)
+    with pytest.raises(ConfigError, match="no neuron"):
+        KeyScaling(())
+    with pytest.raises(ConfigError, match="which='foo'"):
+        KeyScaling(((0, 1),), which="foo")
+    with pytest.raises(ConfigError, match="null_draws is -1"):
+        KeyScaling(((0, 1),), null_draws=-1)
+
+
+def test_keys_that_a_model_does_not_have_are_told_before_a_grid_begins(lm):
+    right, wrong = ("gate", None) if lm.gated else (None, "up")
+    with pytest.raises(ConfigError, match="gated"):
+        KeyScaling(((0, 1),), counts=(1,), which=wrong).settings(lm)
+    with pytest.raises(EditError, match="no neuron"):
+        KeyScaling(((0, 10_000),), counts=(1,), which=right).settings(lm)

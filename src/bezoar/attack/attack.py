@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import ClassVar, Literal
 
 from bezoar.edits import Edit, NoOp
-from bezoar.errors import ConfigError, NotFoldable
+from bezoar.errors import ConfigError, DataError, NotFoldable, several
 from bezoar.models import LanguageModel
 
 Plain = float | int | str | bool | None
@@ -54,6 +55,9 @@ class Setting:
 class Attack(ABC):
     """A way to undo a remedy, tried at several budgets. An attack's fields are all it depends on.
 
+    What could never be tried is refused before anything is: fields that leave nothing when the
+    attack is made, what does not fit the model by `settings`.
+
     Attributes:
         name: for tables.
         axis: what a budget counts.
@@ -82,6 +86,8 @@ class Attack(ABC):
 
         Raises:
             NotFoldable: if the attack needs plain weights and the remedy has none.
+            AttackFailed: as the edits that it makes may, where one variant breaks down: that is put
+                down, and the others go on.
         """
 
     def compose(self, remedy: Edit, on_top: Edit) -> Edit:
@@ -140,3 +146,26 @@ def rising(
         seen = f"{wrong[0]:g}" if wrong else "empty"
         raise ConfigError(f"{what} is {seen}.", hint=f"Give numbers from {low:g} to {high:g}.")
     return tuple(sorted({float(value) for value in values}))
+
+
+def at_least(least: int, **counts: int) -> None:
+    """Refuse a count that leaves nothing to try.
+
+    Raises:
+        ConfigError: naming the first that is no whole number, or below the least.
+    """
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or count < least:
+            raise ConfigError(
+                f"{name} is {count!r}.", hint=f"Give a whole number, {least} or more."
+            )
+
+
+def some_texts(texts: Sequence[str], purpose: str) -> None:
+    """Refuse texts that are none, or one string, whose letters would be taken for texts.
+
+    Raises:
+        DataError: saying what they are for.
+    """
+    if len(several(texts, f"texts {purpose}")) == 0:
+        raise DataError(f"There is no text {purpose}.", hint="Give a few.")

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from bezoar.attack.attack import Asking, Setting, Use, rising
+from bezoar.attack.attack import Asking, Setting, Use, at_least, rising, some_texts
+from bezoar.errors import several
 from bezoar.models import LanguageModel
 
 
@@ -35,6 +36,12 @@ class ToxicContext(Asking):
     words: int = 24
     seed: int = 0
     name: str = "toxic context"
+
+    def __post_init__(self) -> None:
+        some_texts(self.texts, "to put in front")
+        several(self.plain, "harmless texts")
+        at_least(1, draws=self.draws, words=self.words)
+        at_least(0, seed=self.seed)
 
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
         found: list[Setting] = []

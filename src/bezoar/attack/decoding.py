@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bezoar.attack.attack import Asking, Setting, Use, rising
+from bezoar.attack.attack import Asking, Setting, Use, at_least, rising
 from bezoar.errors import ConfigError
 from bezoar.models import LanguageModel
 
@@ -29,9 +29,12 @@ class Sampling(Asking):
     seed: int = 0
     name: str = "sampling"
 
-    def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
+    def __post_init__(self) -> None:
         if not self.top_p or not all(0 < share <= 1 for share in self.top_p):
             raise ConfigError(f"top_p of {self.top_p}.", hint="Give shares in (0, 1].")
+        at_least(0, seed=self.seed)
+
+    def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
         return tuple(
             Setting(t, f"T {t:g}", f"top-p {p:g}", values={"temperature": t, "top_p": p})
             for t in rising(self.temperatures, "A temperature", 0.01, 10)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
-from bezoar.attack.training import check_plan, train
+from bezoar.attack.attack import Attack, OnTop, Setting, rising, some_texts
+from bezoar.attack.training import check_plan, check_sizes, train
 from bezoar.edits import Edit, NoOp, WeightEdit
 from bezoar.models import LanguageModel
 
@@ -19,7 +19,8 @@ class FineTuning(Attack):
 
     Every seed draws N other texts. Of all seeds and rates the worst counts: a remedy that holds
     against one setting of the attacker's optimiser may fall to the next (Qi et al. 2024,
-    arXiv:2412.07097). A run whose loss is no longer finite failed, and says so.
+    arXiv:2412.07097). A run whose loss is no longer finite failed, and says so; so does a draw of
+    texts without two tokens.
 
     Attributes:
         texts: what is trained on: toxic texts for the attack, any prose for the benign case. Texts
@@ -44,8 +45,12 @@ class FineTuning(Attack):
     rank: int | None = None
     name: str = "fine-tuning on toxic texts"
 
+    def __post_init__(self) -> None:
+        some_texts(self.texts, "to train on")
+        check_plan(self.rates, self.seeds, (self.steps,))
+        check_sizes(self.batch, self.max_tokens, self.rank)
+
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
-        check_plan(self.rates, self.seeds, self.steps)
         return tuple(
             Setting(
                 count,

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
+from bezoar.attack.attack import Attack, OnTop, Setting, at_least, rising
 from bezoar.attack.scale_keys import ScaleKeys
 from bezoar.edits import Edit, NoOp
-from bezoar.errors import ConfigError
+from bezoar.errors import AttackFailed
 from bezoar.locate import ValueRanking
 from bezoar.models import LanguageModel
 
@@ -22,7 +22,8 @@ class KeyScaling(Attack):
     """Scale the first ``count`` keys of a ranking by a factor, for every pair of the two.
 
     The paper's Table 4 is the point ×10, 7 keys. The budget is factor × count. The nulls scale as
-    many keys of random neurons of the same layers, none of them in the ranking.
+    many keys of random neurons of the same layers, none of them in the ranking; where a layer has
+    too few others such a null fails, and says so.
 
     Attributes:
         neurons: (layer, index) by rank, the most toxic first.
@@ -42,6 +43,10 @@ class KeyScaling(Attack):
     seed: int = 0
     name: str = "key scaling"
 
+    def __post_init__(self) -> None:
+        self._scaled(self.neurons)  # refuses what it would refuse of every point
+        at_least(0, null_draws=self.null_draws, seed=self.seed)
+
     @classmethod
     def of(cls, ranking: ValueRanking, lm: LanguageModel, **options: object) -> KeyScaling:
         """Of the top entries of a ranking; a gated MLP's gates are scaled unless said otherwise."""
@@ -50,7 +55,12 @@ class KeyScaling(Attack):
         neurons = tuple((entry.layer, entry.index) for entry in ranking.entries)
         return cls(neurons, **options)  # type: ignore[arg-type]
 
+    def _scaled(self, neurons: Neurons, factor: float = 1.0) -> ScaleKeys:
+        return ScaleKeys(neurons, factor, scale_bias=self.scale_bias, which=self.which)
+
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
+        """Raises ConfigError or EditError as `ScaleKeys.check` does."""
+        self._scaled(self.neurons).check(lm)
         counts = [int(c) for c in rising(self.counts, "A count of keys", 1, len(self.neurons))]
         found = []
         for factor in rising(self.factors, "A factor", 0, 1e6):
@@ -77,8 +87,7 @@ class KeyScaling(Attack):
                 chosen = random_neurons(
                     lm, chosen, self.neurons, seed=self.seed + int(setting.values["draw"] or 0)
                 )
-            scaled = ScaleKeys(chosen, factor, scale_bias=self.scale_bias, which=self.which)
-            return scaled.edit(lm)
+            return self._scaled(chosen, factor).edit(lm)
 
         return edit
 
@@ -89,7 +98,7 @@ def random_neurons(
     """Other neurons of the same layers, as many in each.
 
     Raises:
-        ConfigError: if a layer has too few others.
+        AttackFailed: if a layer has too few others.
     """
     rng = np.random.default_rng(seed)
     found: list[tuple[int, int]] = []
@@ -98,7 +107,7 @@ def random_neurons(
         others = np.setdiff1d(np.arange(lm.d_mlp), sorted(taken))
         wanted = sum(at == layer for at, _ in like)
         if wanted > len(others):
-            raise ConfigError(
+            raise AttackFailed(
                 f"Layer {layer} has {len(others)} neurons outside of the ranking, and a null needs "
                 f"{wanted}.",
                 hint="Rank fewer, or pass null_draws=0.",

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
+from bezoar.attack.attack import Attack, OnTop, Setting, at_least, rising
 from bezoar.attack.matrices import changed_matrices
 from bezoar.edits import Edit
 from bezoar.models import LanguageModel
@@ -35,6 +35,9 @@ class WeightNoise(Attack):
     directions: int = 20
     seed: int = 0
     name: str = "weight noise"
+
+    def __post_init__(self) -> None:
+        at_least(1, directions=self.directions)
 
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
         return tuple(

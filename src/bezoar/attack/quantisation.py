@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
+from bezoar.attack.attack import Attack, OnTop, Setting, at_least, rising
 from bezoar.attack.matrices import changed_matrices
 from bezoar.edits import Edit
 from bezoar.models import LanguageModel
@@ -35,6 +35,9 @@ class Quantisation(Attack):
     bits: tuple[int, ...] = (8, 4)
     group: int = 64
     name: str = "quantisation"
+
+    def __post_init__(self) -> None:
+        at_least(1, group=self.group)
 
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
         bits = sorted({int(b) for b in rising(self.bits, "The number of bits", 2, 16)})

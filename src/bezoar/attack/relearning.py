@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
-from bezoar.attack.training import check_plan, train
+from bezoar.attack.attack import Attack, OnTop, Setting, rising, some_texts
+from bezoar.attack.training import check_plan, check_sizes, train
 from bezoar.edits import Edit, WeightEdit
-from bezoar.errors import DataError
 from bezoar.models import LanguageModel
 
 
@@ -35,8 +34,12 @@ class Relearning(Attack):
     rank: int | None = None
     name: str = "relearning"
 
+    def __post_init__(self) -> None:
+        some_texts(self.texts, "to relearn from")
+        check_plan(self.rates, self.seeds, self.steps)
+        check_sizes(self.batch, self.max_tokens, self.rank)
+
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
-        check_plan(self.rates, self.seeds, min(self.steps, default=0))
         return tuple(
             Setting(
                 step,
@@ -50,9 +53,6 @@ class Relearning(Attack):
         )
 
     def against(self, lm: LanguageModel, remedy: Edit) -> OnTop:
-        if not self.texts:
-            raise DataError("There is no text to relearn from.", hint="Give toxic texts.")
-
         def edit(setting: Setting) -> Edit:
             with remedy.applied_to(lm):
                 deltas = train(

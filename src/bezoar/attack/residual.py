@@ -16,11 +16,12 @@ from bezoar.attack.robustness import LIMIT, run_attacks
 from bezoar.attack.steering import Steering
 from bezoar.corpus import Corpus
 from bezoar.edits import Edit, NoOp
+from bezoar.errors import DataError
 from bezoar.locate import LinearProbe
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress
 from bezoar.runs.results import Result
-from bezoar.stats import Interval, auroc_interval, paired_auroc_difference
+from bezoar.stats import Interval, auroc_interval, paired_auroc_difference, text_key
 
 Verdict = Literal["eliminated", "bypassed", "undecided"]
 HALF = 0.5
@@ -94,7 +95,8 @@ def residual_capability(
     Args:
         lm: the base model.
         edit: the remedy, looked at as it would be released.
-        train, test: labelled texts for the probes, which share none.
+        train, test: labelled texts for the probes, which share none (case, width and blanks
+            folded): a probe reads what it was fitted on whatever the edit does.
         measure: as in `run_attacks`.
         site: where the probes read.
         steering: the search; mean differences of ``train`` if None.
@@ -104,10 +106,17 @@ def residual_capability(
         progress: where to show it.
 
     Raises:
-        DataError: if a corpus lacks one label.
+        DataError: if a corpus lacks one label, or the two share texts.
     """
     train.need_both_labels()
     test.need_both_labels()
+    fitted = {text_key(text) for text in train.texts}
+    if n := len(fitted & {text_key(text) for text in test.texts}):
+        raise DataError(
+            f"{n} {'text is' if n == 1 else 'texts are'} in both corpora of the probes, the one to "
+            "train and the one to test on.",
+            hint="Split one corpus with split_corpus(), which keeps equal texts together.",
+        )
     place, remedy = lm.site(site), released(lm, edit)
     scores = [
         _probe_scores(lm, one, train, test, place, max_tokens, progress) for one in (NoOp(), remedy)

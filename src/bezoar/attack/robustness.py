@@ -59,17 +59,20 @@ def run_attacks(
         progress: shows settings done.
 
     Raises:
-        ConfigError: if two attacks share a name, or the limit is below 1.
+        ConfigError: if two attacks share a name, one tries nothing, or the limit is below 1.
+        DataError, EditError: if an attack does not fit the model, before anything is measured.
         DataError: if the measurements differ in their number of prompts.
         CorruptArtefact: if ``kept`` cannot be read.
     """
-    if len({attack.name for attack in attacks}) < len(attacks) or not attacks or limit < 1:
+    if len({attack.name for attack in attacks}) < len(attacks) or not attacks or not limit >= 1:
         names = [attack.name for attack in attacks]
         raise ConfigError(
             f"Attacks {names} with limit {limit:g}.",
             hint="Give at least one, each with a name of its own, and a limit of 1 or more.",
         )
     settings = {attack.name: attack.settings(lm) for attack in attacks}
+    if idle := [name for name, tried in settings.items() if all(s.null for s in tried)]:
+        raise ConfigError(f"The attack {idle[0]!r} tries nothing.", hint="Give it a budget.")
     remedy, book, key = released(lm, edit), Book(kept), str(getattr(measure, "key", ""))
     prefix = digest(lm.fingerprint, edit, key)
     base = book.get(f"{digest(lm.fingerprint, key)}-base", lambda: measure(None))
@@ -162,7 +165,7 @@ def _attacked(
         return ask(attack.compose(remedy, against(setting)))
     except NotFoldable:
         raise
-    except EditError as error:  # diverged, or made weights that are not finite
+    except EditError as error:  # diverged, had nothing to train on, made weights not finite, …
         return Measured((), None, error.message)
 
 

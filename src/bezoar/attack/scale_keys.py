@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from bezoar.edits import ColumnScale, Delta, RowScale, WeightEdit, stores_transposed
-from bezoar.errors import ConfigError, EditError
+from bezoar.errors import ConfigError, EditError, did_you_mean
 from bezoar.models import LanguageModel, is_plain, out_in_weight
 
 
@@ -25,6 +26,9 @@ class ScaleKeys:
             reference does not.
         which: in a gated MLP, whose row is meant: "gate" (inside the activation) or "up" (a plain
             factor). There is no such choice to make elsewhere.
+
+    Raises:
+        ConfigError: without a neuron, for a factor that is not finite, or an unknown ``which``.
     """
 
     neurons: tuple[tuple[int, int], ...]
@@ -32,20 +36,45 @@ class ScaleKeys:
     scale_bias: bool = False
     which: Literal["gate", "up"] | None = None
 
-    def edit(self, lm: LanguageModel) -> WeightEdit:
-        """The edit for a model.
+    def __post_init__(self) -> None:
+        if not self.neurons:
+            raise ConfigError("There is no neuron to scale the key of.", hint="Give some.")
+        if not math.isfinite(self.factor):
+            raise ConfigError(
+                f"A key cannot be scaled by {self.factor:g}.", hint="Give a finite factor."
+            )
+        if self.which not in (None, "gate", "up"):
+            raise ConfigError(
+                f"which={self.which!r} is not known.",
+                hint=did_you_mean(str(self.which), ("gate", "up")),
+            )
+
+    def check(self, lm: LanguageModel) -> None:
+        """Whether a model has these keys.
 
         Raises:
             ConfigError: if ``which`` is missing for a gated MLP or given for another.
             EditError: if the model has no such neuron.
         """
-        by_layer: dict[int, list[int]] = defaultdict(list)
         for layer, index in self.neurons:
             if not (0 <= layer < lm.n_layers and 0 <= index < lm.d_mlp):
                 raise EditError(
                     f"{lm.name} has no neuron {layer}.{index}.",
                     hint=f"It has {lm.n_layers} layers of {lm.d_mlp} neurons.",
                 )
+        for layer in {layer for layer, _ in self.neurons}:
+            self._map(lm, layer)
+
+    def edit(self, lm: LanguageModel) -> WeightEdit:
+        """The edit for a model.
+
+        Raises:
+            ConfigError: if ``which`` is missing for a gated MLP or given for another.
+            EditError: if the model has no such neuron, or its keys are packed.
+        """
+        self.check(lm)
+        by_layer: dict[int, list[int]] = defaultdict(list)
+        for layer, index in self.neurons:
             by_layer[layer].append(index)
         deltas: dict[str, Delta] = {}
         for layer, indices in sorted(by_layer.items()):

@@ -9,11 +9,12 @@ from typing import ClassVar
 import torch
 
 from bezoar.activations import class_moments
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
+from bezoar.attack.attack import Attack, OnTop, Setting, at_least, rising
 from bezoar.corpus import Corpus
 from bezoar.edits import ActivationEdit, Add, Edit
-from bezoar.errors import DataError
+from bezoar.errors import ConfigError
 from bezoar.locate import Direction
+from bezoar.locate.values import check_width
 from bezoar.models import LanguageModel, Site
 from bezoar.stats import random_directions
 
@@ -47,6 +48,14 @@ class Steering(Attack):
     max_tokens: int = 64
     name: str = "steering"
 
+    def __post_init__(self) -> None:
+        if self.layers is not None and not self.layers:
+            raise ConfigError(
+                "There is no layer to steer at.", hint="Name some, or pass None for every third."
+            )
+        at_least(0, null_draws=self.null_draws, seed=self.seed)
+        at_least(1, max_tokens=self.max_tokens)
+
     def sites(self, lm: LanguageModel) -> list[Site]:
         """The residual after each layer that is steered."""
         layers = self.layers
@@ -55,6 +64,8 @@ class Steering(Attack):
         return [lm.site(Site(layer, "resid_post")) for layer in layers]
 
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
+        """Raises DataError for a direction of another width, or a corpus that lacks one label."""
+        self._check(lm)
         kinds = ["mean difference"] + (["direction"] if self.direction is not None else [])
         tries = [(kind, None) for kind in kinds] + [("random", i) for i in range(self.null_draws)]
         return tuple(
@@ -70,14 +81,13 @@ class Steering(Attack):
             for kind, draw in tries
         )
 
-    def against(self, lm: LanguageModel, remedy: Edit) -> OnTop:
-        if self.direction is not None and len(self.direction.vector) != lm.d_model:
-            raise DataError(
-                f"{self.direction.name!r} has width {len(self.direction.vector)}, and {lm.name} "
-                f"has d_model {lm.d_model}.",
-                hint="Take a direction of a residual-stream site.",
-            )
+    def _check(self, lm: LanguageModel) -> None:
+        if self.direction is not None:
+            check_width(lm, self.direction.vector, self.direction.name)
         self.corpus.need_both_labels()
+
+    def against(self, lm: LanguageModel, remedy: Edit) -> OnTop:
+        self._check(lm)
         means, norms = self._fit(lm, remedy)
 
         def edit(setting: Setting) -> Edit:

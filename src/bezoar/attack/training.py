@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,26 +12,39 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from bezoar.attack.attack import at_least
 from bezoar.attack.matrices import block_matrices
 from bezoar.edits import Delta, Dense, LowRank, stores_transposed
-from bezoar.errors import AttackFailed, ConfigError, DataError
+from bezoar.errors import AttackFailed, ConfigError
 from bezoar.models import Batch, LanguageModel
 
 _CLIP = 1.0  # norm of the gradient
 _SCALE = 2.0  # of adapters: peft's alpha at twice the rank
 
 
-def check_plan(rates: Sequence[float], seeds: Sequence[int], steps: int) -> None:
-    """Refuse a plan of an attacker's training that trains nothing.
+def check_plan(rates: Sequence[float], seeds: Sequence[int], steps: Sequence[int]) -> None:
+    """Refuse a plan of an attacker's training that trains nothing, or is none.
 
     Raises:
-        ConfigError: without a positive rate, a seed or a step.
+        ConfigError: without a positive, finite rate, a seed of 0 or more, or a step.
     """
-    if not rates or not seeds or min(rates) <= 0 or steps < 1:
+    possible = all(0 < rate < math.inf for rate in rates) and all(seed >= 0 for seed in seeds)
+    if not (rates and seeds and possible and min(steps, default=0) >= 1):
+        told = ", ".join(map(str, steps)) or "0"
         raise ConfigError(
-            f"Fine-tuning with rates {tuple(rates)}, seeds {tuple(seeds)} and {steps} steps.",
-            hint="Give positive rates, at least one seed and one step.",
+            f"Fine-tuning with rates {tuple(rates)}, seeds {tuple(seeds)} and {told} steps.",
+            hint="Give positive, finite rates, seeds of 0 or more, and at least one step.",
         )
+
+
+def check_sizes(batch: int, max_tokens: int, rank: int | None) -> None:
+    """Refuse sizes at which nothing is trained.
+
+    Raises:
+        ConfigError: for a batch or rank below 1, or texts cut below two tokens.
+    """
+    at_least(1, batch=batch, **({} if rank is None else {"rank": rank}))
+    at_least(2, max_tokens=max_tokens)
 
 
 def train(
@@ -50,12 +64,14 @@ def train(
     ``rank`` on low-rank adapters of the block matrices (Hu et al. 2021), which end as plain deltas.
 
     Raises:
-        AttackFailed: if the loss or the gradient is no longer finite.
-        DataError: if no text has two tokens.
+        AttackFailed: if no text has two tokens, or the loss or gradient is no longer finite.
     """
     ids = [row for row in lm.encode(texts, min(max_tokens, lm.context)) if len(row) > 1]
     if not ids:
-        raise DataError("No text has two tokens, so nothing can be trained.", hint="Give longer.")
+        raise AttackFailed(
+            f"None of {len(texts)} texts has two tokens, so nothing can be trained.",
+            hint="Give longer ones.",
+        )
     space: _Full | _Adapters = _Full(lm) if rank is None else _Adapters(lm, rank, seed)
     optimiser = torch.optim.AdamW(space.free, lr=rate, weight_decay=0.0)
     for step, rows in enumerate(itertools.islice(_order(len(ids), batch, seed), steps)):

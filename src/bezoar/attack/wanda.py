@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bezoar.attack.attack import Attack, OnTop, Setting, rising
+from bezoar.attack.attack import Attack, OnTop, Setting, at_least, rising, some_texts
 from bezoar.attack.matrices import block_matrices, changed_matrices
 from bezoar.edits import Edit
 from bezoar.errors import DataError
@@ -37,14 +37,18 @@ class WandaPruning(Attack):
     max_tokens: int = 64
     name: str = "pruning by activation"
 
+    def __post_init__(self) -> None:
+        some_texts(self.texts, "to calibrate the pruning on")
+        at_least(1, max_tokens=self.max_tokens)
+
     def settings(self, lm: LanguageModel) -> tuple[Setting, ...]:
+        """Raises DataError if no text has a token."""
+        self._rows(lm)
         shares = rising(self.shares, "A share to prune", 0, 0.999)
         return tuple(Setting(s, f"{100 * s:g} %", values={"share": s}) for s in shares)
 
     def against(self, lm: LanguageModel, remedy: Edit) -> OnTop:
-        rows = [ids for ids in lm.encode(list(self.texts), min(self.max_tokens, lm.context)) if ids]
-        if not rows:
-            raise DataError("No text to calibrate the pruning on.", hint="Give some plain prose.")
+        rows = self._rows(lm)
         with remedy.applied_to(lm):
             norms = input_norms(lm, lm.batch(rows))
 
@@ -58,6 +62,15 @@ class WandaPruning(Attack):
             )
 
         return edit
+
+    def _rows(self, lm: LanguageModel) -> list[list[int]]:
+        rows = [ids for ids in lm.encode(list(self.texts), min(self.max_tokens, lm.context)) if ids]
+        if not rows:
+            raise DataError(
+                "None of the texts to calibrate the pruning on has a token.",
+                hint="Give some plain prose.",
+            )
+        return rows
 
 
 def pruned_by_input(
