@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
 
 from bezoar.attack import ScaleKeys, rank_correlation, sample_free
+from bezoar.attack.rank_correlation import spearman_interval
 from bezoar.attack.sample_free import spectrum, value_energy
 from bezoar.edits import Dense, LogitEdit, LowRank, NoOp, WeightEdit
-from bezoar.errors import DataError
+from bezoar.errors import ConfigError, DataError, SiteError
+from bezoar.locate import Direction
 from bezoar.mitigate import Subtract
 from tests.attack.kit import same, state, weight_remedy
 from tests.edits.kit import noise
@@ -104,10 +108,33 @@ def test_the_margin_is_the_shift_of_the_keys(gpt2):
     assert found.key_margin == pytest.approx(0.5 * float(rows.mean() / rows.std()), rel=1e-3)
 
 
-def test_nothing_to_measure_is_said(gpt2):
-    probe = inputs(gpt2).probe
-    with pytest.raises(DataError, match="nothing to measure"):
-        sample_free(gpt2, weight_remedy(gpt2), [], probe, NEURONS)
+def test_what_cannot_be_measured_is_said_before_anything_is(gpt2):
+    probe, remedy = inputs(gpt2).probe, weight_remedy(gpt2)
+    with pytest.raises(DataError, match="0 different tokens"):
+        sample_free(gpt2, remedy, [], probe, NEURONS)
+    for one in (
+        [" the"],
+        [" the", " the"],
+    ):  # of one row the deviation would be NaN, of equal ones 0
+        assert len({token for row in gpt2.encode(one) for token in row}) == 1
+        with pytest.raises(DataError, match="1 different tokens"):
+            sample_free(gpt2, remedy, one, probe, NEURONS)
+    with pytest.raises(DataError, match="one string, 'the man is kind'"):
+        sample_free(gpt2, remedy, "the man is kind", probe, NEURONS)
+    with pytest.raises(DataError, match="no neuron to follow"):
+        sample_free(gpt2, remedy, TEXTS, probe, [])
+    for neuron in ((0, gpt2.d_mlp), (0, -1), (-1, 0)):
+        with pytest.raises(DataError, match="no neuron"):
+            sample_free(gpt2, remedy, TEXTS, probe, [neuron])
+    with pytest.raises(SiteError, match="9"):
+        sample_free(gpt2, remedy, TEXTS, probe, [(9, 0)])
+    wrong = Direction.of(noise(5), gpt2.site("0.resid_post"))
+    with pytest.raises(DataError, match="width 5"):
+        sample_free(gpt2, remedy, TEXTS, wrong, NEURONS)
+    with pytest.raises(ConfigError, match="directions is 0"):  # not a basin of width zero
+        sample_free(gpt2, remedy, TEXTS, probe, NEURONS, directions=0)
+    with pytest.raises(ConfigError, match="σ is nan"):
+        sample_free(gpt2, remedy, TEXTS, probe, NEURONS, sigmas=(0.1, float("nan")))
 
 
 def test_a_word_ban_has_no_basin_and_leaves_keys_and_values_alone(gpt2):
@@ -133,6 +160,7 @@ def test_monotone_maps_change_nothing_and_negation_reverses():
     x = y + np.random.default_rng(2).random(12)
     rows = rank_correlation({"x": x, "cubed": x**3, "minus": -x}, y).rows
     assert rows[0].rho.value == rows[1].rho.value == -rows[2].rho.value
+    assert rows[0].p == rows[1].p == rows[2].p
     assert rows[0].rho.low <= rows[0].rho.value <= rows[0].rho.high
     assert all(row.p <= row.p_holm for row in rows)
 
@@ -157,3 +185,40 @@ def test_an_edit_without_a_statistic_is_left_out_of_that_row_alone():
     assert found.rows[0].rho.value == pytest.approx(1)
     assert found.rows[1].rho.value < 1
     assert "too few for it" in found.verdict()  # of four edits no order is rarer than 1 in 12
+
+
+def test_a_perfect_order_of_few_edits_is_no_certainty():
+    """Its p is exact, and its interval has a width that shrinks with the edits."""
+    widths = []
+    for n in (4, 5, 8, 20):
+        y = np.arange(n).tolist()
+        up, down = rank_correlation({"up": y, "down": [-v for v in y]}, y).rows
+        assert up.rho.value == pytest.approx(1)
+        assert up.rho.high == up.rho.value
+        assert (down.rho.low, down.rho.high) == pytest.approx((-up.rho.high, -up.rho.low))
+        assert up.rho.excludes_zero == (up.p < 0.05)
+        widths.append(up.rho.high - up.rho.low)
+    assert all(wide > narrow > 0 for wide, narrow in pairwise(widths))
+    assert (
+        "predicts survival: ρ 1.000 [0.1" in rank_correlation({"x": range(5)}, range(5)).verdict()
+    )
+
+
+def test_the_interval_is_bonett_and_wrights():
+    found = spearman_interval(-0.8181818, 12)
+    z, half = np.arctanh(0.8181818), 1.959964 * np.sqrt((1 + 0.8181818**2 / 2) / 9)
+    assert found.low == pytest.approx(-np.tanh(z + half), abs=1e-6)
+    assert found.high == pytest.approx(-np.tanh(z - half), abs=1e-6)
+    assert spearman_interval(1 + 1e-15, 12).value == 1
+
+
+@pytest.mark.parametrize(("n", "r"), [(4, 0.9), (5, 0.8), (8, 0.5), (12, 0.95), (12, 0.0)])
+def test_the_interval_holds_the_truth_as_often_as_it_says(n, r):
+    rng = np.random.default_rng(n)
+    truth = 6 / np.pi * np.arcsin(r / 2)  # of normal pairs whose correlation is r
+    held = 0
+    for _ in range(500):
+        x, more = rng.standard_normal((2, n))
+        found = spearman_interval(spearmanr(x, r * x + (1 - r**2) ** 0.5 * more).statistic, n)
+        held += found.low <= truth <= found.high
+    assert held / 500 > 0.92

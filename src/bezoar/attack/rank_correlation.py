@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from rich.table import Table
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
+from bezoar.attack.attack import at_least
 from bezoar.errors import DataError
 from bezoar.runs.results import Result
 from bezoar.stats import Interval, holm
-from bezoar.stats.bootstrap import percentile_bounds
 
 LEAST = 4  # edits: of three, no order is rarer than 1 in 6
 ALPHA = 0.05
@@ -28,8 +28,8 @@ class RankCorrelation(Result):
 
     Attributes:
         statistic: its name.
-        rho: with a percentile bootstrap over edits; None if all values are equal, or the edits are
-            fewer than four.
+        rho: with an interval over edits (`spearman_interval`); None if all values are equal, or
+            the edits are fewer than four.
         p: two-sided, by permutation (all orders of up to eight edits); None likewise.
         p_holm: corrected for the number of statistics.
         n: edits that have the statistic.
@@ -89,16 +89,17 @@ def rank_correlation(
     Args:
         statistics: name -> one value an edit; NaN where an edit has none, which leaves it out.
         survivals: a robustness score an edit, in the same order.
-        draws: permutations beyond eight edits, and resamples.
-        seed: of both.
+        draws: permutations beyond eight edits.
+        seed: of those.
 
     Raises:
         DataError: for unequal lengths, or values that are not finite.
+        ConfigError: for no draws.
     """
+    at_least(1, draws=draws)
     y = np.asarray(survivals, dtype=np.float64)
     if y.ndim != 1 or not np.isfinite(y).all():
         raise DataError("A survival is not finite.", hint="Leave that edit out.")
-    rng = np.random.default_rng(seed)
     found: list[tuple[str, Interval | None, float | None, int]] = []
     for name, values in statistics.items():
         x = np.asarray(values, dtype=np.float64)
@@ -114,8 +115,8 @@ def rank_correlation(
         if math.isnan(rho):
             found.append((name, None, None, n))
             continue
-        args = (x[there], y[there], rho, draws, rng)
-        found.append((name, _interval(*args), _p_value(*args), n))
+        p = _p_value(x[there], y[there], rho, draws, seed)
+        found.append((name, spearman_interval(float(rho), n), p, n))
     adjusted = iter(holm([p for _, _, p, _ in found if p is not None]))
     rows = tuple(
         RankCorrelation(name, rho, p, None if p is None else float(next(adjusted)), n)
@@ -133,24 +134,38 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return rho
 
 
-def _p_value(
-    x: np.ndarray, y: np.ndarray, rho: float, draws: int, rng: np.random.Generator
-) -> float:
+def _p_value(x: np.ndarray, y: np.ndarray, rho: float, draws: int, seed: int) -> float:
     n = len(x)
     if n <= _EXACT:
         orders = np.array(list(itertools.permutations(range(n))))
     else:
+        rng = np.random.default_rng(seed)  # the same orders, whatever stands beside
         orders = rng.permuted(np.tile(np.arange(n), (draws, 1)), axis=1)
     drawn = _spearman(x[orders], np.broadcast_to(y, orders.shape))
     extreme = int((np.abs(drawn) >= abs(rho) - 1e-12).sum())
     return extreme / len(orders) if n <= _EXACT else (1 + extreme) / (1 + len(orders))
 
 
-def _interval(
-    x: np.ndarray, y: np.ndarray, rho: float, draws: int, rng: np.random.Generator
-) -> Interval:
-    """Resamples of one edit only have no order, and are left out."""
-    rows = rng.integers(0, len(x), (draws, len(x)))
-    drawn = _spearman(x[rows], y[rows])
-    low, high = percentile_bounds(drawn[~np.isnan(drawn)], 0.95)
-    return Interval(float(rho), low, high)
+def spearman_interval(rho: float, n: int, confidence: float = 0.95) -> Interval:
+    """Spearman's ρ of ``n`` pairs with ``tanh(atanh ρ ± z √((1 + ρ²/2) / (n − 3)))``.
+
+    Fisher's z with the variance of Bonett and Wright (2000), Psychometrika 65, 23–28. A perfect
+    order would have the width zero, though few pairs fall into one by luck. So ρ is taken there for
+    no nearer to ±1 than half way to the next value that ranks can have, ``1 − 12 / (n³ − n)``; that
+    also bounds what lies between, which only ties can make. The end at ρ itself stays.
+
+    Of normal pairs this holds the true ρ about as often as it says, or oftener, from four pairs on
+    and up to |ρ| of about 0.95; beyond that it is too narrow. (There a percentile bootstrap of five
+    pairs holds it in six cases of ten.)
+
+    Args:
+        rho: in [-1, 1].
+        n: pairs, at least four.
+        confidence: of the interval.
+    """
+    rho = min(max(rho, -1.0), 1.0)  # of rounding
+    most = 1 - 6 / (n**3 - n)
+    near = min(max(rho, -most), most)
+    half = float(norm.ppf((1 + confidence) / 2)) * math.sqrt((1 + near**2 / 2) / (n - 3))
+    low, high = math.tanh(math.atanh(near) - half), math.tanh(math.atanh(near) + half)
+    return Interval(rho, min(low, rho), max(high, rho))

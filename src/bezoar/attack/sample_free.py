@@ -19,10 +19,12 @@ from torch import Tensor
 
 from bezoar.attack.attack import released
 from bezoar.attack.noise import WeightNoise
+from bezoar.compare.models.activations import checked_neurons
 from bezoar.edits import Edit, NoOp
 from bezoar.edits.weight import find_parameter
-from bezoar.errors import DataError, NotFoldable
+from bezoar.errors import DataError, NotFoldable, several
 from bezoar.locate import Direction
+from bezoar.locate.values import check_width
 from bezoar.models import Batch, LanguageModel, Site
 from bezoar.runs.results import Result
 
@@ -92,23 +94,29 @@ def sample_free(
     Args:
         lm: the base model.
         edit: the remedy; it is looked at as it would be released.
-        neutral: a handful of ordinary texts.
+        neutral: a handful of ordinary texts, of two different tokens at least.
         direction: the toxic direction (a probe's).
         neurons: (layer, index) of toxic value vectors, for instance of a `ValueRanking`.
         sigmas, directions, seed: of the weight noise.
         max_tokens: texts are cut there.
 
     Raises:
-        DataError: without texts or neurons.
+        DataError: with fewer than two different tokens, without neurons, for one that the model
+            does not have, or a direction of another width.
+        SiteError: for a neuron of a layer that it does not have.
+        ConfigError: for a σ that is none, or no direction of the noise.
     """
-    rows = [ids for ids in lm.encode(list(neutral), max_tokens) if ids]
-    if not rows or not neurons:
+    rows = [ids for ids in lm.encode(list(several(neutral, "neutral texts")), max_tokens) if ids]
+    if (tokens := len({token for ids in rows for token in ids})) < 2:
         raise DataError(
-            f"{len(rows)} texts and {len(neurons)} neurons: nothing to measure.",
-            hint="Give neutral texts, and neurons of a ValueRanking.",
+            f"Of neutral texts with {tokens} different tokens nothing has a standard deviation.",
+            hint="Give a handful of ordinary texts.",
         )
-    batch, remedy = lm.batch(rows), released(lm, edit)
+    check_width(lm, direction.vector, direction.name)
+    neurons = checked_neurons(lm, neurons)
     noise = WeightNoise(tuple(sorted(sigmas)), directions, seed)
+    noise.settings(lm)
+    batch, remedy = lm.batch(rows), released(lm, edit)
     width, is_open = basin_width(lm, remedy, batch, noise)
     norm, rank = spectrum(lm, remedy)
     return SampleFree(
