@@ -5,6 +5,7 @@ import torch
 
 from bezoar.errors import DataError
 from bezoar.models import Site
+from bezoar.models.fingerprint import state_of
 from tests.models import zoo
 from tests.models.helpers import TEXTS, Calls, hook_count
 
@@ -140,3 +141,26 @@ def test_the_fingerprint_follows_the_weights(lm):
         assert lm.fingerprint != before
         bias.copy_(old)
     assert lm.fingerprint == before
+
+
+def test_the_fingerprint_follows_what_is_written_past_pytorchs_count(lm):
+    """As adapters are merged: through ``.data``, no version changes."""
+    for weight in (lm.anatomy[1].part("w_out").weight, lm.anatomy.embed.weight):
+        before, version = lm.fingerprint, weight._version
+        weight.data.mul_(2)
+        assert weight._version == version
+        assert lm.fingerprint != before
+        weight.data.div_(2)
+        assert lm.fingerprint == before
+
+
+def test_every_column_of_a_large_matrix_is_looked_at():
+    weight = torch.nn.Parameter(torch.zeros(4096, 64))
+    model = torch.nn.Module()
+    model.weight = weight
+    before = state_of(model)
+    for column in range(64):
+        weight.data[:, column] = 1
+        assert state_of(model) != before
+        weight.data[:, column] = 0
+    assert state_of(model) == before

@@ -8,16 +8,36 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bezoar.errors import ModelError
 from bezoar.models.offload import fetched
 
+_READ = 256  # values of a large tensor that tell whether it is as it was
+_SMALL = 16 * _READ  # of up to so many values all do
+
 
 def state_of(model: Any) -> int:
-    """A number that changes when weights do; quick, and of this process alone."""
+    """A number that changes when weights do; quick, and of this process alone.
+
+    PyTorch counts what is written to a tensor, but not what is written through its ``.data``, as
+    adapters are merged. So some values of each are read as well: a change of a whole matrix is seen
+    either way, one of a few of its entries by the count alone.
+    """
     held = [*model.parameters(), *_packed(model).values()]
-    return hash(tuple((tensor.data_ptr(), tensor._version) for tensor in held))
+    return hash(tuple((tensor.data_ptr(), tensor._version, _read(tensor)) for tensor in held))
+
+
+@torch.no_grad()
+def _read(tensor: Tensor) -> bytes:
+    """Values spread evenly over the memory of a plain tensor."""
+    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
+    if not plain or tensor.is_meta or tensor.is_quantized or not tensor.numel():
+        return b""
+    span = 1 + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    step = 1 if span <= _SMALL else span // _READ | 1  # odd, so that every column has its turn
+    values = tensor.detach().as_strided((-(-span // step),), (step,))
+    return values.contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
 def fingerprint_of(model: Any, tokenizer: Any) -> str:

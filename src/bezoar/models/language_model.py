@@ -248,6 +248,9 @@ class LanguageModel(Text):
     def fingerprint(self) -> str:
         """A hash of weights, configuration and tokenizer, not hooks; renewed if weights change.
 
+        Not seen is a change of a few entries through ``.data``, which PyTorch does not count: write
+        to the parameter itself under ``torch.no_grad()``, or make another LanguageModel.
+
         Raises:
             ModelError: if weights are neither in memory nor to be fetched.
         """
