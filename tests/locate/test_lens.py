@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from bezoar.edits import Add
 from bezoar.errors import ConfigError, DataError, UnsupportedAnatomy
-from bezoar.locate import Lens, LensResult, likeliest_prompts, logit_lens
-from bezoar.locate.norm import AffineNorm
+from bezoar.locate import (
+    Lens,
+    LensResult,
+    component_attribution,
+    likeliest_prompts,
+    logit_lens,
+    sub_update_attribution,
+)
+from bezoar.locate.lens import encode_for
+from bezoar.locate.norm import AffineNorm, Norm
 from bezoar.models import LanguageModel
+from bezoar.models.generate import prompt_ids
 from bezoar.runs import load_result, save_result
 from tests.edits.kit import one
-from tests.families import tiny_model, tiny_tokenizer
+from tests.families import WORDS, tiny_model, tiny_tokenizer
 from tests.locate.kit import PROMPTS
 
 IDS = (60, 300)
@@ -109,6 +119,49 @@ def test_wrong_requests(gpt2):
         logit_lens(gpt2, PROMPTS, IDS, example=9)
 
 
+def long_prompts(lm, n=3):
+    """Prompts that have half as many tokens again as the model's context."""
+    rng = np.random.default_rng(0)
+    texts = [" " + " ".join(rng.choice(WORDS, lm.context * 3 // 2)) for _ in range(n)]
+    assert all(len(ids) > lm.context for ids in lm.encode(texts))
+    return texts
+
+
+def test_a_prompt_beyond_the_context_is_read_at_its_own_last_token(lm):
+    prompts = long_prompts(lm)
+    ends = [ids[-lm.context :] for ids in lm.encode(prompts)]
+    own = torch.stack([lm.logits(lm.batch([ids]))[0, -1] for ids in ends]).detach()
+    chance = own.softmax(-1)[:, list(IDS)].sum(-1)
+    assert logit_lens(lm, prompts, IDS).mean[-1] == pytest.approx(float(chance.mean()), rel=1e-4)
+    order = sorted(range(len(chance)), key=lambda i: -float(chance[i]))
+    assert likeliest_prompts(lm, prompts, IDS) == order
+    split = component_attribution(lm, prompts, IDS)
+    assert split.logit.value == pytest.approx(float(own[:, list(IDS)].mean()), abs=1e-4)
+
+
+def test_prompts_are_cut_as_generation_cuts_them(gpt2):
+    """The first tokens by request, the last for the context's sake."""
+    prompts = ["", "man", *long_prompts(gpt2, 1)]
+    for limit in (None, 3, 150, 10_000):
+        for new in (0, 7):
+            whole, _ = prompt_ids(gpt2, prompts, new, limit, "first")
+            assert encode_for(gpt2, prompts, limit, new) == whole
+    empty, short, long = encode_for(gpt2, prompts, None)
+    full = gpt2.encode(prompts)
+    assert (empty, short, long) == ([gpt2.start_id], full[1], full[2][-gpt2.context :])
+    assert encode_for(gpt2, prompts, 3)[2] == full[2][:3]
+    assert encode_for(gpt2, prompts, 150)[2] == full[2][:150][-gpt2.context :]
+
+
+def test_no_prompt_and_no_token_of_a_prompt_are_refused(gpt2):
+    for read in (likeliest_prompts, component_attribution, sub_update_attribution):
+        with pytest.raises(DataError, match="no prompt"):
+            read(gpt2, [], IDS)
+    for read in (logit_lens, likeliest_prompts, component_attribution, sub_update_attribution):
+        with pytest.raises(ConfigError, match="cut to 0 tokens"):
+            read(gpt2, PROMPTS, IDS, max_tokens=0)
+
+
 @pytest.mark.parametrize("d", [32, 33])
 @pytest.mark.parametrize("centred", [True, False])
 def test_a_norm_is_taken_apart(d, centred):
@@ -134,6 +187,34 @@ def test_an_identity_is_a_norm_too_and_a_curve_is_not():
     assert torch.allclose(parts.frozen(x, parts.scale(x, x)), x, atol=1e-5)
     with pytest.raises(UnsupportedAnatomy, match="default"):
         AffineNorm.of(torch.tanh, torch.zeros(8))
+
+
+def test_a_norm_is_read_past_its_hooks_and_as_it_was():
+    inner = torch.nn.LayerNorm(8)
+    norm = torch.nn.Sequential(inner)
+    calls = []
+    for module in (norm, inner):
+        module.register_forward_pre_hook(lambda *_: calls.append("before"))
+        module.register_forward_hook(lambda *_: calls.append("after"))
+    x = torch.randn(3, 8)
+    expected = torch.nn.functional.layer_norm(x, (8,))
+    taken = Norm.of(norm, x[0])
+    with torch.no_grad():
+        inner.weight.fill_(5.0)
+    assert torch.allclose(taken.frozen(x, taken.scale(x)), expected, atol=1e-5)
+    assert not calls
+    norm(x)
+    assert len(calls) == 4
+
+
+def test_the_scale_of_the_frozen_lens_is_the_models_under_an_edit_of_what_it_writes(gpt2):
+    """The edit sits behind the final norm: it changes the logits, and no scale."""
+    states = torch.randn(4, gpt2.d_model)
+    lens = Lens(gpt2, "frozen_scale")
+    with one("unembed_in", Add(torch.ones(gpt2.d_model))).applied_to(gpt2):
+        inside = lens.logits(states, states)
+        default = Lens(gpt2).logits(states, states)
+    assert torch.allclose(inside, default, atol=1e-4)
 
 
 def test_a_large_vocabulary_is_read_in_blocks(gpt2, monkeypatch):

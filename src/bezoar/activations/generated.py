@@ -43,7 +43,8 @@ def generated_tokens(
             f"What was written has {what}, and cannot be read again.",
             hint="Generate without compat, from one prompt at least.",
         )
-    prompts, truncated = prompt_ids(lm, written.prompts, written.decoding, max_prompt_tokens, keep)
+    new_tokens = written.decoding.max_new_tokens
+    prompts, truncated = prompt_ids(lm, written.prompts, new_tokens, max_prompt_tokens, keep)
     end = lm.end_ids[:1]
     rows = [
         (prompts[i], list(tokens) or end)

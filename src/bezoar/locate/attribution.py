@@ -17,9 +17,10 @@ from jaxtyping import Float
 from rich.table import Table
 from torch import Tensor
 
-from bezoar.errors import DataError, UnsupportedAnatomy
-from bezoar.locate.lens import batches_of, checked_ids, encode_for, last_values, over_prompts
-from bezoar.locate.norm import AffineNorm
+from bezoar.errors import UnsupportedAnatomy
+from bezoar.locate.lens import batches_of, encode_for, last_values, over_prompts
+from bezoar.locate.norm import Norm
+from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.vocabulary import needs_unembedding, quoted
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
@@ -114,9 +115,9 @@ class SubUpdateAttribution(Result):
 def component_attribution(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     *,
-    against: Sequence[int] = (),
+    against: TokenIds = (),
     budget_tokens: int = 4096,
     max_tokens: int | None = None,
     seed: int = 0,
@@ -131,14 +132,19 @@ def component_attribution(
         against: tokens whose mean logit is subtracted from it; ``range(lm.d_vocab)`` leaves out
             what raises every logit alike, which no probability notices.
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
         seed: of the bootstrap over prompts.
         progress: where to show progress.
 
     Raises:
-        UnsupportedAnatomy: if the model has no unembedding or another kind of norm.
+        UnsupportedAnatomy: if the model has no unembedding or another kind of norm, or norms the
+            stream after every component (post-LN).
+        ConfigError: for a token that the vocabulary does not have, or ``max_tokens`` below 1.
+        DataError: if there is no prompt.
     """
-    reader, constant = _reader(lm, token_ids, against)
+    plus, minus = checked_ids(lm, token_ids), checked_ids(lm, against, least=0)
+    reader, constant = _reader(lm, plus, minus)
     added = lm.sites(("attn_out", "mlp_out"))
     sites = [Site(0, "resid_pre"), *added]
     names = ["embed", *map(str, added), "bias"]
@@ -153,8 +159,8 @@ def component_attribution(
             LogitPart(name, over_prompts(row, seed)) for name, row in zip(names, parts, strict=True)
         ),
         logit=over_prompts(parts.sum(axis=0), seed),
-        tokens=_names(lm, checked_ids(lm, token_ids)),
-        against=_names(lm, against),
+        tokens=_names(lm, plus),
+        against=_names(lm, minus),
         prompts_n=len(prompts),
     )
 
@@ -163,9 +169,9 @@ def component_attribution(
 def sub_update_attribution(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     *,
-    against: Sequence[int] = (),
+    against: TokenIds = (),
     top: int = 20,
     budget_tokens: int = 4096,
     max_tokens: int | None = None,
@@ -176,21 +182,21 @@ def sub_update_attribution(
     Arguments and errors are those of `component_attribution`; ``top`` neurons of each sign are
     kept. A norm between the MLP and the stream is frozen like the final one.
     """
-    reader, _ = _reader(lm, token_ids, against)
+    plus, minus = checked_ids(lm, token_ids), checked_ids(lm, against, least=0)
+    reader, _ = _reader(lm, plus, minus)
     posts = lm.sites(("mlp_post",))
     outer = [i for i in range(lm.n_layers) if lm.anatomy[i].mlp_post_norm is not None]
-    sites = [*posts, *(Site(i, p) for i in outer for p in ("mlp_raw", "mlp_out"))]
+    sites = [*posts, *(Site(i, "mlp_raw") for i in outer)]
     moments = [np.zeros((3, lm.values(i).shape[0])) for i in range(lm.n_layers)]
-    norms = {i: AffineNorm.of(lm.anatomy[i].part("mlp_post_norm"), reader) for i in outer}
+    norms = {i: Norm.of(lm.anatomy[i].part("mlp_post_norm"), reader) for i in outer}
     limits = (budget_tokens, max_tokens)
     for _, values, pulled in _passes(lm, prompts, sites, reader, limits, progress):
         for layer, site in enumerate(posts):
             read = pulled
             if norm := norms.get(layer):
-                raw, out = values[Site(layer, "mlp_raw")], values[Site(layer, "mlp_out")]
-                read = norm.pull_back(pulled) / norm.scale(raw, out)
+                read = norm.pull_back(pulled) / norm.scale(values[Site(layer, "mlp_raw")])
             factor = lm.anatomy[layer].mlp_factor
-            logit = values[site] * (factor * read @ lm.values(layer).T)
+            logit = values[site] * (factor * read @ lm.values(layer).T.to(read))
             for moment, rows in zip(moments[layer], (values[site], logit, logit**2), strict=True):
                 moment += rows.double().sum(dim=0).cpu().numpy()
     ranked = _ranked(moments, len(prompts), top)
@@ -198,28 +204,32 @@ def sub_update_attribution(
         raising=ranked[0],
         lowering=ranked[1],
         by_layer=tuple(float(m[1].sum()) / len(prompts) for m in moments),
-        tokens=_names(lm, checked_ids(lm, token_ids)),
-        against=_names(lm, against),
+        tokens=_names(lm, plus),
+        against=_names(lm, minus),
         prompts_n=len(prompts),
     )
 
 
 def _reader(
-    lm: LanguageModel, token_ids: Sequence[int] | int, against: Sequence[int]
+    lm: LanguageModel, plus: list[int], minus: list[int]
 ) -> tuple[Float[Tensor, " d_model"], float]:
-    """What reads the logit from the normed residual, and the part that no residual decides."""
+    """What reads the logit from the normed residual, and the part that no residual decides.
+
+    Means and sums are in float32 at least, so that a logit of a model in half precision is split
+    to more digits than the model itself computes.
+    """
     unembedding = needs_unembedding(lm)
-    plus = checked_ids(lm, token_ids)
-    minus = checked_ids(lm, against) if against else []
-    reader, constant = unembedding[plus].mean(dim=0), 0.0
+    wide = torch.promote_types(unembedding.dtype, torch.float32)
+    reader, constant = unembedding[plus].mean(dim=0, dtype=wide), 0.0
     if minus:
-        reader = reader - unembedding[minus].mean(dim=0)
+        reader = reader - unembedding[minus].mean(dim=0, dtype=wide)
     # A soft cap bends the logit afterwards; what is split is the logit before it.
     scale = lm.anatomy.logit_scale
     reader = reader * scale
     if lm.b_U is not None:
-        constant = scale * float(lm.b_U[plus].mean() - (lm.b_U[minus].mean() if minus else 0.0))
-    return reader, constant + float(AffineNorm.of(lm.final_norm, reader).bias @ reader)
+        bias = lm.b_U.to(wide)
+        constant = scale * float(bias[plus].mean() - (bias[minus].mean() if minus else 0.0))
+    return reader, constant + float(Norm.of(lm.anatomy.final_norm, reader).bias @ reader)
 
 
 def _names(lm: LanguageModel, ids: Sequence[int]) -> tuple[str, ...]:
@@ -235,22 +245,19 @@ def _passes(
     progress: Progress | None,
 ) -> Iterator[tuple[list[int], dict[Site, Tensor], Tensor]]:
     """For each batch: its rows, values at the last token, and the pulled-back reader [rows d]."""
-    if not prompts:
-        raise DataError("There is no prompt to attribute.", hint="Give at least one.")
     if lm.anatomy.post_ln:
         raise UnsupportedAnatomy(
             f"The residual stream of {lm.name} is normed after every component (post-LN), so a "
             "logit is no sum of what the components added.",
             hint="Use the logit lens, which reads whole states.",
         )
-    norm = AffineNorm.of(lm.final_norm, reader)
+    norm = Norm.of(lm.anatomy.final_norm, reader)
     final = Site(lm.n_layers - 1, "resid_post")
     encoded = encode_for(lm, prompts, limits[1])
     batches = list(batches_of(encoded, limits[0]))
     for rows in track(progress, batches, "Logit attribution", unit="batches"):
         values = last_values(lm, [encoded[i] for i in rows], [*sites, final])
-        scale = norm.scale(values[final], lm.final_norm(values[final]))
-        yield rows, values, norm.pull_back(reader) / scale
+        yield rows, values, norm.pull_back(reader) / norm.scale(values[final])
 
 
 def _ranked(

@@ -24,9 +24,11 @@ from torch import Tensor
 from bezoar.activations import plan_batches
 from bezoar.errors import ConfigError, DataError, did_you_mean
 from bezoar.locate.lens_results import LensIncrement, LensMap, LensResult
-from bezoar.locate.norm import AffineNorm
+from bezoar.locate.norm import Norm
+from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.vocabulary import needs_unembedding
 from bezoar.models import LanguageModel, Site
+from bezoar.models.generate import prompt_ids
 from bezoar.runs.progress import Progress, track
 from bezoar.stats.bootstrap import mean_interval
 from bezoar.stats.intervals import Interval
@@ -66,7 +68,7 @@ class Lens:
         self.include_bias = include_bias
         needs_unembedding(lm)
         like = torch.zeros(lm.d_model, dtype=lm.dtype, device=lm.device)
-        self._norm = AffineNorm.of(lm.final_norm, like) if mode == "frozen_scale" else None
+        self._norm = Norm.of(lm.anatomy.final_norm, like) if mode == "frozen_scale" else None
 
     @torch.no_grad()
     def logits(
@@ -80,11 +82,10 @@ class Lens:
         """
         if self._norm is None:
             return self.lm.unembed(self.lm.final_norm(states))
-        scale = self._norm.scale(final, self.lm.final_norm(final))
-        normed = self._norm.frozen(states, scale)
+        normed = self._norm.frozen(states, self._norm.scale(final))
         if self.include_bias:
-            return self.lm.unembed(normed)
-        logits = self.lm.unembed(normed - self._norm.bias)
+            return self.lm.unembed(normed.to(states.dtype))
+        logits = self.lm.unembed((normed - self._norm.bias).to(states.dtype))
         if self.lm.b_U is None:
             return logits
         return logits - self.lm.anatomy.logit_scale * self.lm.b_U
@@ -113,7 +114,7 @@ def lens_sites(lm: LanguageModel, *, mid: bool = True) -> list[Site]:
 def logit_lens(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     mode: Mode = "default",
     *,
     include_bias: bool = True,
@@ -134,12 +135,14 @@ def logit_lens(
         mid: with the states between attention and MLP, where the model has them.
         example: prompt whose top tokens at every position and state are kept; None for none.
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
         seed: of the bootstrap over prompts.
         progress: where to show it.
 
     Raises:
-        ConfigError: for an unknown mode, or a token that the vocabulary does not have.
+        ConfigError: for an unknown mode, a token that the vocabulary does not have, or
+            ``max_tokens`` below 1.
         DataError: if there is no prompt, or the example is none of them.
     """
     ids = checked_ids(lm, token_ids)
@@ -190,7 +193,7 @@ def _read(
 def likeliest_prompts(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     top: int = 64,
     *,
     budget_tokens: int = 4096,
@@ -200,6 +203,21 @@ def likeliest_prompts(
 
     The paper keeps the prompts whose greedy next token is the one in question; a small model may
     have none of them.
+
+    Args:
+        lm: the model.
+        prompts: texts, each read at its last token.
+        token_ids: the tokens whose probabilities are summed.
+        top: how many prompts.
+        budget_tokens, max_tokens: as in `logit_lens`.
+
+    Returns:
+        Their numbers in ``prompts``.
+
+    Raises:
+        ConfigError: for a token that the vocabulary does not have, or ``max_tokens`` below 1.
+        DataError: if there is no prompt.
+        UnsupportedAnatomy: if the model has no unembedding.
     """
     ids = checked_ids(lm, token_ids)
     encoded = encode_for(lm, prompts, max_tokens)
@@ -214,11 +232,20 @@ def likeliest_prompts(
 
 
 def encode_for(
-    lm: LanguageModel, prompts: Sequence[str], max_tokens: int | None
+    lm: LanguageModel, prompts: Sequence[str], max_tokens: int | None, new_tokens: int = 0
 ) -> list[list[int]]:
-    """Token ids of prompts that a model can read; an empty one stands as its start token."""
-    limit = min(max_tokens or lm.context, lm.context)
-    return [ids or [lm.start_id] for ids in lm.encode(prompts, limit)]
+    """Token ids of prompts as `bezoar.models.generate` reads them.
+
+    The first ``max_tokens`` of each; of these the last that leave room in the context for
+    ``new_tokens``; an empty prompt stands as its start token.
+
+    Raises:
+        DataError: if there is no prompt.
+        ConfigError: if ``max_tokens`` is below 1, or the context leaves no room for a prompt.
+    """
+    if not len(prompts):
+        raise DataError("There is no prompt to read.", hint="Give at least one.")
+    return prompt_ids(lm, prompts, new_tokens, max_tokens, "first")[0]
 
 
 def batches_of(encoded: Sequence[Sequence[int]], budget_tokens: int) -> Iterator[list[int]]:
@@ -235,21 +262,6 @@ def last_values(
     last = batch.attention_mask.sum(-1) - 1
     rows = torch.arange(len(last), device=last.device)
     return lm.capture(batch, sites, reduce=lambda _, value: value[rows, last])
-
-
-def checked_ids(lm: LanguageModel, token_ids: Sequence[int] | int) -> list[int]:
-    """The distinct ids of a set of tokens (one id is a set of one), in the order given.
-
-    Raises:
-        ConfigError: if there is none, or one that the vocabulary does not have.
-    """
-    ids = list(dict.fromkeys([token_ids] if isinstance(token_ids, int) else token_ids))
-    if not ids or min(ids) < 0 or max(ids) >= lm.d_vocab:
-        raise ConfigError(
-            f"Token ids {ids[:8]} of a vocabulary of {lm.d_vocab}.",
-            hint="Give at least one id from 0 to the size of the vocabulary less one.",
-        )
-    return ids
 
 
 def _of_set(logits: Float[Tensor, "rows d_vocab"], ids: list[int]) -> tuple[Tensor, Tensor]:

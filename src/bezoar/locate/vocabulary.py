@@ -18,7 +18,7 @@ from torch import Tensor
 from bezoar.corpus import Corpus
 from bezoar.errors import ConfigError, DataError, UnsupportedAnatomy
 from bezoar.locate.direction import Direction
-from bezoar.locate.norm import AffineNorm
+from bezoar.locate.norm import Norm
 from bezoar.locate.values import ValueRanking, check_width, random_values
 from bezoar.masking import for_display
 from bezoar.models import LanguageModel
@@ -93,7 +93,7 @@ def promoted_tokens(
     Raises:
         ConfigError: if ``k`` is not between 1 and the vocabulary's size.
         DataError: if the vector has another width than the model.
-        UnsupportedAnatomy: if the model has no unembedding.
+        UnsupportedAnatomy: if the model has no unembedding, or ``fold_norm`` another kind of norm.
     """
     name = vector.name if isinstance(vector, Direction) else "vector"
     bare = vector.vector if isinstance(vector, Direction) else torch.as_tensor(vector)
@@ -103,7 +103,7 @@ def promoted_tokens(
     unembedding = needs_unembedding(lm)
     bare = bare.detach().to(unembedding)
     if fold_norm:
-        bare = AffineNorm.of(lm.final_norm, bare).pull_back(bare)
+        bare = Norm.of(lm.anatomy.final_norm, bare).pull_back(bare).to(unembedding)
     scores = (unembedding @ bare).float().cpu().numpy()
     order = np.lexsort((np.arange(len(scores)), -scores))
     return TokenList(

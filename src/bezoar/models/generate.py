@@ -50,14 +50,15 @@ def generate(
 
     Raises:
         ModelError: if the model has no unembedding, or reads in both directions.
-        ConfigError: if ``compat`` is unknown or the context leaves no room for a prompt.
+        ConfigError: if ``compat`` is unknown, ``max_prompt_tokens`` is below 1, or the context
+            leaves no room for a prompt.
         DataError: if one string is given instead of several.
     """
     prompts = several(prompts, "prompts")
     lm.require_generation()
     if compat is not None and compat not in COMPATS:
         raise ConfigError(f"Unknown compat {compat!r}.", hint=did_you_mean(compat, COMPATS))
-    ids, truncated = prompt_ids(lm, prompts, decoding, max_prompt_tokens, keep)
+    ids, truncated = prompt_ids(lm, prompts, decoding.max_new_tokens, max_prompt_tokens, keep)
     width = max(map(len, ids), default=0) if compat else None
     found: dict[tuple[int, int], list[int]] = {}
     total = len(prompts) * decoding.samples
@@ -88,15 +89,34 @@ def generate(
 def prompt_ids(
     lm: LanguageModel,
     prompts: Sequence[str],
-    decoding: Decoding,
+    new_tokens: int,
     limit: int | None,
     keep: Literal["first", "last"],
 ) -> tuple[list[list[int]], int]:
-    """Prompt tokens within their limit and the context, and how many prompts were cut."""
-    room = lm.context - decoding.max_new_tokens
+    """Prompt tokens within their limit and the context, and how many prompts were cut.
+
+    This is the one rule for prompts that are too long: what is read at a prompt's end (the lens,
+    attributions, comparisons) is read where `generate` goes on from.
+
+    Args:
+        lm: the model.
+        prompts: texts; an empty one stands as its start token.
+        new_tokens: which the context has to leave room for.
+        limit: cut longer prompts to so many tokens.
+        keep: which end of a prompt ``limit`` keeps; for the context's sake it is the last tokens.
+
+    Raises:
+        ConfigError: if ``limit`` is below 1 or the context leaves no room for a prompt.
+    """
+    if limit is not None and limit < 1:
+        raise ConfigError(
+            f"Prompts cut to {limit} tokens say nothing.",
+            hint="Keep at least one; None keeps all that the context holds.",
+        )
+    room = lm.context - new_tokens
     if room < 1:
         raise ConfigError(
-            f"{decoding.max_new_tokens} new tokens leave no room for a prompt: the model's context "
+            f"{new_tokens} new tokens leave no room for a prompt: the model's context "
             f"is {lm.context}.",
             hint="Lower max_new_tokens.",
         )

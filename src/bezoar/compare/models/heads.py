@@ -11,14 +11,15 @@ from jaxtyping import Float, Float64
 from rich.table import Table
 from torch import Tensor
 
-from bezoar.compare.models.norms import Norm
 from bezoar.compare.models.passes import checked_prompts
 from bezoar.compare.models.shown import ROWS, p_value, signed
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import UnsupportedAnatomy
 from bezoar.locate import Direction
-from bezoar.locate.lens import batches_of, checked_ids, encode_for, last_values
+from bezoar.locate.lens import batches_of, encode_for, last_values
+from bezoar.locate.norm import Norm
+from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.values import check_width
 from bezoar.locate.vocabulary import needs_unembedding, quoted
 from bezoar.models import LanguageModel, Site
@@ -133,7 +134,7 @@ def head_contributions(
     base: LanguageModel,
     edited: LanguageModel | Edit,
     prompts: Sequence[str],
-    target: Direction | Sequence[int] | int,
+    target: Direction | TokenIds,
     *,
     budget_tokens: int = 4096,
     max_tokens: int | None = None,
@@ -150,13 +151,15 @@ def head_contributions(
         prompts: texts, each read at its last token.
         target: a direction, or tokens whose mean logit is attributed.
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
         seed: of the bootstrap over prompts.
         progress: where to show it.
 
     Raises:
         SiteError: if what mixes positions is not made of heads.
         UnsupportedAnatomy: for a post-LN model, or a token target without an unembedding.
+        ConfigError: for a token that the vocabulary does not have, or ``max_tokens`` below 1.
         DataError: if there are fewer than two prompts, or the direction has another width.
         ModelError: if the models differ in shape or tokenizer.
     """
@@ -227,8 +230,8 @@ def _layer(
     if parts.attn_post_norm is not None:
         norm = Norm.of(parts.attn_post_norm, read[0])
         raw = z @ weight.T + (0 if offset is None else offset.float())
-        fixed = pulled @ norm.parts.bias
-        pulled = norm.parts.pull_back(pulled) / norm.scale(raw)
+        fixed = pulled @ norm.bias
+        pulled = norm.pull_back(pulled) / norm.scale(raw)
     if offset is not None:
         fixed = fixed + pulled @ offset.float()
     written = z * (pulled @ weight)
@@ -250,7 +253,7 @@ def _reader(lm: LanguageModel, target: Direction | list[int]) -> Reader:
     final = Site(lm.n_layers - 1, "resid_post")
 
     def read(values: dict[Site, Tensor]) -> Float[Tensor, "rows d_model"]:
-        return norm.parts.pull_back(reader) / norm.scale(values[final])
+        return norm.pull_back(reader) / norm.scale(values[final])
 
     return read
 

@@ -19,12 +19,12 @@ from bezoar.locate.lens import (
     Lens,
     Mode,
     batches_of,
-    checked_ids,
     encode_for,
     last_values,
     lens_sites,
     likeliest_prompts,
 )
+from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.vocabulary import quoted
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
@@ -127,7 +127,7 @@ def lens_comparison(
     base: LanguageModel,
     edited: LanguageModel | Edit,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     mode: Mode = "default",
     *,
     include_bias: bool = True,
@@ -148,13 +148,15 @@ def lens_comparison(
             ``include_bias=False`` is the paper's figure.
         mid: with the states between attention and MLP, where the model has them.
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
         seed: of the bootstrap over prompts.
         progress: where to show it.
 
     Raises:
         ModelError: if the models differ in shape or tokenizer.
-        ConfigError: for an unknown mode, or a token that the vocabulary does not have.
+        ConfigError: for an unknown mode, a token that the vocabulary does not have, or
+            ``max_tokens`` below 1.
         DataError: if there are fewer than two prompts.
     """
     prompts = checked_prompts(prompts)
@@ -195,7 +197,7 @@ def lens_comparison(
 def eliciting_prompts(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     *,
     budget_tokens: int = 4096,
     max_tokens: int | None = None,
@@ -204,6 +206,20 @@ def eliciting_prompts(
 
     Lee et al. 2024 find 295 of them for one profanity. A small model may have none:
     `bezoar.locate.likeliest_prompts` then gives those that come nearest.
+
+    Args:
+        lm: the model.
+        prompts: texts, each read at its last token.
+        token_ids: the tokens.
+        budget_tokens, max_tokens: as in `lens_comparison`.
+
+    Returns:
+        Their numbers in ``prompts``, rising.
+
+    Raises:
+        ConfigError: for a token that the vocabulary does not have, or ``max_tokens`` below 1.
+        DataError: if there is no prompt.
+        UnsupportedAnatomy: if the model has no unembedding.
     """
     ids = torch.tensor(checked_ids(lm, token_ids), device=lm.device)
     encoded = encode_for(lm, prompts, max_tokens)
@@ -221,7 +237,7 @@ def eliciting_prompts(
 def telling_prompts(
     lm: LanguageModel,
     prompts: Sequence[str],
-    token_ids: Sequence[int] | int,
+    token_ids: TokenIds,
     *,
     most: int = 64,
     least: int = 12,
@@ -235,7 +251,11 @@ def telling_prompts(
         token_ids: the tokens.
         most: no more than so many.
         least: if fewer elicit one, the prompts after which they are likeliest fill up to so many.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
+
+    Raises:
+        ConfigError, DataError, UnsupportedAnatomy: as `eliciting_prompts` does.
     """
     eliciting = set(eliciting_prompts(lm, prompts, token_ids, max_tokens=max_tokens))
     ranked = likeliest_prompts(lm, prompts, token_ids, len(prompts), max_tokens=max_tokens)

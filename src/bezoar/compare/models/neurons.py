@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from bezoar.compare.models.norms import Norm
 from bezoar.compare.models.passes import Reading
+from bezoar.locate.norm import Norm
 from bezoar.models import LanguageModel, Site
 from bezoar.models.batch import Batch
 from bezoar.runs.progress import Progress, track
@@ -64,8 +64,8 @@ class LayerReader:
         if parts.mlp_post_norm is None:
             return cls(parts.mlp_factor * unit, None, 0.0)
         norm = Norm.of(parts.mlp_post_norm, unit)
-        pulled = parts.mlp_factor * norm.parts.pull_back(unit)
-        return cls(pulled, norm, parts.mlp_factor * float(norm.parts.bias @ unit))
+        pulled = parts.mlp_factor * norm.pull_back(unit)
+        return cls(pulled, norm, parts.mlp_factor * float(norm.bias @ unit))
 
     def sites(self, layer: int) -> list[Site]:
         """What has to be captured."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from bezoar.activations import plan_batches
 from bezoar.compare.models.side import Side
 from bezoar.errors import ConfigError, DataError, did_you_mean, several
+from bezoar.locate.lens import encode_for
 from bezoar.models import Decoding, LanguageModel, generate
 from bezoar.models.batch import Batch
 from bezoar.runs.progress import Progress
@@ -62,11 +63,15 @@ def checked_prompts(prompts: Sequence[str], least: int = 2) -> list[str]:
     return found
 
 
-def prompt_ids(
-    lm: LanguageModel, prompts: Sequence[str], max_tokens: int | None, room: int
-) -> list[list[int]]:
-    """The tokens that `generate` reads of each prompt."""
-    return [ids[-room:] or [lm.start_id] for ids in lm.encode(prompts, max_tokens)]
+def checked_draws(draws: int, what: str = "draws") -> int:
+    """How many random sets, or resamples; 0 is none.
+
+    Raises:
+        ConfigError: if it is below 0.
+    """
+    if draws < 0:
+        raise ConfigError(f"{what}={draws}.", hint="Ask for some, such as 39, or for 0.")
+    return draws
 
 
 def readings(
@@ -94,7 +99,8 @@ def readings(
         progress: where to show it.
 
     Raises:
-        ConfigError: for another word.
+        ConfigError: for another word, ``max_prompt_tokens`` below 1, or a context that has no room
+            for the new tokens.
     """
     if continuations not in CONTINUATIONS:
         hint = did_you_mean(continuations, CONTINUATIONS)
@@ -118,7 +124,7 @@ def _written(
     made = generate(
         lm, prompts, decoding, max_prompt_tokens=max_prompt_tokens, progress=progress
     ).tokens
-    read = prompt_ids(lm, prompts, max_prompt_tokens, lm.context - new_tokens)
+    read = encode_for(lm, prompts, max_prompt_tokens, new_tokens)
     # The step that ended a text early was taken too: its position is the last token's.
     rows = tuple(tuple(ids) + new[: new_tokens - 1] for ids, new in zip(read, made, strict=True))
     return Reading(rows, tuple(len(ids) - 1 for ids in read))

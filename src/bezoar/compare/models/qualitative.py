@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from rich.table import Table
 
-from bezoar.compare.models.passes import checked_prompts, prompt_ids
+from bezoar.compare.models.passes import checked_prompts
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError
+from bezoar.locate.lens import encode_for
 from bezoar.locate.vocabulary import needs_unembedding, shown
 from bezoar.masking import for_display
 from bezoar.models import Decoding, LanguageModel, generate
@@ -96,7 +97,8 @@ def qualitative(
         max_prompt_tokens: longer prompts keep their first tokens.
 
     Raises:
-        ConfigError: if ``top`` is below 1 or above the vocabulary's size.
+        ConfigError: if ``top`` is below 1 or above the vocabulary's size, or
+            ``max_prompt_tokens`` below 1.
         DataError: if there is no prompt.
         UnsupportedAnatomy: if the model has no unembedding.
         ModelError: if the models differ in shape or tokenizer.
@@ -127,9 +129,8 @@ def _continued(
 ) -> list[Continued]:
     made = generate(lm, prompts, Decoding(new_tokens), max_prompt_tokens=max_prompt_tokens).text
     found = []
-    for ids, text in zip(
-        prompt_ids(lm, prompts, max_prompt_tokens, lm.context - new_tokens), made, strict=True
-    ):
+    read = encode_for(lm, prompts, max_prompt_tokens, new_tokens)
+    for ids, text in zip(read, made, strict=True):
         chances = lm.logits(lm.batch([ids]))[0, -1].float().softmax(-1)
         best = chances.topk(top)
         numbers = best.indices.tolist()

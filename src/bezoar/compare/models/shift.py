@@ -143,13 +143,15 @@ def residual_shift(
             norm and without the bias, which exceeds the true coefficient many times. The paper
             says nothing of these: "paper" is "correct".
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
         seed: of the bootstrap over prompts.
         progress: where to show it.
 
     Raises:
         SiteError: if the model has no such state.
-        ConfigError: for an unknown mode, or ``mode="code"`` for a neuron of a gated MLP.
+        ConfigError: for an unknown mode, ``mode="code"`` for a neuron of a gated MLP, or
+            ``max_tokens`` below 1.
         DataError: if there are fewer than three prompts, or no such neuron.
         ModelError: if the models differ in shape or tokenizer.
     """
