@@ -13,6 +13,7 @@ from rich.table import Table
 from bezoar.compare.models.passes import (
     Continuations,
     Reading,
+    checked_draws,
     checked_prompts,
     readings,
 )
@@ -136,11 +137,14 @@ def activation_drop(
 
     Raises:
         UnsupportedAnatomy: if a layer has no neurons (a mixture of experts).
+        ConfigError: for another word in ``continuations``, ``draws`` below 0, or
+            ``max_prompt_tokens`` below 1.
         DataError: if there is no neuron, one that the model does not have, or one prompt.
         ModelError: if the models differ in shape or tokenizer.
     """
     prompts = checked_prompts(prompts)
     chosen = checked_neurons(base, neurons)
+    sets = random_sets(base, chosen, draws, seed=seed)
     sides = sides_of(base, edited)
     read = written or readings(
         *sides,
@@ -150,7 +154,6 @@ def activation_drop(
         max_prompt_tokens=max_prompt_tokens,
         progress=progress,
     )
-    sets = random_sets(base, chosen, draws, seed=seed)
     means = []
     for side, reading in zip(sides, read, strict=True):
         with side.opened() as lm:
@@ -207,7 +210,11 @@ def random_sets(
     """Sets of as many other neurons, each set with as many of every layer as ``neurons`` has.
 
     Empty if a layer has not as many others.
+
+    Raises:
+        ConfigError: if ``draws`` is below 0.
     """
+    draws = checked_draws(draws)
     by_layer: dict[int, list[int]] = {}
     for layer, index in neurons:
         by_layer.setdefault(layer, []).append(index)

@@ -27,7 +27,13 @@ from bezoar.compare.models.contribution_results import (
     NeuronChange,
 )
 from bezoar.compare.models.neurons import NeuronReadings, read_neurons, value_readings
-from bezoar.compare.models.passes import Continuations, Reading, checked_prompts, readings
+from bezoar.compare.models.passes import (
+    Continuations,
+    Reading,
+    checked_draws,
+    checked_prompts,
+    readings,
+)
 from bezoar.compare.models.side import require_dense_mlps, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError
@@ -76,7 +82,8 @@ def contributions(
     Raises:
         UnsupportedAnatomy: if a layer has no neurons (a mixture of experts).
         DataError: if there are fewer than two prompts, or the direction has another width.
-        ConfigError: if more toxic neurons are asked for than there are.
+        ConfigError: if more toxic neurons are asked for than there are, ``draws`` is below 0, or
+            ``max_prompt_tokens`` below 1.
         ModelError: if the models differ in shape or tokenizer.
     """
     prompts = checked_prompts(prompts)
@@ -132,7 +139,7 @@ def _sets(
             f"{toxic} toxic neurons of {len(flat)}.", hint=f"Ask for 1 to {len(flat)}."
         )
     order = np.argsort(-flat, kind="stable")
-    member = np.zeros((len(flat), 2 + draws), dtype=np.float32)
+    member = np.zeros((len(flat), 2 + checked_draws(draws)), dtype=np.float32)
     member[:, 0] = 1
     member[order[:toxic], 1] = 1
     rng = np.random.default_rng(seed)

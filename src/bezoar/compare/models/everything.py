@@ -23,7 +23,7 @@ from bezoar.compare.models.shift import ResidualShifts
 from bezoar.compare.models.sources import SourcesByLayer
 from bezoar.compare.models.values import ValuesKept
 from bezoar.edits import Edit
-from bezoar.errors import ModelError, NotFoldable
+from bezoar.errors import ConfigError, ModelError, NotFoldable, did_you_mean, several
 from bezoar.models import LanguageModel
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result, kept, load_result, save_result
@@ -80,12 +80,17 @@ def compare_all(
         progress: where to show it.
 
     Raises:
+        ConfigError: for a part that is none of `PARTS`; nothing is made then.
         ModelError: if the models differ in shape or tokenizer.
         EditError: if the edit does not fit the base.
     """
+    names = list(several(parts, "parts"))
+    for name in names:
+        if name not in PARTS:
+            raise ConfigError(f"There is no part {name!r}.", hint=did_you_mean(name, PARTS))
     making = Parts(base, edited, inputs, sizes or CompareSizes(), seed, progress)
     reasons: dict[str, str] = {}
-    for name in track(progress, list(parts), "Comparing", unit="parts"):
+    for name in track(progress, names, "Comparing", unit="parts"):
         try:
             kept(folder / f"{name}.json", PARTS[name], getattr(making, name))
         except (NotGiven, NotFoldable, ModelError) as error:  # the models themselves fit: see Parts

@@ -96,13 +96,11 @@ def interpolation(
     Raises:
         NotFoldable: if the edit is no change of weights.
         ModelError: if the models differ in shape, parameters or tokenizer.
-        ConfigError: if there is no t, or one that is not finite.
+        ConfigError: if there is no t, one that is not finite, or one number instead of several; if
+            ``max_prompt_tokens`` is below 1.
         DataError: if the measure returns another number of values at another t, or NaN.
     """
-    asked = {float(t) for t in t_values}
-    if not asked or not np.isfinite(list(asked)).all():
-        raise ConfigError(f"t_values={sorted(asked)}.", hint="Give finite numbers, such as 0.5.")
-    ts = sorted({0.0, *asked})
+    ts = sorted({0.0, *_checked_t(t_values)})
     first, second = sides_of(base, edited)
     differences = weight_differences(base, edited)
     function, label = _function(measure, name, decoding or Decoding(), max_prompt_tokens)
@@ -155,6 +153,17 @@ def _function(
         return np.asarray(by_prompt, dtype=np.float64)
 
     return toxicity, name or f"toxicity ({scorer.name})"
+
+
+def _checked_t(t_values: Iterable[float]) -> set[float]:
+    hint = "Give finite numbers in a list, such as [0.5]."
+    try:
+        asked = {float(t) for t in t_values}
+    except (TypeError, ValueError):
+        raise ConfigError(f"t_values={t_values!r:.60}.", hint=hint) from None
+    if not asked or not np.isfinite(list(asked)).all():
+        raise ConfigError(f"t_values={sorted(asked)}.", hint=hint)
+    return asked
 
 
 def _checked(values: Values, t: float) -> Float64[np.ndarray, " prompts"]:

@@ -277,6 +277,7 @@ class Parts:
         return [(entry.layer, entry.index) for entry in entries]
 
     def _tokens(self) -> list[int]:
-        if not self.inputs.tokens:
+        tokens = list(self.inputs.tokens)
+        if not tokens:
             raise NotGiven("No tokens to follow were given.")
-        return list(self.inputs.tokens)
+        return tokens

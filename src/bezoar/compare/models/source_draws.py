@@ -39,14 +39,14 @@ class Draws:
     Args:
         before, after: the state that shifts, on the same prompts.
         rounded: whether cosines are rounded to two decimals, as in mode "code".
-        resamples, seed: of the percentile bootstrap by prompt.
+        resamples, seed: of the percentile bootstrap by prompt; of no resamples no interval.
     """
 
     def __init__(
         self, before: Sums, after: Sums, *, rounded: bool, resamples: int, seed: int
     ) -> None:
         groups = len(after.positions)
-        drawn = [*resample_counts(groups, resamples, seed)] if groups > 1 else []
+        drawn = [*resample_counts(groups, resamples, seed)] if groups > 1 and resamples else []
         self._counts = torch.from_numpy(np.concatenate(drawn)) if drawn else torch.empty(0, groups)
         self._counts = self._counts.double()
         self._positions = self._counts @ after.positions

@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from rich.table import Table
 from torch import Tensor
 
-from bezoar.compare.models.passes import checked_prompts
+from bezoar.compare.models.passes import checked_draws, checked_prompts
 from bezoar.compare.models.shift import MODES, Mode
 from bezoar.compare.models.side import Side, require_dense_mlps, sides_of
 from bezoar.compare.models.source_draws import GROUPS, Draws, Sums
@@ -162,12 +162,15 @@ def shift_sources(
             averages and rounds cosines to two decimals, as the reference does; the paper says
             nothing of either: "paper" is "correct".
         budget_tokens: padded tokens of a batch.
-        max_tokens: keep the first tokens of a prompt only.
+        max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
+            context keeps its last ones in any case.
         resamples, seed: of the bootstrap by prompt; of more than 256 prompts by so many groups.
+            Without resamples there are no intervals.
         progress: where to show it.
 
     Raises:
         SiteError: if the model has no such state.
+        ConfigError: for an unknown mode, ``max_tokens`` below 1, or ``resamples`` below 0.
         DataError: if an earlier layer is not below, or there is no prompt.
         UnsupportedAnatomy: if a layer has no value vectors (a mixture of experts).
         ModelError: if the models differ in shape or tokenizer.
@@ -178,6 +181,7 @@ def shift_sources(
     below = _below(site.layer or 0, earlier)
     require_dense_mlps(base)
     encoded = encode_for(base, checked_prompts(prompts, 1), max_tokens)
+    resamples = checked_draws(resamples, "resamples")
     first, second = sides_of(base, edited)
     plan = [list(range(i, min(i + 4, len(encoded)))) for i in range(0, len(encoded), 4)]
     if mode != "code":

@@ -134,6 +134,7 @@ def values_kept(
 
     Raises:
         UnsupportedAnatomy: if a layer has no value vectors (a mixture of experts).
+        ConfigError: if ``draws`` is below 0.
         DataError: if fewer than two are ranked, or the direction has another width.
         ModelError: if the models differ in shape or tokenizer.
     """
