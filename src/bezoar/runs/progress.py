@@ -1,12 +1,14 @@
-"""Bars with rate and remaining time on a terminal; elsewhere a line when a loop begins.
+"""Bars with rate and remaining time on a terminal; elsewhere a line when a loop begins, and every
+half minute one that says how far it is.
 
 Long loops take `progress: Progress | None` and call `track`, which accepts `None`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Advance = Callable[[int], None]
+
+EVERY = 30.0
+"""Seconds between the lines of a log."""
 
 
 class Progress:
@@ -39,11 +44,15 @@ class Progress:
         self._quiet = quiet
         self._console = console
         self._bars: RichProgress | None = None
+        self._left = Event()
 
     def __enter__(self) -> Progress:
         if not self._quiet:
             self._bars = _bars(self._console)
             self._bars.start()
+            if self._bars.disable:
+                self._left = Event()
+                Thread(target=_tell, args=(self._bars, self._left), daemon=True).start()
         return self
 
     def __exit__(
@@ -53,6 +62,7 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         if self._bars is not None:
+            self._left.set()
             self._bars.stop()
             self._bars = None
 
@@ -90,7 +100,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Print one plain line above the bars. The caller masks what a model or corpus wrote."""
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _print(self._bars, text)
 
 
 SILENT = Progress(quiet=True)
@@ -109,6 +119,40 @@ def track(
 
 def _ignore(n: int) -> None:
     check()
+
+
+def _print(bars: RichProgress, text: str) -> None:
+    bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell(bars: RichProgress, left: Event) -> None:
+    """Say now and then how far the loops are, also while none of them gets any further."""
+    while not left.wait(EVERY):
+        if tasks := bars.tasks:
+            _print(bars, _line(tasks))
+
+
+def _line(tasks: Sequence[Task]) -> str:
+    """How far a loop is; of loops within loops the outermost and the innermost.
+
+    ``Fitting methods 1/4: Training 320/2,400 pairs, about 3 min left``.
+    """
+    outer, inner = tasks[0], tasks[-1]
+    within = f"{outer.description} {_count(outer)}: " if outer is not inner else ""
+    seconds = inner.time_remaining
+    left = f", about {_duration(float(seconds))} left" if seconds else ""
+    return f"{within}{inner.description} {_count(inner)} {inner.fields['unit']}{left}"
+
+
+def _count(task: Task) -> str:
+    done = f"{task.completed:,.0f}"
+    return done if task.total is None else f"{done}/{task.total:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _bars(console: Console | None) -> RichProgress:
@@ -133,4 +177,5 @@ def _bars(console: Console | None) -> RichProgress:
         console=console,
         transient=True,
         disable=not console.is_terminal,
+        speed_estimate_period=10 * EVERY,  # some loops take minutes for one item
     )
