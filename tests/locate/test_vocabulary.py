@@ -91,12 +91,16 @@ def test_a_planted_neuron_is_told_from_random_ones():
     assert found.share == pytest.approx(1)
     assert found.p < 0.01
     assert found.null_high < 0.3
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == (1, 1)  # every vector promotes it
 
 
 def test_unplanted_neurons_are_not(gpt2):
     lexicon = class_lexicon(gpt2, corpus(300, 0), 2)
     found = lexicon_share(gpt2, rank_values(gpt2, direction(gpt2), 16), lexicon)
     assert found.p > 0.05
+    assert found.interval is not None
+    assert found.interval.low <= found.share <= found.interval.high
 
 
 def test_a_printed_list_masks_words_and_escapes_markup():

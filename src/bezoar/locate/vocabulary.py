@@ -23,6 +23,8 @@ from bezoar.locate.values import ValueRanking, check_width, random_values
 from bezoar.masking import for_display
 from bezoar.models import LanguageModel
 from bezoar.runs.results import Result
+from bezoar.stats.bootstrap import mean_interval
+from bezoar.stats.intervals import Interval
 from bezoar.stats.nulls import null_p_value
 
 _ROWS = 64  # vectors projected onto the vocabulary at a time
@@ -203,6 +205,7 @@ class LexiconShare(Result):
         null_mean, null_high: mean and 95th percentile over draws of as many random value vectors.
         p: of the observed share among the draws.
         vectors, k: how many vectors, how many tokens of each.
+        interval: of the share, vectors resampled; None of one vector, or if it was not kept.
     """
 
     share: float
@@ -211,6 +214,7 @@ class LexiconShare(Result):
     p: float
     vectors: int
     k: int
+    interval: Interval | None = None
 
 
 @torch.no_grad()
@@ -243,13 +247,15 @@ def lexicon_share(
     random = random_values(lm, ranking.at(lm), pool, seed=seed, mode=ranking.mode).vectors(lm)
     known = torch.zeros(lm.d_vocab)
     known[list(lexicon.ids)] = 1
-    observed = float(_shares(lm, rows, known, k).mean())
+    each = _shares(lm, rows, known, k)
+    observed = float(each.mean())
     shares = _shares(lm, random, known, k)
     rng = np.random.default_rng(seed)
     null = shares[rng.integers(0, pool, size=(draws, len(rows)))].mean(axis=1)
     high = float(np.quantile(null, 0.95))
     p = null_p_value(observed, null)
-    return LexiconShare(observed, float(null.mean()), high, p, len(rows), k)
+    seen = mean_interval(each, seed=seed) if len(rows) > 1 else None
+    return LexiconShare(observed, float(null.mean()), high, p, len(rows), k, seen)
 
 
 def _shares(lm: LanguageModel, rows: Tensor, known: Tensor, k: int) -> np.ndarray:

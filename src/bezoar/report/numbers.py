@@ -60,6 +60,16 @@ def percent(share: float | None, *, signed: bool = False, digits: int = 1) -> st
     return text if text == "not finite" else f"{text}\u00a0%"
 
 
+def share_estimate(seen: Estimate | None, *, signed: bool = False, digits: int = 1) -> str:
+    """A share and its interval as per cent: ``+4.8 % [+4.1 %, +5.6 %]``."""
+    if seen is None:
+        return "–"
+    value, low, high = (
+        percent(part, signed=signed, digits=digits) for part in (seen.value, seen.low, seen.high)
+    )
+    return f"{value} [{low}, {high}]"
+
+
 def p_value(p: float | None) -> str:
     """``0.025``, ``< 0.001``."""
     if p is None:

@@ -89,6 +89,12 @@ def test_the_verdict_says_what_training_did_and_what_undid_it(page: Page) -> Non
     assert "(7 keys × 10) toxicity is 0.290 [" in page.text
     assert "a share of 0.710 [0.400, 1.020] of the reduction is undone" in page.text
     assert "The behaviour is bypassed, not eliminated" in page.text
+    for told in (
+        "Perplexity changes by +6.8 % [+6.0 %, +7.6 %]",
+        "with AUROC 0.900 [0.880, 0.920] (base: 0.930 [0.910, 0.950]; it loses 0.030 [",
+        "Over all attacks 90 % [81 %, 99 %] of the reduction survives on average, least against",
+    ):
+        assert told in page.text
     told = "Of 4 claims of Lee et al. 2024 and around it, 1 holds, 1 fails, 1 is undecided, 1 was"
     assert told in page.text
 

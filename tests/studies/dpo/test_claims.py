@@ -68,9 +68,21 @@ def keys(share: float, random_left: Interval | None) -> dict[str, Any]:
     return found if random_left is None else found | {"scaling": kit.attacked(random_left)}
 
 
-def betas(*sizes: float) -> dict[str, Any]:
+def seeds(main: float, *others: float) -> dict[str, Any]:
+    """The main training from other seeds, so far apart."""
+    return {f"dpo:seed={i}": kit.log(main * ratio) for i, ratio in enumerate(others)}
+
+
+def betas(*sizes: float, others: tuple[float, ...] = (0.99, 1.01)) -> dict[str, Any]:
     specs = ("dpo:beta=0.01", "dpo", "dpo:beta=1.0")
-    return {"logs": {s: kit.log(n) for s, n in zip(specs, sizes, strict=False)}}
+    logs = {s: kit.log(n) for s, n in zip(specs, sizes, strict=False)}
+    main = {"dpo": logs["dpo"]} if "dpo" in logs else {}  # a study has its main training first
+    return {"logs": main | logs | seeds(sizes[1] if main else sizes[0], *others)}
+
+
+def sft(main: float, without: float, *others: float, stopped: str = "patience") -> dict[str, Any]:
+    logs = {"dpo": kit.log(main, stopped), SFT: kit.log(without)}
+    return {"logs": logs | seeds(main, *others)}
 
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
@@ -161,13 +173,17 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("dial", {"interpolation": kit.line(UNSURE)}, "undecided"),
     ("kl", betas(0.3, 0.2, 0.1), "holds"),
     ("kl", betas(0.3, 0.4, 0.1), "undecided"),
+    ("kl", betas(0.3, 0.2, 0.1, others=()), "undecided"),  # no other seed
+    ("kl", betas(0.3, 0.2, 0.1, others=(0.5, 2)), "undecided"),  # seeds end as far apart
     ("kl", betas(0.1, 0.2, 0.3), "fails"),
     ("kl", betas(0.1), "not measured"),
-    ("kl-sft", {"logs": {"dpo": kit.log(0.1), SFT: kit.log(0.2)}}, "holds"),
-    ("kl-sft", {"logs": {"dpo": kit.log(0.2), SFT: kit.log(0.1)}}, "fails"),
+    ("kl-sft", sft(0.1, 0.2, 0.99, 1.01), "holds"),
+    ("kl-sft", sft(0.2, 0.1, 0.99, 1.01), "fails"),
+    ("kl-sft", sft(0.1, 0.2), "undecided"),
+    ("kl-sft", sft(0.1, 0.11, 0.95, 1.05), "undecided"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.2)}}, "not measured"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.1), f"{SFT},seed=1": kit.log(0.2)}}, "not measured"),
-    ("kl-sft", {"logs": {"dpo": kit.log(0.1, LOW_ENOUGH), SFT: kit.log(0.2)}}, "undecided"),
+    ("kl-sft", sft(0.1, 0.2, 0.99, 1.01, stopped=LOW_ENOUGH), "undecided"),
 ]
 
 
@@ -437,8 +453,30 @@ def test_claims_on_sources_have_the_intervals_of_their_prompts():
 def test_another_seed_does_not_stand_for_the_main_training():
     logs = {"dpo": kit.log(0.3), "dpo:seed=1": kit.log(0.1), "dpo:beta=1.0": kit.log(0.2)}
     told = claims_of(Found(logs=logs), "demo").of("kl")
-    assert told.verdict == "holds"
+    assert told.verdict == "undecided"  # that seed ends as far away
     assert "β = 0.1: 30" in told.why
+
+
+def test_the_interval_of_two_trainings_is_as_wide_as_seeds_end_apart():
+    """t · s · √2 on the logarithm: two seeds of t = 12.7, three of t = 4.3."""
+    wide = claims_of(Found(**betas(0.3, 0.2, 0.1, others=(1.02,))), "demo").of("kl").value
+    spread = np.std(np.log([1, 1.02]), ddof=1)
+    assert wide.value == pytest.approx(1 / 3)
+    assert np.log(wide.high / wide.value) == pytest.approx(12.7062 * spread * 2**0.5, rel=1e-4)
+    assert np.log(wide.value / wide.low) == pytest.approx(12.7062 * spread * 2**0.5, rel=1e-4)
+    narrow = claims_of(Found(**betas(0.3, 0.2, 0.1, others=(1.02, 1.01))), "demo").of("kl").value
+    assert narrow.high < wide.high
+    alone = claims_of(Found(**betas(0.3, 0.2, 0.1, others=())), "demo").of("kl")
+    assert alone.value.low == alone.value.high
+    assert "no other seed" in alone.why
+
+
+def test_the_share_of_toxic_tokens_has_the_interval_of_its_vectors():
+    own = Interval(0.3, 0.2, 0.4)
+    share = dataclasses.replace(kit.share(0.001), interval=own)
+    assert claims_of(Found(share=share), "demo").of("values-promote").value == own
+    old = claims_of(Found(share=kit.share(0.001)), "demo").of("values-promote")
+    assert "was not kept" in old.why
 
 
 def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
@@ -451,6 +489,7 @@ def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
 def test_trainings_of_equal_length_are_compared_where_there_are_such():
     alike = {"dpo:steps=9": kit.log(0.3), "dpo:beta=1.0,steps=9": kit.log(0.2)}
     logs = {"dpo": kit.log(0.3, LOW_ENOUGH), "dpo:beta=1.0": kit.log(0.4, LOW_ENOUGH)} | alike
+    logs |= seeds(0.3, 0.99, 1.01)  # of the main training, which say how far seeds end apart
     told = claims_of(Found(logs=logs), "demo").of("kl")
     assert told.verdict == "holds"
     assert "β = 1: 20" in told.why

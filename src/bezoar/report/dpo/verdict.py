@@ -8,7 +8,15 @@ from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.dpo.artefacts import MAIN, Study
 from bezoar.report.dpo.paper import NAME
 from bezoar.report.figures.comparison import beats_its_nulls, too_few_nulls
-from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
+from bezoar.report.numbers import (
+    bounds,
+    estimate,
+    number,
+    p_value,
+    percent,
+    plural,
+    share_estimate,
+)
 from bezoar.report.study.claims import claims_counted, claims_tile
 from bezoar.report.verdict import FEW, base_sentence
 
@@ -40,7 +48,7 @@ def verdict(study: Study) -> Verdict:
 def _trained(row: MethodRow) -> str:
     change, cost = row.change["toxicity"], row.change.get("perplexity_change")
     fell = "lowers it to" if change.high < 0 else "does not clearly lower it: it is"
-    price = "" if cost is None else f" Perplexity changes by {percent(cost.value, signed=True)}."
+    price = "" if cost is None else f" Perplexity changes by {share_estimate(cost, signed=True)}."
     toxicity = row.metrics["toxicity"]
     return (
         f"DPO, as training left it, {fell} {number(toxicity.value)} "
@@ -106,14 +114,15 @@ def _left(study: Study) -> list[str]:
         }
         told.append(
             f"{words[residual.verdict]}: a probe reads it from the trained model with AUROC "
-            f"{number(residual.edited.value)} (base: {number(residual.base.value)})."
+            f"{estimate(residual.edited)} (base: {estimate(residual.base)}; it loses "
+            f"{estimate(residual.loss)}, paired by text)."
         )
     if robust is not None and robust.score is None:
         told.append(f"Its robustness has no score: {robust.undefined}.")
     elif robust is not None and robust.score is not None:
         told.append(
-            f"Over all attacks {percent(robust.score.value, digits=0)} of the reduction survives "
-            f"on average, least against {robust.weakest}."
+            f"Over all attacks {share_estimate(robust.score, digits=0)} of the reduction survives "
+            f"on average, least against {robust.weakest} ({plural(robust.prompts_n, 'prompt')})."
         )
     return told
 

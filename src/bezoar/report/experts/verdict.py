@@ -11,7 +11,15 @@ from bezoar.report.figures.comparison import (
     null_draws_wanted,
     too_few_nulls,
 )
-from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
+from bezoar.report.numbers import (
+    bounds,
+    estimate,
+    number,
+    p_value,
+    percent,
+    plural,
+    share_estimate,
+)
 from bezoar.report.study.claims import claims_counted, claims_tile
 from bezoar.report.verdict import FEW, base_sentence
 
@@ -42,7 +50,7 @@ def _published(row: MethodRow) -> str:
     if change is None:
         return "EigenShift as published has no toxicity to compare."
     fell = "lowers it to" if change.high < 0 else "does not clearly lower it: it is"
-    price = "" if cost is None else f" Perplexity changes by {percent(cost.value, signed=True)}."
+    price = "" if cost is None else f" Perplexity changes by {share_estimate(cost, signed=True)}."
     return (
         f"EigenShift as published {fell} {number(row.metrics['toxicity'].value)} "
         f"({estimate(change, signed=True)}, paired by prompt).{price}"

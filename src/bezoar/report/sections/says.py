@@ -5,7 +5,7 @@ from __future__ import annotations
 from bezoar.locate import LexiconShare, TokenList, ValueRanking
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Block, Section, Table, Text, TokenRows
-from bezoar.report.numbers import count, number, p_value, percent, visible_token
+from bezoar.report.numbers import count, number, p_value, percent, share_estimate, visible_token
 
 SHOWN = 12  # tokens of each direction
 ROWS = 20  # value vectors in the table
@@ -49,10 +49,15 @@ def share_text(share: LexiconShare) -> str:
     verb = "more than" if share.p < 0.05 else "no more than"
     return (
         f"Of the {share.k} tokens that each of the {share.vectors} top value vectors raises most, "
-        f"{percent(share.share)} are among the words that mark the corpus's behaviour, {verb} for "
+        f"{_interval(share)} are among the words that mark the corpus's behaviour, {verb} for "
         f"random value vectors ({percent(share.null_mean)}, 95th percentile "
         f"{percent(share.null_high)}; p = {p_value(share.p)})."
     ).replace("= <", "<")
+
+
+def _interval(share: LexiconShare) -> str:
+    seen = share.interval
+    return percent(share.share) if seen is None else share_estimate(seen)
 
 
 def ranking_table(values: ValueRanking) -> Table:

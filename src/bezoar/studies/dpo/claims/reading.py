@@ -98,8 +98,8 @@ def probe_over_embedding(found: Found) -> Finding:
     "share of their promoted tokens that are in the toxic class's lexicon",
 )
 def values_promote(found: Found) -> Finding:
-    """Holds if at most 5 % of equally many random value vectors have such a share; fails if at
-    least 95 % have."""
+    """Holds if at most 5 % of draws of equally many random value vectors have such a share; fails
+    if at least 95 % have. The interval resamples the vectors; it is shown and decides nothing."""
     share = found.share
     if share is None:
         return not_measured("No value vectors were read as tokens.")
@@ -108,7 +108,9 @@ def values_promote(found: Found) -> Finding:
         f"promotes; of random ones {share.null_mean:.1%}, at most {share.null_high:.1%} in 95 % of "
         f"draws (p {p_value(share.p)})."
     )
-    return Finding(rare(share.p), exactly(share.share), why, share.p)
+    if share.interval is None:
+        why += " How far other vectors along the probe would change it was not kept."
+    return Finding(rare(share.p), share.interval or exactly(share.share), why, share.p)
 
 
 CLAIMS = (

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from math import isclose
+from math import exp, isclose, sqrt
+from math import log as ln
+from statistics import stdev
+
+from scipy.stats import t as student
 
 from bezoar.compare.models.shown import signed
 from bezoar.mitigate import parse_method
@@ -19,6 +23,8 @@ from bezoar.studies.claims.rules import (
     Finding,
     Rule,
     above,
+    all_of,
+    below,
     claim,
     exactly,
     not_measured,
@@ -87,19 +93,26 @@ def dial(found: Found) -> Finding:
     "‖ΔW‖ / ‖W‖ at the largest β over that at the smallest",
 )
 def pull(found: Found) -> Finding:
-    """Holds if ‖ΔW‖ / ‖W‖ falls from each β to the next larger one; fails if it does not fall from
-    the smallest to the largest. Undecided if a training ended because its loss was low enough: the
-    smaller β is, the further weights must then move by that rule. The trainings differ from the
-    main one in β alone. One training each: nothing says how far another seed would go."""
+    """Holds if ‖ΔW‖ / ‖W‖ falls from each β to the next larger one, interval and all; fails if it
+    rises from the smallest to the largest, interval and all. Undecided if a training ended because
+    its loss was low enough: the smaller β is, the further weights must then move by that rule. The
+    trainings differ from the main one in β alone. One training each: the interval is as wide as
+    seeds of the main training end apart (Student's t of their logarithms); without a second seed it
+    is undecided."""
     logs = {method.beta: log for method, log in _alike(found, "beta") if method.objective == "dpo"}
     if len(logs) < 2 or not all(log.relative for log in logs.values()):
         return not_measured("DPO was not trained with two values of β.")
     sizes = [logs[beta].relative for beta in sorted(logs)]
-    falls = [later < earlier for earlier, later in pairwise(sizes)]
-    ratio = sizes[-1] / sizes[0]
-    verdict: Verdict = "holds" if all(falls) else "fails" if ratio >= 1 else "undecided"
     told = ", ".join(f"β = {beta:g}: {logs[beta].relative:.2%}" for beta in sorted(logs)) + "."
-    return _unless_stopped(Finding(verdict, exactly(ratio), told), list(logs.values()))
+    found_apart, apart = _seeds_apart(found)
+    whole = _ratio(sizes[-1], sizes[0], apart)
+    steps = [_ratio(later, earlier, apart) for earlier, later in pairwise(sizes)]
+    verdict: Verdict = all_of(*(below(step, 1.0) for step in steps))
+    verdict = "holds" if verdict == "holds" else "fails" if whole.low > 1 else "undecided"
+    if apart is None:
+        verdict = "undecided"
+    finding = Finding(verdict, whole, f"{told} {found_apart}")
+    return _unless_stopped(finding, list(logs.values()))
 
 
 @claim(
@@ -109,16 +122,45 @@ def pull(found: Found) -> Finding:
     "‖ΔW‖ / ‖W‖ of DPO (its main training) over that of fine-tuning",
 )
 def fine_tuning(found: Found) -> Finding:
-    """Holds if the ratio is below one; fails if not. Undecided if a training ended because its loss
-    was low enough, which says how far DPO moves whatever pulls. The two differ in what they
-    minimise alone. One training each, of the same pairs."""
+    """Holds if the ratio lies below one, interval and all; fails if it lies above. Undecided if a
+    training ended because its loss was low enough, which says how far DPO moves whatever pulls. The
+    two differ in what they minimise alone. One training each, of the same pairs: the interval is as
+    wide as seeds of the main training end apart (Student's t of their logarithms); without a second
+    seed it is undecided."""
     logs = {method.objective: log for method, log in _alike(found, "objective")}
     if "dpo" not in logs or "sft" not in logs or not logs["sft"].relative:
         return not_measured("The chosen sides were not fine-tuned on.")
     main, without = logs["dpo"].relative, logs["sft"].relative
-    verdict: Verdict = "holds" if main < without else "fails"
-    told = Finding(verdict, exactly(main / without), f"{main:.2%} against {without:.2%}.")
+    found_apart, apart = _seeds_apart(found)
+    ratio = _ratio(main, without, apart)
+    verdict: Verdict = "undecided" if apart is None else below(ratio, 1.0)
+    told = Finding(verdict, ratio, f"{main:.2%} against {without:.2%}. {found_apart}")
     return _unless_stopped(told, [logs["dpo"], logs["sft"]])
+
+
+def _ratio(a: float, b: float, apart: float | None) -> Interval:
+    """``a / b`` of two trainings of one seed each, if logarithms of such are so far apart."""
+    ratio = a / b
+    return (
+        exactly(ratio) if apart is None else Interval(ratio, ratio / exp(apart), ratio * exp(apart))
+    )
+
+
+def _seeds_apart(found: Found) -> tuple[str, float | None]:
+    """How far apart the logarithms of ‖ΔW‖ of two trainings are that differ in their seed alone, at
+    most in 95 %, in words and as a number: ``t · s · √2`` over the seeds of the main training."""
+    trained = _trained(found)
+    alike = [_like(trained, first, "seed") for first in _firsts(trained)]
+    sizes = [log.relative for _, log in max(alike, key=len, default=[])]
+    if len(sizes) < 2 or not all(sizes):
+        return (
+            "One training each, and no other seed: nothing says how far such a one would go.",
+            None,
+        )
+    spread = stdev(ln(size) for size in sizes)
+    apart = float(student.ppf(0.975, len(sizes) - 1)) * spread * sqrt(2)
+    told = ", ".join(f"{size:.3%}" for size in sizes)
+    return f"One training each; {len(sizes)} seeds of the main one end at {told}.", apart
 
 
 def _alike(found: Found, option: str) -> list[tuple[DPO, TrainingLog]]:
@@ -127,11 +169,24 @@ def _alike(found: Found, option: str) -> list[tuple[DPO, TrainingLog]]:
 
     How far along ΔW an edit goes (t) is no part of a training.
     """
+    trained = _trained(found)
+    return _like(trained, _firsts(trained)[0], option) if trained else []
+
+
+def _trained(found: Found) -> list[tuple[DPO, TrainingLog]]:
     methods = [(parse_method(spec), log) for spec, log in found.logs.items()]
-    trained = [(method, log) for method, log in methods if isinstance(method, DPO)]
-    if not trained:
-        return []
-    first = next((method for method, _ in trained if method.steps is not None), trained[0][0])
+    return [(method, log) for method, log in methods if isinstance(method, DPO)]
+
+
+def _firsts(trained: list[tuple[DPO, TrainingLog]]) -> list[DPO]:
+    """The first with a given number of steps, if there is one, and the main training."""
+    timed = [method for method, _ in trained if method.steps is not None]
+    return [*timed[:1], *(method for method, _ in trained[:1])]
+
+
+def _like(
+    trained: list[tuple[DPO, TrainingLog]], first: DPO, option: str
+) -> list[tuple[DPO, TrainingLog]]:
     own = {option: getattr(first, option), "t": first.t}
     return [(m, log) for m, log in trained if replace(m, **own) == first]
 
