@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from bezoar.compare.models.shown import signed
 from bezoar.mitigate.preference import LOW_ENOUGH
+from bezoar.report.dpo.paper import SECTIONS
+from bezoar.report.dpo.sections import shift as shift_page
 from bezoar.runs import DPOStudyConfig, Run, load_result, parse_config, save_result
 from bezoar.stats import Interval, paired_difference
 from bezoar.studies.claims.rules import above, below, difference, within
@@ -536,7 +540,25 @@ def test_a_rule_that_says_otherwise_is_tried_anew(tmp_path, monkeypatch):
         changed = dataclasses.replace(first, rule="Holds always.")
         monkeypatch.setattr(module, "RULES", (changed, *others))
         module.claims_stage(bench)
-    assert len(tried) == 2
+        assert len(tried) == 2
+        monkeypatch.setattr(module, "RULES", (dataclasses.replace(first, source="§9"), *others))
+        module.claims_stage(bench)
+    assert len(tried) == 3
+
+
+def test_claims_and_pages_cite_the_same_sections():
+    """Figures 1 and 2, and the shift, once stood under one number here and another there."""
+    cited = {number for rule in RULES for number in re.findall(r"§[\d.]*", rule.source)}
+    cited |= {"§6"}  # of `masks`
+    assert cited == set(SECTIONS.values())
+    pages = Path(shift_page.__file__).parent.glob("*.py")
+    assert not [page.name for page in pages if re.search(r"§ ?\d", page.read_text("utf-8"))]
+    assert SECTIONS["mechanism"] in module_rule("neurons-fall").source
+    assert SECTIONS["mechanism"] in module_rule("shift-consistent").source
+
+
+def module_rule(key: str) -> Any:
+    return next(rule for rule in RULES if rule.key == key)
 
 
 def test_the_table_shows_every_claim():

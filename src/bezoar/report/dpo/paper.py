@@ -14,6 +14,11 @@ from bezoar.report.study.exhibits import Paper
 
 NAME = "Lee et al. 2024"
 
+SECTIONS: Mapping[str, str] = MappingProxyType(
+    {"toxicity": "§3", "training": "§4", "mechanism": "§5", "undoing": "§6"}
+)
+"""Where the paper has what; claims and headings cite these, and figures and tables by number."""
+
 FIGURES: Mapping[int | str, str] = MappingProxyType(
     {
         1: "Logit lens: probability of a toxic token by layer, before and after DPO",

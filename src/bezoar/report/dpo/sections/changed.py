@@ -1,4 +1,4 @@
-"""Section 5, first half: what the trained model does otherwise, and how little moved for it."""
+"""Section 5: what the trained model does otherwise, and how little moved for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
 from bezoar.report.dpo.missing import missing
-from bezoar.report.dpo.paper import NAME, PAPER
+from bezoar.report.dpo.paper import NAME, PAPER, SECTIONS
 from bezoar.report.figures.figure_1_lens_comparison import figure_1_lens_comparison
 from bezoar.report.figures.figure_2_activation_drop import figure_2_activation_drop
 from bezoar.report.figures.values_kept import values_kept
@@ -18,7 +18,7 @@ from bezoar.report.sections.decides import quoted
 from bezoar.report.study.cells import interval_cell, number_cell, share_cell
 
 TENSORS = 12  # that moved most
-CLOSE, MEAN = 0.99, 1e-5  # of § 5.1: cosine of a tensor, and its mean change
+CLOSE, MEAN = 0.99, 1e-5  # of section 5: cosine of a tensor, and its mean change
 
 
 def changed(study: Study) -> Section:
@@ -44,7 +44,9 @@ def changed(study: Study) -> Section:
         blocks.append(missing(study, "drift", "This run did not compare the weights."))
     if study.values is not None:
         blocks += _values(study.values)
-    return Section("changed", "What training changed (§ 5.1)", intro, tuple(blocks))
+    return Section(
+        "changed", f"What training changed ({SECTIONS['mechanism']})", intro, tuple(blocks)
+    )
 
 
 def _lens_told(study: Study) -> str:
@@ -173,9 +175,9 @@ def _drift(drift: WeightDrift) -> list[Block]:
     small = sum(t.mean_absolute < MEAN for t in drift.tensors)
     total = len(drift.tensors)
     told = (
-        f"“Nothing moved” (§ 5.1): {count(close)} of {plural(total, 'tensor')} have a cosine "
-        f"above {CLOSE:g} to themselves, and {count(small)} a mean change of an entry below "
-        f"{MEAN:g}, the paper's two thresholds. All parameters as one vector: cosine "
+        f"“Nothing moved” ({SECTIONS['mechanism']}): {count(close)} of {plural(total, 'tensor')} "
+        f"have a cosine above {CLOSE:g} to themselves, and {count(small)} a mean change of an "
+        f"entry below {MEAN:g}, the paper's two thresholds. All parameters as one vector: cosine "
         f"{drift.cosine:.5f}, relative change {percent(drift.relative, digits=2)}."
     )
     picture = Picture(
@@ -184,7 +186,7 @@ def _drift(drift: WeightDrift) -> list[Block]:
         "gives the thresholds only.",
         f"Heat map of components by layers; the largest relative change is of "
         f"{moved[0].name if moved else 'none'}.",
-        "section_5_1_weights",
+        "section_5_weights",
     )
     energy = sum(t.difference**2 for t in moved) or 1.0
     rows = tuple(
@@ -213,7 +215,7 @@ def _drift(drift: WeightDrift) -> list[Block]:
         "stable rank",
         "share of all change",
     )
-    return [Text(told), picture, Table(caption, columns, rows, key="section_5_1_drift")]
+    return [Text(told), picture, Table(caption, columns, rows, key="section_5_drift")]
 
 
 def _values(found: ValuesKept) -> list[Block]:

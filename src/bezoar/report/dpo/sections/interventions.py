@@ -1,4 +1,4 @@
-"""Section 3.3: toxic vectors subtracted, at one cost, beside DPO; and what is written then."""
+"""Section 3: toxic vectors subtracted, at one cost, beside DPO; and what is written then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bezoar.compare.models.qualitative import Qualitative
 from bezoar.evaluate import MethodRow, Scorecard
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
-from bezoar.report.dpo.paper import HEADLINES, NAME, PAPER
+from bezoar.report.dpo.paper import HEADLINES, NAME, PAPER, SECTIONS
 from bezoar.report.figures.comparison import TOO_FEW, drawn_note, p_tone, proven, with_nulls
 from bezoar.report.numbers import p_value, percent, plural, visible_token
 from bezoar.report.sections.examples import examples
@@ -36,7 +36,7 @@ def interventions(study: Study) -> Section:
             told[len(pictures) :],
         )
         blocks = [*pictures, table_2(study, card), _printed(), rest]
-    title = "Subtracted, and trained away (§ 3.3)"
+    title = f"Subtracted, and trained away ({SECTIONS['toxicity']})"
     return Section("interventions", title, intro, (*blocks, *_qualitative(study)))
 
 

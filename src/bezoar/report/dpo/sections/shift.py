@@ -1,4 +1,4 @@
-"""Section 5, second half: the shift of the residual stream, where it comes from, who makes it."""
+"""Section 5: the shift of the residual stream, where it comes from, who makes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bezoar.compare.models.verdicts import verdict as said
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
 from bezoar.report.dpo.missing import missing
-from bezoar.report.dpo.paper import NAME, PAPER
+from bezoar.report.dpo.paper import NAME, PAPER, SECTIONS
 from bezoar.report.figures.figure_4_residual_shift import SHOWN, figure_4_residual_shift
 from bezoar.report.figures.figure_5_shift_sources import figure_5_shift_sources
 from bezoar.report.numbers import count, number, percent, plural
@@ -42,7 +42,8 @@ def shift(study: Study) -> Section:
         blocks.append(
             missing(study, "sources", "No sources were looked for: there are no Figures 5 to 10.")
         )
-    return Section("shift", "The shift, and where it comes from (§ 5.2)", intro, tuple(blocks))
+    title = f"The shift, and where it comes from ({SECTIONS['mechanism']})"
+    return Section("shift", title, intro, tuple(blocks))
 
 
 def _shifts(found: tuple[ResidualShift, ...]) -> list[Block]:

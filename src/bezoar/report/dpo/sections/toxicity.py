@@ -1,4 +1,4 @@
-"""Section 3.1 and 3.2: where toxicity is read, which value vectors write it, and what they say."""
+"""Section 3: where toxicity is read, which value vectors write it, and what they say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bezoar.locate import TokenList, ValueRanking
 from bezoar.locate.svd import NSweep
 from bezoar.report.blocks import Block, Section, Table, Text, TokenRows
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.paper import NAME, PAPER
+from bezoar.report.dpo.paper import NAME, PAPER, SECTIONS
 from bezoar.report.numbers import number, plural, visible_token
 from bezoar.report.sections.says import ranking_table, share_text
 from bezoar.report.sections.where import where
@@ -36,7 +36,9 @@ def toxicity(study: Study) -> Section:
         blocks.append(ranking_table(run.values))
     if study.n_sweep is not None:
         blocks.append(_n_sweep(study.n_sweep))
-    return Section("toxicity", "Toxicity in the model (§ 3.1, 3.2)", intro, tuple(blocks))
+    return Section(
+        "toxicity", f"Toxicity in the model ({SECTIONS['toxicity']})", intro, tuple(blocks)
+    )
 
 
 def _table_1(tokens: list[TokenList], values: ValueRanking | None) -> TokenRows:

@@ -12,7 +12,7 @@ from bezoar.mitigate.preference import RECIPES, TrainingLog
 from bezoar.pairs import PPLM, Pairs, PairsAgreement, PairsReport
 from bezoar.report.blocks import Block, Cell, Example, Facts, Fold, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.paper import NAME, PAPER
+from bezoar.report.dpo.paper import NAME, PAPER, SECTIONS
 from bezoar.report.dpo.sections.variants import log_of
 from bezoar.report.figures.training_curve import training_curve
 from bezoar.report.numbers import bounds, count, number, percent, plural
@@ -75,7 +75,8 @@ def training(study: Study) -> Section:
     else:
         blocks += [_curve(log), Facts(_facts(log))]
     blocks += [_table_5(log), _table_6(study.pplm_settings)]
-    return Section("training", "Pairs, and training on them (§ 4)", intro, tuple(blocks))
+    title = f"Pairs, and training on them ({SECTIONS['training']})"
+    return Section("training", title, intro, tuple(blocks))
 
 
 def main_log(study: Study) -> TrainingLog | None:

@@ -15,7 +15,7 @@ from bezoar.attack import (
 from bezoar.evaluate import MethodRow
 from bezoar.report.blocks import Block, Cell, Fold, Picture, Section, Table, Text, Tone
 from bezoar.report.dpo.artefacts import Study
-from bezoar.report.dpo.paper import NAME, PAPER
+from bezoar.report.dpo.paper import NAME, PAPER, SECTIONS
 from bezoar.report.dpo.sections.interventions import OUTCOMES, outcome_row
 from bezoar.report.figures.key_scaling import key_scaling
 from bezoar.report.figures.residual_capability import residual_capability
@@ -51,7 +51,7 @@ def undone(study: Study) -> Section:
     if left:
         blocks += _residual(left)
     blocks += _foretold(study)
-    return Section("undone", "Undoing it (§ 6)", intro, tuple(blocks))
+    return Section("undone", f"Undoing it ({SECTIONS['undoing']})", intro, tuple(blocks))
 
 
 def _table_4(study: Study) -> list[Block]:
@@ -221,7 +221,7 @@ def _residual(found: Sequence[ResidualCapability]) -> list[Block]:
 
 
 def _foretold(study: Study) -> list[Block]:
-    """§ 6.1: statistics that need no toxic sample, and whether they predict survival."""
+    """Statistics that need no toxic sample, and whether they predict survival."""
     both = [
         (each.robustness, each.sample_free)
         for each in study.attacked
@@ -235,8 +235,9 @@ def _foretold(study: Study) -> list[Block]:
         blocks.append(
             Picture(
                 survival_predictors(both),
-                "The paper's open question (§ 6.1): can it be told without samples how easily a "
-                "remedy is undone? Each statistic, which needs no toxic text, against the score.",
+                f"The paper's open question ({SECTIONS['undoing']}): can it be told without "
+                "samples how easily a remedy is undone? Each statistic, which needs no toxic text, "
+                "against the score.",
                 "Small scatter plots, a dot a remedy.",
                 "sample_free",
             )

@@ -1,4 +1,4 @@
-"""Section 6.2 and the paper's open questions: what else could be trained, and the KL's pull."""
+"""Section 6, the paper's open questions: what else could be trained, and the KL's pull."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bezoar.evaluate import MethodRow
 from bezoar.mitigate.preference import TrainingLog
 from bezoar.report.blocks import Block, Cell, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import AS_TRAINED, Study
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.report.figures.drift_layers import drift_layers
 from bezoar.report.figures.training_variants import Variant, training_variants
 from bezoar.report.numbers import count, percent, plural
@@ -27,7 +28,7 @@ def variants(study: Study) -> Section:
         blocks: list[Block] = [Text("No model was trained on preferences.", "muted")]
     else:
         blocks = _blocks(study, rows)
-    return Section("variants", "What training needs (§ 6.2)", intro, tuple(blocks))
+    return Section("variants", f"What training needs ({SECTIONS['undoing']})", intro, tuple(blocks))
 
 
 def _blocks(study: Study, rows: list[MethodRow]) -> list[Block]:

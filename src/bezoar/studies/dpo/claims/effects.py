@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bezoar.evaluate import MethodRow
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.studies.claims.rows import against_nulls, changed, told
 from bezoar.studies.claims.rules import (
     Finding,
@@ -26,7 +27,7 @@ def _subtraction(which: str, what: str) -> Rule:
     @claim(
         f"subtract-{which}",
         f"Subtracting {what} lowers toxicity more than arbitrary edits of the same cost do.",
-        "Table 2, §3.3",
+        f"Table 2, {SECTIONS['toxicity']}",
         CHANGE,
     )
     def rule(found: Found) -> Finding:
@@ -42,7 +43,7 @@ def _subtraction(which: str, what: str) -> Rule:
 @claim(
     "dpo-budget",
     "DPO, held to the same perplexity, lowers toxicity more than training on shuffled pairs does.",
-    "Table 2, §4",
+    f"Table 2, {SECTIONS['training']}",
     CHANGE,
 )
 def dpo_at_budget(found: Found) -> Finding:
@@ -53,7 +54,7 @@ def dpo_at_budget(found: Found) -> Finding:
     return _against_nulls(found, found.dpo)
 
 
-@claim("dpo", "DPO as trained lowers toxicity.", "Table 2, §4", CHANGE)
+@claim("dpo", "DPO as trained lowers toxicity.", f"Table 2, {SECTIONS['training']}", CHANGE)
 def dpo_as_trained(found: Found) -> Finding:
     """Holds if the interval lies below zero; fails if it lies above. (Against nulls: see the claim
     on DPO at the budget.)"""
@@ -67,7 +68,7 @@ def dpo_as_trained(found: Found) -> Finding:
 @claim(
     "dpo-cost",
     f"DPO costs little perplexity: less than {COST:.0%}.",
-    "Table 2, §4 (7.6 %)",
+    f"Table 2, {SECTIONS['training']} (7.6 %)",
     "perplexity over the base's, less one, paired by window",
 )
 def dpo_cost(found: Found) -> Finding:

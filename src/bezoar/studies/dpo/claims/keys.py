@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from bezoar.attack import AttackCurve, AttackPoint, Robustness
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.scoring import relative_perplexity
 from bezoar.stats import Interval
 from bezoar.studies.claims.results import Verdict, number
@@ -30,7 +31,7 @@ SCALED = f"×{FACTOR:g}{_OF_SEVEN}"
 @claim(
     "keys-restore",
     f"Turning up {KEYS} toxic keys {FACTOR:g}-fold undoes DPO, which {KEYS} random keys do not.",
-    "Table 4, §6",
+    f"Table 4, {SECTIONS['undoing']}",
     "share of DPO's reduction of toxicity that is undone, paired by prompt",
 )
 def keys_restore(found: Found) -> Finding:
@@ -120,7 +121,7 @@ def _most_undone(found: Found) -> str:
 @claim(
     "keys-cost",
     f"Undoing DPO by {KEYS} keys costs little perplexity: less than {COST:.0%}.",
-    "Table 4, §6 (none at all; Yang et al. 2025 find much)",
+    f"Table 4, {SECTIONS['undoing']} (none at all; Yang et al. 2025 find much)",
     "perplexity over the aligned model's, less one, paired by window",
 )
 def keys_cost(found: Found) -> Finding:

@@ -1,9 +1,10 @@
-"""Section 5, first half: what moved, and what fell."""
+"""Section 5: what moved, and what fell."""
 
 from __future__ import annotations
 
 from bezoar.compare.models.lens import LensComparison
 from bezoar.compare.models.shown import p_value, signed
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.stats import Interval
 from bezoar.studies.claims.results import Verdict, number
 from bezoar.studies.claims.rules import (
@@ -28,7 +29,7 @@ NOT_COMPARED = "The trained model was not laid beside its base."
 @claim(
     "weights-stay",
     "DPO hardly moves the weights: every tensor keeps a cosine above 0.99 to what it was.",
-    "§5.1",
+    SECTIONS["mechanism"],
     "smallest cosine of a tensor before and after",
 )
 def weights_stay(found: Found) -> Finding:
@@ -50,7 +51,7 @@ def weights_stay(found: Found) -> Finding:
 @claim(
     "vectors-stay",
     "Toxic value vectors survive DPO: they point where they did and stand for the same tokens.",
-    "§5.1",
+    SECTIONS["mechanism"],
     "cosine of such a vector before and after, mean over the vectors",
 )
 def vectors_stay(found: Found) -> Finding:
@@ -134,7 +135,7 @@ def _lower(change: Interval, back: Interval | None) -> Verdict:
 @claim(
     "lens-mlps",
     "DPO does so at the MLPs that write toxic tokens: they write them less.",
-    "Figure 1, §5.2",
+    f"Figure 1, {SECTIONS['mechanism']}",
     "change of the base's largest increment to the probability, paired by prompt",
 )
 def lens_mlps(found: Found) -> Finding:
@@ -163,7 +164,7 @@ def lens_mlps(found: Found) -> Finding:
 @claim(
     "neurons-fall",
     "Neurons that write toxic vectors fire less after DPO, and fall more than random ones.",
-    "Figure 2, §5.2",
+    f"Figure 2, {SECTIONS['mechanism']}",
     "change of their mean coefficient over generated tokens, paired by prompt",
 )
 def neurons_fall(found: Found) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bezoar.compare.models.shown import p_value
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.studies.claims.results import Verdict
 from bezoar.studies.claims.rules import (
     Finding,
@@ -22,7 +23,7 @@ _NO_SWEEP = "There is no probe map."
 @claim(
     "probe-reads",
     "A linear probe on the residual stream tells toxic texts from others.",
-    "§3.1",
+    SECTIONS["toxicity"],
     "AUROC at the best site, on texts that no probe was fitted to",
 )
 def probe_reads(found: Found) -> Finding:
@@ -94,7 +95,7 @@ def probe_over_embedding(found: Found) -> Finding:
 @claim(
     "values-promote",
     "MLP value vectors that point along the probe stand for toxic tokens.",
-    "Table 1, §3.2",
+    f"Table 1, {SECTIONS['toxicity']}",
     "share of their promoted tokens that are in the toxic class's lexicon",
 )
 def values_promote(found: Found) -> Finding:

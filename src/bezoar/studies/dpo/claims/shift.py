@@ -1,4 +1,4 @@
-"""Section 5, second half: where the shift of the residual stream comes from."""
+"""Section 5: where the shift of the residual stream comes from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import sqrt
 
 from bezoar.compare.models import ShiftSources
 from bezoar.compare.models.shown import p_value, plain
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.stats import Interval
 from bezoar.studies.claims.rules import (
     HALF,
@@ -24,7 +25,7 @@ from bezoar.studies.dpo.claims.mechanism import MOST, NOT_COMPARED
 @claim(
     "shift-consistent",
     "DPO moves the residual stream of all prompts in one direction.",
-    "Figures 4 and 6, §5.3",
+    f"Figures 4 and 6, {SECTIONS['mechanism']}",
     "share of prompts that move along the mean shift of the others",
 )
 def shift_consistent(found: Found) -> Finding:
@@ -45,7 +46,7 @@ def shift_consistent(found: Found) -> Finding:
 @claim(
     "shift-opposed",
     "Value vectors of earlier layers moved against the shift of the residual stream.",
-    "Figures 5 and 7-10, §5.3",
+    f"Figures 5 and 7-10, {SECTIONS['mechanism']}",
     "share of those that moved with a negative cosine to the shift, all earlier layers",
 )
 def shift_opposed(found: Found) -> Finding:
@@ -70,7 +71,7 @@ def _against(source: ShiftSources) -> float:
     "activations-negative",
     "Most neurons of these earlier layers are a little below zero on average, so that vectors "
     "that moved against the shift push along it.",
-    "Figures 5 and 7-10, §5.3",
+    f"Figures 5 and 7-10, {SECTIONS['mechanism']}",
     "share of neurons of all earlier layers whose mean coefficient is negative",
 )
 def activations_negative(found: Found) -> Finding:
@@ -94,7 +95,7 @@ def activations_negative(found: Found) -> Finding:
 @claim(
     "sources-add-up",
     "Added up over neurons and layers, moved value vectors push along the shift.",
-    "§5.3",
+    SECTIONS["mechanism"],
     "Σ mean coefficient × (movement of the value vector along δ) / ‖δ‖, mean over the shifts",
 )
 def sources_add_up(found: Found) -> Finding:

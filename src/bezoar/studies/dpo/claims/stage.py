@@ -46,7 +46,8 @@ RULES: tuple[Rule, ...] = (
 def claims_stage(bench: DPOBench) -> None:
     """Try the claims; it takes a moment."""
     after = ["locate", "mitigate", "evaluate", "compare", "attack"]
-    rules = [[rule.key, rule.rule] for rule in RULES]  # a rule that says otherwise is tried anew
+    # A claim that says otherwise, or by another rule, is tried anew.
+    rules = [[r.key, r.statement, r.source, r.measure, r.rule] for r in RULES]
     with bench.run.stage("claims", key=rules, after=after) as stage:
         if not stage.done:
             found = read(bench.run.path, trained_specs(bench.config))

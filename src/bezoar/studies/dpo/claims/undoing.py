@@ -15,6 +15,7 @@ from bezoar.compare.models.shown import signed
 from bezoar.mitigate import parse_method
 from bezoar.mitigate.dpo import DPO
 from bezoar.mitigate.preference import LOW_ENOUGH, Trainable, TrainingLog
+from bezoar.report.dpo.paper import SECTIONS
 from bezoar.stats import Interval
 from bezoar.studies.audit.fitting import slug
 from bezoar.studies.claims.results import Claim, Verdict, number
@@ -48,7 +49,7 @@ _PARTS = {
 @claim(
     "bypassed",
     "DPO does not remove toxicity from the model: it is still there, and bypassed.",
-    "title, §5, §6",
+    f"title, {SECTIONS['mechanism']}, {SECTIONS['undoing']}",
     "AUROC that a probe fitted to the trained model loses, paired by text",
 )
 def bypassed(found: Found) -> Finding:
@@ -89,7 +90,7 @@ def dial(found: Found) -> Finding:
 @claim(
     "kl",
     "The pull towards the base keeps DPO close to it: the larger β, the less the weights move.",
-    "§6.2",
+    SECTIONS["undoing"],
     "‖ΔW‖ / ‖W‖ at the largest β over that at the smallest",
 )
 def pull(found: Found) -> Finding:
@@ -118,7 +119,7 @@ def pull(found: Found) -> Finding:
 @claim(
     "kl-sft",
     "Fine-tuning on the harmless sides alone, without that pull, moves the weights further.",
-    "§6.2",
+    SECTIONS["undoing"],
     "‖ΔW‖ / ‖W‖ of DPO (its main training) over that of fine-tuning",
 )
 def fine_tuning(found: Found) -> Finding:
@@ -240,7 +241,7 @@ def _mask(label: str, part: str, random: str | None, spec: str) -> Rule:
         f"only-{slug(spec) if spec else part}",
         f"Training {_PARTS[part.partition(':')[0]].format(part)} alone does at least half of what "
         f"training all weights does{f' ({spec})' if spec else ''}.",
-        "§6 (open question)",
+        f"{SECTIONS['undoing']} (open question)",
         "its reduction of toxicity as a share of that of all weights, paired by prompt",
     )
     def rule(found: Found) -> Finding:
