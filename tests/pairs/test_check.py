@@ -44,7 +44,9 @@ LEAK = pairs(GOOD, ("I say", "I say: no", "I say: never"), ("I", "It is", "Is it
 
 
 def test_a_leaked_prompt_is_an_error_unless_something_is_said():
-    with pytest.raises(DataError, match=r"1 pair .*first is 1.*begins with its prompt") as caught:
+    with pytest.raises(
+        DataError, match=r"1 pair .*first is row 2\).*begins with its prompt"
+    ) as caught:
         clean_pairs(LEAK)
     assert 'leaked="strip"' in caught.value.hint
 

@@ -32,6 +32,7 @@ def test_a_prompt_that_reads_alike_is_found_and_cut_off(side, rest):
     some = Pairs((PROMPT, "A hill"), (side, " is high"), (" is stupid", " is dumb"))
     with pytest.raises(DataError, match="begins with its prompt") as caught:
         clean_pairs(some)
+    assert "the first is row 1) has a side" in caught.value.message
     assert "pairs.leaked=strip" in caught.value.hint
     assert clean_pairs(some, leaked="drop")[0].prompts == ("A hill",)
     assert side[leak_end(side, PROMPT) :] == rest

@@ -110,6 +110,13 @@ def test_pairs_that_were_saved_are_read_whole(tmp_path):
     assert fewer.origin.left_out == {"equal sides": 2, "beyond the limit": 1}
 
 
+def test_a_leaked_prompt_is_named_by_row_and_line(tmp_path):
+    rows = ["p,good,bad", "", "I say,I say no,never", "q,I say so,I say"]
+    (tmp_path / "own.csv").write_text("\n".join(["prompt,chosen,rejected", *rows]) + "\n")
+    with pytest.raises(DataError, match=r"1 pair of 'own' \(the first is row 2 \(line 4\)\) has a"):
+        load_pairs(tmp_path / "own.csv")
+
+
 def test_a_model_may_repeat_its_prompt_and_a_stranger_is_asked(tmp_path):
     path = tmp_path / "own.parquet"
     OWN.save(path)

@@ -225,6 +225,36 @@ def test_too_few_pairs_are_refused_with_what_to_do(place: Path, tmp_path: Path) 
     assert "pairs.steered" in error.value.hint
 
 
+def test_a_file_of_too_few_pairs_is_refused_before_the_first_stage(place, tmp_path) -> None:
+    file = tmp_path / "few.csv"
+    file.write_text("chosen,rejected\nyou are kind dear,you are a fool\nsame here,same here\n")
+    config = tiny(
+        tmp_path / "run",
+        str(place / "model"),
+        LEARNS,
+        {"pairs": {"file": str(file)}},
+        {"pairs": {"margin": 0.1}},
+    )
+    with pytest.raises(DataError) as error:
+        run_stages(config, "pairs")
+    assert error.value.message == (
+        f"1 preference pair is too few to learn from: {file} has 2 rows, and 20 pairs are the "
+        "fewest."
+    )
+    assert error.value.hint == (f"Give a file with more pairs than {file} (--set pairs.file=FILE).")
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_what_to_do_about_a_file_is_said_where_the_rules_leave_too_few(place, tmp_path) -> None:
+    rows = [f"say {i},you are rotten {i} fool idiot,you are kind {i} dear" for i in range(40)]
+    (tmp_path / "mine.csv").write_text("\n".join(["prompt,rejected,chosen", *rows]))
+    more = {"pairs": {"file": str(tmp_path / "mine.csv"), "margin": 1.0, "pplm": 0}}
+    with pytest.raises(DataError, match="0 preference pairs are too few.*small margin") as error:
+        run_stages(tiny(tmp_path / "run", str(place / "model"), LEARNS, more), "pairs")
+    assert "pairs.steered" not in error.value.hint
+    assert "pairs.margin=1" in error.value.hint
+
+
 def test_an_article_of_which_a_line_is_taken_is_left_alone() -> None:
     lines = (" = One = ", "a first line", "a second line", " = Two = ", "a third line", "")
     rest = untouched(NeutralText(lines, name="wiki"), ["A second line", ""])

@@ -16,7 +16,7 @@ import numpy as np
 from rich.table import Table
 
 from bezoar.corpus.labels import says_nothing
-from bezoar.corpus.table import counted, quoted
+from bezoar.corpus.table import At, counted, quoted, row_at
 from bezoar.errors import ConfigError, DataError, did_you_mean, several
 from bezoar.pairs.leaked import leak_end
 from bezoar.pairs.pairs import Pairs
@@ -79,7 +79,9 @@ class PairsReport(Result):
         return table
 
 
-def clean_pairs(pairs: Pairs, *, leaked: Leaked = "raise") -> tuple[Pairs, PairsReport]:
+def clean_pairs(
+    pairs: Pairs, *, leaked: Leaked = "raise", at: At = row_at
+) -> tuple[Pairs, PairsReport]:
     """Drop pairs that teach nothing: empty or equal sides, repeats, contradictions.
 
     Args:
@@ -90,6 +92,7 @@ def clean_pairs(pairs: Pairs, *, leaked: Leaked = "raise") -> tuple[Pairs, Pairs
             such. What counts is what `leak_end` finds: case, width, blanks and special tokens in
             front make no difference; a prompt that ends within a word of the side ("I" of "It")
             does not count.
+        at: how an error names a row, from its number (from 0).
 
     Raises:
         DataError: if a side begins with its prompt and nothing was said about it, or if no pair is
@@ -100,7 +103,7 @@ def clean_pairs(pairs: Pairs, *, leaked: Leaked = "raise") -> tuple[Pairs, Pairs
         raise ConfigError(f"leaked={leaked!r} is not known.", hint=did_you_mean(leaked, LEAKED))
     rows = [] if leaked == "keep" else _leaking(pairs)
     if rows and leaked == "raise":
-        raise _leak(pairs, rows)
+        raise _leak(pairs, rows, at)
     if leaked == "keep" and not _is_known(pairs):
         pairs = dataclasses.replace(pairs, provenance=pairs.provenance | {"leaked": leaked})
     if rows and leaked == "strip":
@@ -192,19 +195,19 @@ def require_no_leak(pairs: Pairs) -> None:
         DataError: naming the first.
     """
     if not _is_known(pairs) and (rows := _leaking(pairs)):
-        raise _leak(pairs, rows)
+        raise _leak(pairs, rows, row_at)
 
 
 def _is_known(pairs: Pairs) -> bool:
     return not pairs.provenance.keys().isdisjoint({"how", "leaked"})
 
 
-def _leak(pairs: Pairs, rows: list[int]) -> DataError:
+def _leak(pairs: Pairs, rows: list[int], at: At) -> DataError:
     have = "has" if len(rows) == 1 else "have"
     return DataError(
-        f"{counted(len(rows), 'pair')} of {pairs.name!r} (the first is {rows[0]}) {have} a side "
-        f"that begins with its prompt, {quoted(pairs.prompts[rows[0]])}: sides are what follows "
-        "the prompt.",
+        f"{counted(len(rows), 'pair')} of {pairs.name!r} (the first is {at(rows[0])}) {have} a "
+        f"side that begins with its prompt, {quoted(pairs.prompts[rows[0]])}: sides are what "
+        "follows the prompt.",
         hint='Give them to clean_pairs with leaked="strip" to cut the prompt off, "drop" to leave '
         'them out, or "keep": --leaked strip for bezoar pairs, --set pairs.leaked=strip for a run.',
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
+from bezoar.corpus.table import counted
 from bezoar.errors import ConfigError, DataError
 from bezoar.pairs.check import PairsReport, without
 from bezoar.pairs.pairs import Pairs
@@ -171,7 +172,9 @@ def judge_pairs(pairs: Pairs, scorer: Scorer | str) -> PairsAgreement:
         ScorerError: if the scorer fails.
     """
     if len(pairs) < 2:
-        raise DataError(f"{pairs.name!r} has {len(pairs)} pairs.", hint="Two are needed.")
+        raise DataError(
+            f"{pairs.name!r} has {counted(len(pairs), 'pair')}.", hint="Two are needed."
+        )
     scorer = load_scorer(scorer) if isinstance(scorer, str) else scorer
     chosen, rejected = _sides(pairs, scorer)
     record = pairs.provenance

@@ -90,7 +90,7 @@ def load_pairs(
             leaked = "keep"
     else:
         read = _table(found, _columns(found, prompt, chosen, rejected))
-    pairs, _ = clean_pairs(read, leaked=leaked)
+    pairs, _ = clean_pairs(read, leaked=leaked, at=found.table.at)
     return pairs if limit is None or limit >= len(pairs) else _drawn(pairs, limit, seed)
 
 

@@ -31,7 +31,7 @@ from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage, sites_of
 from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mitigate_stage
 from bezoar.studies.audit.moments import moments_stage
-from bezoar.studies.audit.pairs import pairs_stage
+from bezoar.studies.audit.pairs import check_pairs, pairs_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
 from bezoar.studies.audit.sae import check_sae, sae_stage
 from bezoar.studies.audit.states import states_stage
@@ -109,7 +109,8 @@ def check_bench(bench: Bench, upto: str) -> None:
 
     Raises:
         ConfigError: if both scorers are one.
-        DataError: if a half of the neutral text is too little for an interval.
+        DataError: if a half of the neutral text is too little for an interval, or a file has too
+            few pairs.
         ModelError: for an encoder that shall write, or a chat template that is not there.
         SiteError: for a site or a layer that is not there.
         SAEError: for an autoencoder that is not of this model.
@@ -130,6 +131,7 @@ def check_bench(bench: Bench, upto: str) -> None:
         sites_of(bench)
     if fitted:
         check_layers(bench)
+        check_pairs(bench)
         if "sae" in needs(bench.config) and "sae" not in bench.run.finished():
             check_sae(bench)
 

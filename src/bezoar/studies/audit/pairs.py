@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bezoar.corpus import Prompts, load_corpus, load_neutral
+from bezoar.corpus.table import counted
 from bezoar.errors import DataError
 from bezoar.interrupts import check
 from bezoar.locate import Direction
@@ -97,11 +98,7 @@ def _make(bench: Bench, folder: Path) -> None:
     scored = score_pairs(made, bench.scorer_a)
     pairs, report = filter_pairs(scored, min_margin=asked.margin, none_left=True)
     if len(pairs) < FEWEST:
-        raise DataError(
-            f"{len(pairs)} preference pairs are too few to learn from: {report}.",
-            hint="Give more prompts (--set pairs.steered=2000), another text (pairs.source), or a "
-            "smaller pairs.margin.",
-        )
+        raise _too_few(asked, pairs, str(report), asked.margin)
     save_result(folder / "report.json", report)
     pairs.save(folder / "pairs.parquet")
     if asked.pplm:
@@ -109,6 +106,33 @@ def _make(bench: Bench, folder: Path) -> None:
         pairs, report = filter_pairs(scored, min_margin=asked.margin, none_left=True)
         save_result(folder / "pplm_report.json", report)
         pairs.save(folder / "pplm.parquet")
+
+
+def check_pairs(bench: Bench) -> None:
+    """Refuse a file of pairs that cannot be learnt from, before any work.
+
+    Raises:
+        DataError: as `load_pairs`, or if it has too few pairs.
+    """
+    asked, done = bench.config.pairs, bench.run.finished()
+    if asked.file is None or not learns_from_pairs(bench.config) or "explore" in done:
+        return  # once explored, it was looked at
+    pairs = human_pairs(bench)
+    if len(pairs) < FEWEST:
+        rows = counted(pairs.origin.rows, "row")
+        raise _too_few(asked, pairs, f"{asked.file} has {rows}, and {FEWEST} pairs are the fewest")
+
+
+def _too_few(asked: PairsConfig, pairs: Pairs, why: str, margin: float = 0.0) -> DataError:
+    are = "is" if len(pairs) == 1 else "are"
+    smaller = f", or a margin smaller than pairs.margin={margin:g}" if margin else ""
+    more = "Give more prompts (--set pairs.steered=2000), another text (pairs.source)"
+    if asked.file is not None:
+        more = f"Give a file with more pairs than {asked.file} (--set pairs.file=FILE)"
+    return DataError(
+        f"{counted(len(pairs), 'preference pair')} {are} too few to learn from: {why}.",
+        hint=f"{more}{smaller}.",
+    )
 
 
 # Prompts
