@@ -8,7 +8,8 @@ from recipes.modes.bench import Bench, Numbers
 from recipes.modes.rows import effects, plain, row, sampled
 
 from bezoar.locate import Lens, class_lexicon, likeliest_prompts
-from bezoar.locate.lens import batches_of, encode_for, last_values, lens_sites
+from bezoar.locate.last_tokens import batches_of, encode_for, last_values
+from bezoar.locate.lens import lens_sites
 from bezoar.scoring import PerplexityResult, continuation_f1
 from bezoar.stats import Interval
 from bezoar.stats.bootstrap import bootstrap_samples, percentile_bounds

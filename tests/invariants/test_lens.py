@@ -7,7 +7,8 @@ import torch
 
 from bezoar.errors import UnsupportedAnatomy
 from bezoar.locate import Lens, logit_lens
-from bezoar.locate.lens import last_values, lens_sites
+from bezoar.locate.last_tokens import last_values
+from bezoar.locate.lens import lens_sites
 from bezoar.locate.norm import AffineNorm
 from tests.invariants.applies import why_not
 from tests.locate.kit import PROMPTS

@@ -19,7 +19,7 @@ from bezoar.locate import (
     logit_lens,
     sub_update_attribution,
 )
-from bezoar.locate.lens import encode_for
+from bezoar.locate.last_tokens import encode_for
 from bezoar.locate.norm import AffineNorm, Norm
 from bezoar.models import LanguageModel
 from bezoar.models.generate import prompt_ids

@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bezoar.errors import UnsupportedAnatomy
-from bezoar.locate.lens import batches_of, encode_for, last_values, over_prompts
+from bezoar.locate.last_tokens import batches_of, encode_for, last_values, over_prompts
 from bezoar.locate.norm import Norm
 from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.vocabulary import needs_unembedding, quoted

@@ -17,13 +17,16 @@ from bezoar.compare.models.verdicts import verdict
 from bezoar.edits import NoOp
 from tests.compare.models.kit import PROMPTS, direction, tuned, value_edit
 
+MANY = [f"{who} {text}" for text in PROMPTS for who in ("now", "and then", "I say")]
+"""Few prompts show no head that changed."""
+
 CALLS = {
     "drift": lambda a, b: weight_drift(a, b),
     "values": lambda a, b: values_kept(a, b, direction(a), top=6),
     "lens": lambda a, b: lens_comparison(a, b, PROMPTS, 300),
     "drop": lambda a, b: activation_drop(a, b, PROMPTS, [(0, 1), (2, 5)], new_tokens=3),
     "contributions": lambda a, b: contributions(a, b, PROMPTS, direction(a), toxic=8, new_tokens=3),
-    "heads": lambda a, b: head_contributions(a, b, PROMPTS, direction(a)),
+    "heads": lambda a, b: head_contributions(a, b, MANY, direction(a)),
 }
 SAME = {
     "drift": "No weight changed.",

@@ -17,7 +17,7 @@ from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import UnsupportedAnatomy
 from bezoar.locate import Direction
-from bezoar.locate.lens import batches_of, encode_for, last_values
+from bezoar.locate.last_tokens import batches_of, encode_for, last_values
 from bezoar.locate.norm import Norm
 from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.values import check_width
@@ -34,6 +34,7 @@ from bezoar.stats.bootstrap import (
 )
 from bezoar.stats.comparisons import benjamini_hochberg
 from bezoar.stats.intervals import Interval
+from bezoar.stats.nulls import sign_flip_p_values
 
 Reader = Callable[[dict[Site, Tensor]], Float[Tensor, "rows d_model"]]
 
@@ -46,7 +47,8 @@ class HeadChange(Result):
         layer, head: which.
         base, edited: mean over prompts.
         change: edited minus base, paired by prompt.
-        p: of no change, two-sided, from the bootstrap.
+        p: of no change, two-sided: how often prompts with flipped signs change as much. Of n
+            prompts it is 2 / 2ⁿ or more, so that few prompts show no change.
         adjusted_p: after Benjamini and Hochberg, over all heads.
     """
 
@@ -153,7 +155,7 @@ def head_contributions(
         budget_tokens: padded tokens of a batch.
         max_tokens: keep the first tokens of a prompt only. One that is longer than the model's
             context keeps its last ones in any case.
-        seed: of the bootstrap over prompts.
+        seed: of the bootstrap and the flips of sign, over prompts.
         progress: where to show it.
 
     Raises:
@@ -266,12 +268,7 @@ def _heads(
 ) -> tuple[HeadChange, ...]:
     change = after - before
     drawn = bootstrap_samples(lambda counts: counts @ change / len(change), len(change), seed=seed)
-    # Sums in another order may differ from zero in the last bit: that is no change.
-    slack = 1e-12 * np.abs(change).max(axis=0)
-    tails = [
-        (1 + side.sum(axis=0)) / (1 + len(drawn)) for side in (drawn <= slack, drawn >= -slack)
-    ]
-    p = np.minimum(1.0, 2 * np.minimum(*tails))
+    p = sign_flip_p_values(change, seed=seed)
     adjusted = benjamini_hochberg(p)
     places = [(layer, h) for layer in range(lm.n_layers) for h in range(_n_heads(lm, layer))]
     found = []

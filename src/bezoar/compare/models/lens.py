@@ -15,15 +15,8 @@ from bezoar.compare.models.passes import checked_prompts
 from bezoar.compare.models.shown import signed
 from bezoar.compare.models.side import sides_of
 from bezoar.edits import Edit
-from bezoar.locate.lens import (
-    Lens,
-    Mode,
-    batches_of,
-    encode_for,
-    last_values,
-    lens_sites,
-    likeliest_prompts,
-)
+from bezoar.locate.last_tokens import batches_of, encode_for, last_values
+from bezoar.locate.lens import Lens, Mode, lens_sites, likeliest_prompts
 from bezoar.locate.token_ids import TokenIds, checked_ids
 from bezoar.locate.vocabulary import quoted
 from bezoar.models import LanguageModel, Site

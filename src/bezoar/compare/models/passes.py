@@ -13,7 +13,7 @@ from torch import Tensor
 from bezoar.activations import plan_batches
 from bezoar.compare.models.side import Side
 from bezoar.errors import ConfigError, DataError, did_you_mean, several
-from bezoar.locate.lens import encode_for
+from bezoar.locate.last_tokens import encode_for
 from bezoar.models import Decoding, LanguageModel, generate
 from bezoar.models.batch import Batch
 from bezoar.runs.progress import Progress

@@ -12,7 +12,7 @@ from bezoar.compare.models.passes import checked_prompts
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError
-from bezoar.locate.lens import encode_for
+from bezoar.locate.last_tokens import encode_for
 from bezoar.locate.vocabulary import needs_unembedding, shown
 from bezoar.masking import for_display
 from bezoar.models import Decoding, LanguageModel, generate

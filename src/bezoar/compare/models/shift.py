@@ -17,7 +17,7 @@ from bezoar.compare.models.shown import plain
 from bezoar.compare.models.side import Side, sides_of
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, did_you_mean
-from bezoar.locate.lens import batches_of, encode_for, last_values
+from bezoar.locate.last_tokens import batches_of, encode_for, last_values
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result

@@ -22,7 +22,7 @@ from bezoar.compare.models.side import Side, require_dense_mlps, sides_of
 from bezoar.compare.models.source_draws import GROUPS, Draws, Sums
 from bezoar.edits import Edit
 from bezoar.errors import ConfigError, DataError, did_you_mean
-from bezoar.locate.lens import batches_of, encode_for
+from bezoar.locate.last_tokens import batches_of, encode_for
 from bezoar.models import LanguageModel, Site
 from bezoar.runs.progress import Progress, track
 from bezoar.runs.results import Result

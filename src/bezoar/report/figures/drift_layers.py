@@ -43,6 +43,6 @@ def drift_layers(rows: Sequence[DriftSummary]) -> Any:
         height=150 + 34 * len(rows),
         xaxis={"title": {"text": "layer"}, "type": "category", "showgrid": False},
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
-        coloraxis={"cmin": 0, "cmax": 1}
+        coloraxis={"cmin": 0}
         | {"colorbar": {"title": {"text": "share of ‖ΔW‖²", "side": "top"}, "tickformat": ".0%"}},
     )
