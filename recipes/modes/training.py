@@ -39,9 +39,9 @@ def training(bench: Bench, ours: Trained) -> list[Numbers]:
 
 
 def mask(bench: Bench, ours: Trained) -> list[Numbers]:
-    """Token 0 behind the shorter side counts in the loss of the released code."""
+    """Behind the shorter side "!" counts in the loss of the released code; here `TokenPairs.filler`."""
     theirs = bench.trained(mode="code", **RECIPE)
-    differs = "token 0, put behind the shorter side, counts in DPO's loss"
+    differs = "a token that fills up the shorter side counts in DPO's loss"
     edits = ours.edit, theirs.edit
     moved = ours.log.relative, theirs.log.relative
     return [
