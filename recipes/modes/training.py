@@ -39,7 +39,7 @@ def training(bench: Bench, ours: Trained) -> list[Numbers]:
 
 
 def mask(bench: Bench, ours: Trained) -> list[Numbers]:
-    """Behind the shorter side "!" counts in the loss of the released code; here `TokenPairs.filler`."""
+    """What fills up the shorter side (`TokenPairs.filler`) counts in the released code's loss."""
     theirs = bench.trained(mode="code", **RECIPE)
     differs = "a token that fills up the shorter side counts in DPO's loss"
     edits = ours.edit, theirs.edit
