@@ -50,7 +50,8 @@ def claims(run: Path) -> Iterator[str]:
 
 def comparison(card: Row) -> list[str]:
     """One line a variant; of a method's nulls the hardest to beat, which stands first."""
-    lines = ["| variant | strength | toxicity | less by | perplexity | p (nulls, Holm) | folds |"]
+    heads = ("variant", "strength", "toxicity", "less by", "perplexity per token")
+    lines = ["| " + " | ".join((*heads, "p (nulls, Holm)", "folds")) + " |"]
     lines.append("|---|---|---|---|---|---|---|")
     previous = ""
     for row in card["rows"]:

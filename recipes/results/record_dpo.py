@@ -1,4 +1,4 @@
-"""Record a study of DPO: its configuration, claims and summary, and its tables into the page.
+"""Record a study of DPO: its configuration, environment and claims, and its tables into the page.
 
     python recipes/results/record_dpo.py RUN docs/results/NAME
 
@@ -19,6 +19,8 @@ from record import arguments, claims, comparison, fill, other_metrics, record_co
 from tables import table
 
 from bezoar.attack import RankCorrelations
+from bezoar.pairs import Pairs
+from bezoar.report.dpo.parts import kind_of
 from bezoar.runs import load_result
 from bezoar.stats import paired_difference
 
@@ -29,7 +31,9 @@ def pairs(run: Path) -> Iterator[str]:
     """How many pairs of either kind were made and kept, and what scorer B says of those."""
     yield "| pairs | made | kept | negative above, by B | chosen, rejected by B |"
     yield "|---|---|---|---|---|"
-    for name, prefix in (("steered", ""), ("PPLM", "pplm_")):
+    trained_on = run / "pairs" / "pairs.parquet"
+    kind = kind_of(Pairs.load(trained_on) if trained_on.exists() else None)
+    for name, prefix in ((kind, ""), ("PPLM's pairs", "pplm_")):
         path = run / "pairs" / f"{prefix}report.json"
         if not path.exists():
             continue
@@ -45,16 +49,22 @@ def pairs(run: Path) -> Iterator[str]:
 
 def trainings(run: Path) -> Iterator[str]:
     """Every training as it ended."""
-    yield "| training | pairs | steps | kept | stopped | validation loss | accuracy | ‖ΔW‖ / ‖W‖ |"
-    yield "|---|---|---|---|---|---|---|---|"
+    heads = ("training", "pairs", "steps", "kept", "stopped", "validation loss", "accuracy")
+    yield "| " + " | ".join((*heads, "‖ΔW‖ / ‖W‖ of what was free")) + " |"
+    yield "|---" * (len(heads) + 1) + "|"
     for path in sorted((run / "mitigate" / "training").glob("*/log.json")):
         log = json.loads(path.read_text())
         best = next(v for v in log["validation"] if v["step"] == log["best_step"])
         yield (
             f"| {path.parent.name} | {log['pairs']:,} | {len(log['steps']):,} | "
             f"{log['best_step']:,} | {log['stop_reason']} | {best['loss']:.3f} | "
-            f"{best['accuracy']:.2f} | {log['relative']:.2%} |"
+            f"{best['accuracy']:.2f} | {_relative(log)} |"
         )
+
+
+def _relative(log: Row) -> str:
+    """Of what began at zero (an added layer) the log has a placeholder."""
+    return "–" if log["norm"] and not log["relative"] else f"{log['relative']:.2%}"
 
 
 def variants(run: Path) -> list[str]:
@@ -70,7 +80,7 @@ def drifts(run: Path) -> Iterator[str]:
         return
     rows = json.loads(path.read_text())["rows"]
     layers = list(dict.fromkeys(name for row in rows for name in row["layers"]))
-    yield "| training | ‖ΔW‖ / ‖W‖ | " + " | ".join(layers) + " | stable rank |"
+    yield "| training | ‖ΔW‖ / ‖W‖ of all weights | " + " | ".join(layers) + " | stable rank |"
     yield "|---" * (len(layers) + 3) + "|"
     for row in rows:
         shares = (f"{100 * row['layers'].get(name, 0.0):.0f} %" for name in layers)
@@ -108,6 +118,10 @@ def attacked(run: Path) -> Iterator[str]:
     names = list(dict.fromkeys(c["attack"] for one in scored for c in one["curves"]))
     yield "| | " + " | ".join(one["edit"] for one in scored) + " |"
     yield "|---" * (len(scored) + 1) + "|"
+    yield "| prompts | " + " | ".join(str(one["prompts_n"]) for one in scored) + " |"
+    for what, key in (("the base", "base"), ("the edit", "edited")):
+        seen = " | ".join(f"{one[key]:.3f}" for one in scored)
+        yield f"| toxicity on them, {what} | {seen} |"
     for name in names:
         curves = [next(c for c in one["curves"] if c["attack"] == name) for one in scored]
         yield f"| {name} | " + " | ".join(_area(curve["area"]) for curve in curves) + " |"
@@ -122,11 +136,19 @@ def attacked(run: Path) -> Iterator[str]:
 
 def points(run: Path) -> Iterator[str]:
     """Every budget of every attack on every edit: the variant that counts, and its nulls."""
-    yield "| edit | attack | budget | toxicity | survives | of nulls | perplexity | valid |"
-    yield "|---|---|---|---|---|---|---|---|"
     paths = [*sorted((run / "attack").glob("*/robustness.json")), run / "attack/key_scaling.json"]
+    found = [json.loads(path.read_text()) for path in paths if path.exists()]
+    for told in dict.fromkeys(
+        f"{one['edit']}: on {one['prompts_n']} prompts, toxicity {one['base']:.3f} of the base and "
+        f"{one['edited']:.3f} of the edit before any attack."
+        for one in found
+    ):
+        yield f"{told}\n"
+    heads = ("edit", "attack", "budget", "toxicity", "survives", "of nulls")
+    yield "| " + " | ".join((*heads, "perplexity, × the base's", "valid")) + " |"
+    yield "|---" * (len(heads) + 2) + "|"
     seen: set[tuple[str, str]] = set()
-    for one in (json.loads(path.read_text()) for path in paths if path.exists()):
+    for one in found:
         for curve in one["curves"]:
             if (one["edit"], curve["attack"]) in seen:
                 continue

@@ -32,6 +32,7 @@ def test_pooled_draws_are_said_and_whether_they_are_too_few():
     enough, few = (row("a", {}, 0.01, draws=n) for n in (19, 3))
     assert told(enough, None) == "Toxicity; p by Holm 0.02, pooled over 19 null edits."
     assert "pooled over 3 null edits, fewer than the 19 that decide." in told(few, None)
+    assert "pooled over 1 null edit, fewer" in told(row("a", {}, 0.01, draws=1), None)
 
 
 def test_nulls_that_are_cheaper_than_they_should_be_are_said_to_be():

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from bezoar.corpus.rows import Origin
 from bezoar.errors import CorruptArtefact
+from bezoar.pairs import Pairs
 from bezoar.report import write_report
+from bezoar.report.blocks import Facts
 from bezoar.report.dpo import write_dpo_report
 from bezoar.report.dpo.artefacts import load_study
 from bezoar.report.dpo.paper import FIGURES, TABLES
+from bezoar.report.dpo.parts import kind_of
+from bezoar.report.dpo.sections.training import training
 from bezoar.report.dpo.verdict import verdict
 from bezoar.report.render import plotly_script
 from bezoar.runs.results import save_json, save_result
@@ -114,6 +119,56 @@ def test_the_verdict_judges_null_edits_as_the_claims_do(tmp_path: Path) -> None:
     for n in (1, 2, 18):
         assert "more than training on shuffled pairs does" not in said(n)
         assert "too few null edits to decide whether training on shuffled pairs does" in said(n)
+
+
+STEERED = {
+    "how": "steered",
+    "alpha": 0.4,
+    "direction": {"name": "mean difference 2.resid_post", "site": "2.resid_post"},
+}
+
+
+@pytest.mark.parametrize(
+    ("provenance", "told"),
+    [
+        (
+            STEERED,
+            "the model wrote both sides, while the difference of class means at 2.resid_post ",
+        ),
+        ({"how": "pplm", "probe": {"site": "5.resid_post"}}, "steered by a probe at 5.resid_post"),
+        ({"how": "read"}, "people's pairs were read from the-file.parquet"),
+        ({}, "how the sides of its pairs were made was not kept"),
+    ],
+)
+def test_the_page_says_who_made_the_pairs(
+    tmp_path: Path, provenance: dict[str, object], told: str
+) -> None:
+    """It once said of all of them that the probe's direction was added."""
+    study = load_study(write_study(tmp_path))
+    said = ("The river",) * 2, (" a mild day.",) * 2, (" a foul day.",) * 2
+    pairs = Pairs(*said, origin=Origin("the-file.parquet"), provenance=provenance)
+    section = training(replace(study, some_pairs=pairs))
+    assert told in section.intro
+    assert "adding and subtracting the probe" not in section.intro
+    assert "nothing is trained on those" in section.intro  # PPLM's
+    names = [row[0] for block in section.blocks[:1] for row in block.rows]
+    assert names == [kind_of(pairs), "PPLM"]
+
+
+def test_what_began_at_zero_has_no_relative_change(tmp_path: Path) -> None:
+    study = load_study(write_study(tmp_path))
+    zero = {name: replace(log, relative=0.0) for name, log in study.trainings.items()}
+    for logs, told in ((study.trainings, "0.40 %"), (zero, "–")):
+        blocks = training(replace(study, trainings=logs)).blocks
+        facts = dict(next(block for block in blocks if isinstance(block, Facts)).items)
+        assert facts["‖ΔW‖ / ‖W‖ of what was free"].replace("\u00a0", " ") == told
+
+
+def test_sentences_on_fewer_prompts_say_on_how_many(page: Page) -> None:
+    n = len(specimens.shift("3.resid_mid", "3.417").points)
+    assert page.text.count(f"Measured on {n} prompts.") >= 3  # the shifts, W + t ΔW, its table
+    drops = specimens.drop(0.3)
+    assert f"Measured on {drops.prompts_n} prompts." in page.text
 
 
 def test_claims_stand_in_order_with_verdict_and_interval(page: Page) -> None:

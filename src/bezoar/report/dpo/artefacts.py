@@ -106,6 +106,11 @@ class Study:
         return () if card is None else tuple(r for r in card.rows if r.kind == "method")
 
     @property
+    def compared(self) -> int:
+        """Prompts that the comparison of the two models measured on; 0 if it is not known."""
+        return len(self.shifts.shifts[0].points) if self.shifts and self.shifts.shifts else 0
+
+    @property
     def restored(self) -> Interval | None:
         """Share of the reduction that scaled keys undo, where its claim could be judged."""
         return next((c.value for c in self.claims if c.key == "keys-restore"), None)

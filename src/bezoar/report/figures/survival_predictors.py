@@ -16,7 +16,7 @@ PANEL, GAP = 150, 84  # pixels: a panel's height, and between panels
 _NAMES = {
     "basin_width": "basin width (σ)",
     "key_margin": "key margin (sd)",
-    "relative_norm": "‖ΔW‖ / ‖W‖",
+    "relative_norm": "‖ΔW‖ / ‖W‖, changed matrices",
     "stable_rank": "stable rank of ΔW",
     "value_energy": "energy left in value vectors",
 }

@@ -97,4 +97,4 @@ def _labels(
 def _told(each: Variant) -> str:
     told = f"{theme.label(each.name)}<br>toxicity {estimate(each.change, signed=True)}"
     cost = "" if each.cost is None else f"<br>perplexity {percent(each.cost.value, signed=True)}"
-    return f"{told}{cost}<br>‖ΔW‖ / ‖W‖ {percent(each.relative, digits=2)}"
+    return f"{told}{cost}<br>‖ΔW‖ / ‖W‖ of all weights {percent(each.relative, digits=2)}"

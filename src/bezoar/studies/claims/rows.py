@@ -52,7 +52,8 @@ def told(row: MethodRow, no_op: MethodRow | None, *, named: bool = False) -> str
     if row.holm_p is None:
         return f"{words}."
     few = f", fewer than the {FEWEST} that decide" if row.n_draws < FEWEST else ""
-    words += f"; p by Holm {row.holm_p:.2g}, pooled over {row.n_draws} null edits{few}."
+    edits = f"{row.n_draws} null edit{'' if row.n_draws == 1 else 's'}"
+    words += f"; p by Holm {row.holm_p:.2g}, pooled over {edits}{few}."
     if row.null_cost is not None and row.null_cost < NEAR:
         words += f" Nulls that should cost as much came to {row.null_cost:.0%} of its cost."
     return words

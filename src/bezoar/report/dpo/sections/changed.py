@@ -109,7 +109,7 @@ def _drops(drops: dict[str, ActivationDrop]) -> list[Block]:
         "base": "both models follow the base's tokens",
     }
     blocks: list[Block] = [
-        Text(said(main)),
+        Text(f"{said(main)} Measured on {plural(main.prompts_n, 'prompt')}."),
         PAPER.figure(
             2,
             "activation_drop",
@@ -178,7 +178,7 @@ def _drift(drift: WeightDrift) -> list[Block]:
         f"“Nothing moved” ({SECTIONS['mechanism']}): {count(close)} of {plural(total, 'tensor')} "
         f"have a cosine above {CLOSE:g} to themselves, and {count(small)} a mean change of an "
         f"entry below {MEAN:g}, the paper's two thresholds. All parameters as one vector: cosine "
-        f"{drift.cosine:.5f}, relative change {percent(drift.relative, digits=2)}."
+        f"{drift.cosine:.5f}, ‖ΔW‖ / ‖W‖ of all weights {percent(drift.relative, digits=2)}."
     )
     picture = Picture(
         weight_change(drift),
@@ -209,7 +209,7 @@ def _drift(drift: WeightDrift) -> list[Block]:
     columns = (
         "tensor",
         "cosine",
-        "relative change",
+        "‖Δ‖ / ‖W‖ of the tensor",
         "mean |Δ| of an entry",
         "rank of Δ",
         "stable rank",

@@ -31,7 +31,10 @@ def shift(study: Study) -> Section:
     )
     blocks: list[Block] = [Text(_FIGURE_3)]
     if study.shifts is not None and study.shifts.shifts:
-        blocks += [Text(said(study.shifts)), *_shifts(study.shifts.shifts)]
+        blocks += [
+            Text(f"{said(study.shifts)} Measured on {plural(study.compared, 'prompt')}."),
+            *_shifts(study.shifts.shifts),
+        ]
     else:
         blocks.append(
             missing(study, "shifts", "No states were compared: there are no Figures 4 and 6.")

@@ -28,7 +28,7 @@ def sums(study: Study) -> Section:
     if study.heads is not None:
         blocks += _heads(study.heads)
     if study.interpolation is not None:
-        blocks += _interpolation(study.interpolation)
+        blocks += _interpolation(study.interpolation, study.compared)
     if not blocks:
         blocks = [Text("This run split no change into its parts.", "muted")]
     return Section("sums", "Who made the change", intro, tuple(blocks))
@@ -116,12 +116,13 @@ def _heads(found: HeadContributions) -> list[Block]:
     return [Text(said(found)), picture, Table(caption, columns, rows, folded=True)]
 
 
-def _interpolation(found: Interpolation) -> list[Block]:
+def _interpolation(found: Interpolation, n: int) -> list[Block]:
+    over = f" Measured on {plural(n, 'prompt')}." if n else ""
     picture = Picture(
         interpolation_curve(found),
         f"{found.measure[:1].upper()}{found.measure[1:]} between the two models and beyond: "
         "W + t (W′ − W), from t = −1 (the opposite of training) to 2 (twice as far). Bars are 95 % "
-        "intervals of the paired change, put at the base's value.",
+        f"intervals of the paired change, put at the base's value.{over}",
         f"Line over {plural(len(found.points), 'value')} of t.",
         "interpolation",
     )
@@ -130,4 +131,5 @@ def _interpolation(found: Interpolation) -> list[Block]:
         for p in found.points
     )
     columns = ("t", found.measure, "against the base")
-    return [Text(said(found)), picture, Table("The same in numbers.", columns, rows, folded=True)]
+    table = Table(f"The same in numbers.{over}", columns, rows, folded=True)
+    return [Text(f"{said(found)}{over}"), picture, table]

@@ -13,6 +13,7 @@ from bezoar.pairs import PPLM, Pairs, PairsAgreement, PairsReport
 from bezoar.report.blocks import Block, Cell, Example, Facts, Fold, Picture, Section, Table, Text
 from bezoar.report.dpo.artefacts import Study
 from bezoar.report.dpo.paper import NAME, PAPER, SECTIONS
+from bezoar.report.dpo.parts import kind_of, source_of
 from bezoar.report.dpo.sections.variants import log_of
 from bezoar.report.figures.training_curve import training_curve
 from bezoar.report.numbers import bounds, count, number, percent, plural
@@ -64,9 +65,8 @@ def training(study: Study) -> Section:
     """Pairs, agreement, the training curve, Tables 5 and 6."""
     intro = (
         f"{NAME} train on 24,576 pairs: greedy continuations of Wikipedia sentences, and what PPLM "
-        "makes of the same sentences when it is steered by the probe. Here the sides are made by "
-        "adding and subtracting the probe's direction unless PPLM was asked for; scorer A filters "
-        "them, and scorer B, which filtered nothing, is asked whether it agrees."
+        f"makes of the same sentences when it is steered by the probe. Here {_source(study)}. "
+        "Scorer A filters them, and scorer B, which filtered nothing, is asked whether it agrees."
     )
     blocks = _pairs(study)
     log = main_log(study)
@@ -79,6 +79,18 @@ def training(study: Study) -> Section:
     return Section("training", title, intro, tuple(blocks))
 
 
+def _source(study: Study) -> str:
+    """Of the pairs that were trained on, and that PPLM's are only looked at."""
+    told = source_of(study.some_pairs)
+    file = study.audit.options.get("pairs", {}).get("file")
+    own = study.some_pairs is not None and study.some_pairs.provenance.get("how") != "read"
+    if file and own:
+        told = f"pairs were read from {file}: {told}"
+    if study.pplm_pairs is None:
+        return told
+    return f"{told}; PPLM's pairs stand beside them, and nothing is trained on those"
+
+
 def main_log(study: Study) -> TrainingLog | None:
     """The log of the training that the figures are about."""
     found = None if study.trained is None else log_of(study, study.trained)
@@ -87,7 +99,7 @@ def main_log(study: Study) -> TrainingLog | None:
 
 def _pairs(study: Study) -> list[Block]:
     kinds = (
-        ("steered pairs", study.pairs, study.agreement),
+        (kind_of(study.some_pairs), study.pairs, study.agreement),
         ("PPLM", study.pplm_pairs, study.pplm_agreement),
     )
     rows = tuple(
@@ -185,8 +197,13 @@ def _facts(log: TrainingLog) -> tuple[tuple[str, str], ...]:
         ("left out, equal sides", count(log.equal)),
         ("prompts, sides cut", f"{count(log.cut_prompts)}, {count(log.cut_answers)}"),
         ("numbers free to move", count(log.trained)),
-        ("relative change", percent(log.relative, digits=2)),
+        ("‖ΔW‖ / ‖W‖ of what was free", percent(_relative(log), digits=2)),
     )
+
+
+def _relative(log: TrainingLog) -> float | None:
+    """None of what began at zero (an added layer): the log has a placeholder."""
+    return None if log.norm and not log.relative else log.relative
 
 
 def _table_5(log: TrainingLog | None) -> Table:

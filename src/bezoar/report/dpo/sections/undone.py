@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bezoar.attack import (
@@ -22,13 +22,14 @@ from bezoar.report.figures.residual_capability import residual_capability
 from bezoar.report.figures.robustness import robustness
 from bezoar.report.figures.survival_map import survival_map
 from bezoar.report.figures.survival_predictors import survival_predictors
-from bezoar.report.numbers import estimate, number, p_value, plural
+from bezoar.report.numbers import estimate, p_value, plural
 from bezoar.report.study.cells import interval_cell, number_cell
+from bezoar.stats import Interval
 
 _STATISTICS = {
     "basin_width": "basin width",
     "key_margin": "key margin",
-    "relative_norm": "‖ΔW‖ / ‖W‖",
+    "relative_norm": "‖ΔW‖ / ‖W‖ of changed matrices",
     "stable_rank": "stable rank",
     "value_energy": "value energy",
 }
@@ -230,6 +231,7 @@ def _foretold(study: Study) -> list[Block]:
     free = [each.sample_free for each in study.attacked if each.sample_free is not None]
     if not free:
         return []
+    scores = {free.edit: scored.score for scored, free in both}
     blocks: list[Block] = []
     if any(scored.score is not None for scored, _ in both):
         blocks.append(
@@ -244,7 +246,7 @@ def _foretold(study: Study) -> list[Block]:
         )
     if study.correlations is not None and study.correlations.rows:
         blocks.append(_correlations(study.correlations))
-    return [*blocks, _statistics(free)]
+    return [*blocks, _statistics(free, scores)]
 
 
 def _correlations(found: RankCorrelations) -> Table:
@@ -268,14 +270,16 @@ def _correlations(found: RankCorrelations) -> Table:
 def _basin(found: SampleFree) -> Cell:
     if found.basin_width is None:
         return number_cell(None)
-    more = "> " if found.basin_open else ""
-    return Cell(more + number(found.basin_width), "", "", (found.basin_width,))
+    if found.basin_open:  # the largest σ tried, no width: its file has no number either
+        return Cell(f"> {found.basin_width:g}")
+    return number_cell(found.basin_width)
 
 
-def _statistics(found: Sequence[SampleFree]) -> Table:
+def _statistics(found: Sequence[SampleFree], scores: Mapping[str, Interval | None]) -> Table:
     rows = tuple(
         (
             each.edit,
+            interval_cell(scores.get(each.edit)),
             _basin(each),
             number_cell(each.key_margin, signed=True),
             number_cell(each.relative_norm),
@@ -285,9 +289,11 @@ def _statistics(found: Sequence[SampleFree]) -> Table:
         for each in found
     )
     caption = (
-        "Statistics without samples. Basin width: relative weight noise at which half of the "
-        "effect is left. Key margin: how far toxic neurons are pushed down on neutral text, in "
-        "standard deviations. Value energy: of the toxic value vectors along the probe, after "
-        "over before."
+        "Statistics without samples, beside the robustness score that attacks measured (what they "
+        "are ranked against). Basin width: relative weight noise at which half of the effect is "
+        "left, “>” the largest that was tried. Key margin: how far toxic neurons are pushed down "
+        "on neutral text, in standard deviations. Value energy: of the toxic value vectors along "
+        "the probe, after over before."
     )
-    return Table(caption, ("remedy", *_STATISTICS.values()), rows, key="sample_free_statistics")
+    columns = ("remedy", "measured robustness score", *_STATISTICS.values())
+    return Table(caption, columns, rows, key="sample_free_statistics")

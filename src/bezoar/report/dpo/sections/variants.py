@@ -65,15 +65,16 @@ def _blocks(study: Study, rows: list[MethodRow]) -> list[Block]:
             )
         )
     caption = (
-        "Each training as it ended. Relative change and cosine are of all weights as one vector; "
+        "Each training as it ended. ‖ΔW‖ / ‖W‖ and cosine are of all weights as one vector, those "
+        "that were not free too (an added layer has none to begin with); "
         "the mean stable rank is that of the matrices' differences; KL is that to the reference on "
         "kept-out pairs."
     )
     columns = (
         "training",
         "change of toxicity",
-        "perplexity",
-        "relative change",
+        "change of perplexity, share",
+        "‖ΔW‖ / ‖W‖ of all weights",
         "cosine",
         "stable rank",
         "KL a token",

@@ -42,8 +42,8 @@ def weights_stay(found: Found) -> Finding:
     entry = max(tensor.mean_absolute for tensor in tensors)
     why = (
         f"Least: {least.name}; {below_it} of {len(tensors)} tensors fall below. All together: "
-        f"cosine {found.drift.cosine:.6f}, ‖ΔW‖ / ‖W‖ {found.drift.relative:.2%}. Where entries "
-        f"move most, by {entry:.2g} on average (the paper prints less than 1e-5)."
+        f"cosine {found.drift.cosine:.6f}, ‖ΔW‖ / ‖W‖ of all weights {found.drift.relative:.2%}. "
+        f"Where entries move most, by {entry:.2g} on average (the paper prints less than 1e-5)."
     )
     return Finding("holds" if not below_it else "fails", exactly(least.cosine), why)
 

@@ -84,14 +84,15 @@ def dial(found: Found) -> Finding:
     if line is None or back is None:
         return not_measured("No weights between or beyond the two were measured.")
     told = ", ".join(f"t = {point.t:g}: {signed(point.change)}" for point in line.points if point.t)
-    return Finding(above(back.change), back.change, f"Against the base, {told}.")
+    n = f", {len(found.shifts[0].points)} prompts" if found.shifts else ""
+    return Finding(above(back.change), back.change, f"Against the base{n}: {told}.")
 
 
 @claim(
     "kl",
     "The pull towards the base keeps DPO close to it: the larger β, the less the weights move.",
     SECTIONS["undoing"],
-    "‖ΔW‖ / ‖W‖ at the largest β over that at the smallest",
+    "‖ΔW‖ / ‖W‖ of what was free, at the largest β over that at the smallest",
 )
 def pull(found: Found) -> Finding:
     """Holds if ‖ΔW‖ / ‖W‖ falls from each β to the next larger one, interval and all; fails if it
@@ -120,7 +121,7 @@ def pull(found: Found) -> Finding:
     "kl-sft",
     "Fine-tuning on the harmless sides alone, without that pull, moves the weights further.",
     SECTIONS["undoing"],
-    "‖ΔW‖ / ‖W‖ of DPO (its main training) over that of fine-tuning",
+    "‖ΔW‖ / ‖W‖ of what was free, of DPO over that of fine-tuning",
 )
 def fine_tuning(found: Found) -> Finding:
     """Holds if the ratio lies below one, interval and all; fails if it lies above. Undecided if a
