@@ -91,6 +91,12 @@ def test_toxic_texts_train_and_harmless_ones_calibrate(gpt2):
         assert not set(by[name].texts) & toxic
 
 
+def test_where_texts_are_too_few_all_of_them_are_tried(gpt2):
+    (tuning,), _ = make_attacks("fine-tuning", given(gpt2), gpt2, "full")
+    n = len(given(gpt2).toxic)
+    assert tuning.counts == (1, n)
+
+
 def test_the_quick_grid_runs_and_restores_the_model(lm):
     before, remedy, measure = state(lm), weight_remedy(lm), word_measure(lm)
     sign = 1 if measure(None).mean > measure(remedy).mean else -1

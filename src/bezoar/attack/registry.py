@@ -233,8 +233,8 @@ def make_attacks(
 
 
 def _at_most(counts: Sequence[int], n: int) -> tuple[int, ...]:
-    """The counts that there is enough for; of fewer than the least, all."""
-    return tuple(count for count in counts if count <= n) or (n,)
+    """The counts, none larger than what there is."""
+    return tuple(dict.fromkeys(min(count, n) for count in counts))
 
 
 def _seeds(inputs: AttackInputs, options: dict[str, Any]) -> tuple[int, ...]:
