@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bezoar.errors import ModelError
 from bezoar.runs import AuditConfig, parse_config
+from bezoar.runs.progress import Progress
 from bezoar.studies.audit import run_audit
 from tests.models import zoo
 from tests.studies.test_audit import SMALL
@@ -29,7 +32,10 @@ def config_for(name: str, folder: Path) -> AuditConfig:
 
 
 def test_a_mixture_of_experts_is_audited_without_value_vectors(tmp_path: Path) -> None:
-    run_audit(config_for("Mixtral", tmp_path))
+    log = io.StringIO()
+    with Progress(console=Console(file=log)) as progress:
+        run_audit(config_for("Mixtral", tmp_path), progress=progress)
+    assert "subtract:direction=value is left out: Not tried: it acts on" in log.getvalue()
     run = tmp_path / "run"
     assert not (run / "locate" / "values.json").exists()
     assert (run / "locate" / "tokens.json").exists()

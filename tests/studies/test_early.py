@@ -9,15 +9,23 @@ from typing import Any
 import pytest
 
 import bezoar_demo
-from bezoar.errors import ConfigError, DataError, SiteError
-from bezoar.runs import DPOStudyConfig, ExpertsStudyConfig, SAEStudyConfig, TuneConfig
+from bezoar.errors import ConfigError, DataError, EditError, SiteError
+from bezoar.runs import (
+    DPOStudyConfig,
+    ExpertsStudyConfig,
+    SAEStudyConfig,
+    TuneConfig,
+    parse_config,
+)
 from bezoar.studies.audit import check_config, run_stages
 from bezoar.studies.audit.work import check_stage
 from bezoar.studies.dpo import STAGES as DPO_STAGES
+from bezoar.studies.dpo import run_dpo
 from bezoar.studies.experts import STAGES as EXPERTS_STAGES
 from bezoar.studies.sae import STAGES as SAE_STAGES
 from bezoar.studies.tune import STAGES as TUNE_STAGES
-from tests.studies.tiny import save_tiny_model, tiny
+from tests.families import tiny_model
+from tests.studies.tiny import TINY, save_tiny_model, tiny
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +54,46 @@ def test_a_layer_that_is_not_there_is_said_before_the_first_stage(
 ) -> None:
     with pytest.raises(SiteError, match=said):
         run_stages(tiny(tmp_path / "run", model, options), upto)
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("mask", "said", "hint"),
+    [
+        ("late:99", "dpo:trainable=late:99 is to train the last 99 blocks, and", "late for the"),
+        ("values:999999", "to train 999,999 value vectors, and", "Write fewer: values:4."),
+        ("random-values:9999", "to train 9,999 value vectors, and", "random-values:4."),
+        (
+            "values:64",
+            "to train the 64 most toxic value vectors, and 4 are ranked.",
+            "Rank as many: --set locate.top_values=64. Or train fewer: values:4.",
+        ),
+        ("values", "to train the 128 most toxic value vectors", "top_values=128."),
+    ],
+)
+@pytest.mark.parametrize("first", ["subtract", "dpo"])
+def test_a_training_of_more_than_there_is_is_refused_before_the_first_stage(
+    tmp_path: Path, model: str, first: str, mask: str, said: str, hint: str
+) -> None:
+    methods = {"mitigate": {"methods": [first, f"dpo:trainable={mask}"]}}
+    config = parse_config(
+        DPOStudyConfig, TINY, {"out": str(tmp_path / "run"), "model": {"name": model}}, methods
+    )
+    with pytest.raises(ConfigError) as error:
+        run_dpo(config)
+    assert said in error.value.message
+    assert hint in error.value.hint
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_a_study_of_a_training_that_no_model_of_its_kind_has_is_refused(tmp_path: Path) -> None:
+    lm = tiny_model("llama")  # without biases
+    for part in (lm.model, lm.tokenizer):
+        part.save_pretrained(tmp_path / "model")
+    methods = {"mitigate": {"methods": ["dpo:trainable=biases"]}}
+    asked = {"out": str(tmp_path / "run"), "model": {"name": str(tmp_path / "model")}}
+    with pytest.raises(EditError, match="has no biases to train"):
+        run_dpo(parse_config(DPOStudyConfig, TINY, asked, methods))
     assert not (tmp_path / "run" / "log.jsonl").exists()
 
 

@@ -249,7 +249,7 @@ def test_what_to_do_about_a_file_is_said_where_the_rules_leave_too_few(place, tm
     rows = [f"say {i},you are rotten {i} fool idiot,you are kind {i} dear" for i in range(40)]
     (tmp_path / "mine.csv").write_text("\n".join(["prompt,rejected,chosen", *rows]))
     more = {"pairs": {"file": str(tmp_path / "mine.csv"), "margin": 1.0, "pplm": 0}}
-    with pytest.raises(DataError, match="0 preference pairs are too few.*small margin") as error:
+    with pytest.raises(DataError, match=r"0 preference pairs are too few.*small margin") as error:
         run_stages(tiny(tmp_path / "run", str(place / "model"), LEARNS, more), "pairs")
     assert "pairs.steered" not in error.value.hint
     assert "pairs.margin=1" in error.value.hint

@@ -29,6 +29,7 @@ from bezoar.studies.audit.explore import explore_stage
 from bezoar.studies.audit.finish import AuditSummary, check_gate, report_stage, summarise
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit
 from bezoar.studies.audit.locate import harvest_stage, lens_stage, locate_stage, sites_of
+from bezoar.studies.audit.masks import check_masks
 from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mitigate_stage
 from bezoar.studies.audit.moments import moments_stage
 from bezoar.studies.audit.pairs import check_pairs, pairs_stage
@@ -108,7 +109,7 @@ def check_bench(bench: Bench, upto: str) -> None:
         upto: the last stage that is asked for.
 
     Raises:
-        ConfigError: if both scorers are one.
+        ConfigError: if both scorers are one, or a training is of more than there is.
         DataError: if a half of the neutral text is too little for an interval, or a file has too
             few pairs.
         ModelError: for an encoder that shall write, or a chat template that is not there.
@@ -131,6 +132,7 @@ def check_bench(bench: Bench, upto: str) -> None:
         sites_of(bench)
     if fitted:
         check_layers(bench)
+        check_masks(bench)
         check_pairs(bench)
         if "sae" in needs(bench.config) and "sae" not in bench.run.finished():
             check_sae(bench)

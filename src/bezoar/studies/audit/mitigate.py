@@ -18,9 +18,11 @@ import numpy as np
 from bezoar.edits import Edit, NoOp
 from bezoar.errors import ConfigError, UnsupportedAnatomy
 from bezoar.evaluate import get_protocol
+from bezoar.masking import mask
 from bezoar.mitigate import BudgetTrace, FitInputs, null_inputs, parse_method, parse_searched
 from bezoar.mitigate.subtract import sites_of
 from bezoar.runs import Result, parse_budget, save_result, track
+from bezoar.runs.progress import SILENT
 from bezoar.studies.audit.asked import made_for, specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitted import FittedMethod, NullFit
@@ -88,6 +90,7 @@ def mitigate_stage(bench: Bench) -> None:
                 traces.append(attempt.trace)
             if attempt.fitted is None:
                 failed[spec] = attempt.failed
+                (bench.progress or SILENT).note(mask(f"{spec} is left out: {attempt.failed}"))
             else:
                 fitted.append(attempt.fitted)
         selector = fitting.selector

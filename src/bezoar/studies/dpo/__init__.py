@@ -15,10 +15,11 @@ from rich.console import Console
 
 from bezoar.runs import DPOStudyConfig, Progress
 from bezoar.studies.audit import STAGES as AUDIT
-from bezoar.studies.audit import check_bench, check_config
+from bezoar.studies.audit import UNFITTED, check_bench, check_config
 from bezoar.studies.audit.asked import INPUT_STAGES
 from bezoar.studies.audit.explore import explore_stage
 from bezoar.studies.audit.locate import harvest_stage, locate_stage
+from bezoar.studies.audit.masks import check_main
 from bezoar.studies.audit.mitigate import mitigate_stage
 from bezoar.studies.audit.work import brought_up, check_stage
 from bezoar.studies.dpo.attack import attack_stage, check_attacks
@@ -58,6 +59,13 @@ def check_study(config: DPOStudyConfig) -> None:
     check_attacks(config)
 
 
+def _check_bench(bench: DPOBench, upto: str) -> None:
+    """As of an audit, and the training that the study is about can be done."""
+    check_bench(bench, upto)
+    if upto not in UNFITTED:
+        check_main(bench, bench.dpo_spec)
+
+
 def run_dpo(
     config: DPOStudyConfig,
     upto: str = "report",
@@ -81,7 +89,7 @@ def run_dpo(
     """
     check_stage(upto, STAGES, config)
     check_study(config)
-    check = partial(check_bench, upto=upto)
+    check = partial(_check_bench, upto=upto)
     with brought_up(
         DPOBench,
         config,
