@@ -78,8 +78,18 @@ def test_a_result_without_a_picture_is_its_table_in_a_notebook():
     assert "Exported(" not in shown
 
 
-@pytest.mark.parametrize("trainings", [0, 21])
-def test_the_forecast_is_two_short_lines(trainings):
+@pytest.mark.parametrize(
+    ("trainings", "told"),
+    [
+        (0, "10.0 h at most,\n       12.3 GB on disk, about 10 GB of memory."),
+        (
+            21,
+            "10.0 h at most\n       (trainings may stop early), 12.3 GB on disk, 4.57 GB more "
+            "while one\n       is under way, about 10 GB of memory.",
+        ),
+    ],
+)
+def test_the_forecast_is_a_few_short_lines(trainings, told):
     made = AuditForecast(
         variants=104,
         tokens=123_456_789,
@@ -87,7 +97,7 @@ def test_the_forecast_is_two_short_lines(trainings):
         bytes=12_345_678_901,
         peak_memory=10**10,
         trainings=trainings,
+        checkpoint=4_567_000_000,
     )
-    assert [len(line) <= 80 for line in str(made).splitlines()] == [True, True]
-    assert "10.0 h at most" in str(made)
-    assert ("trainings may stop early" in str(made)) == bool(trainings)
+    assert all(len(line) <= 80 for line in str(made).splitlines())
+    assert str(made).endswith(told)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from bezoar.errors import ConfigError, RunConflict
+from bezoar.errors import ConfigError, RunConflict, RunError
 from bezoar.runs import AuditConfig, DPOStudyConfig, Run, load_result, parse_config
 from bezoar.studies.audit.asked import INPUT_STAGES
 from bezoar.studies.audit.forecast import forecast_audit
+from bezoar.studies.audit.room import room_of
 from bezoar.studies.dpo import STAGES, DPOBench, check_study, run_dpo
 from bezoar.studies.dpo.bench import trained_specs
 from bezoar.studies.dpo.claims import Claims
@@ -76,7 +77,31 @@ def test_the_forecast_counts_every_training_and_every_point_of_the_attacks(done,
     trained = list((out / "mitigate" / "training").rglob("log.json"))
     assert told.trainings == len(trained)
     assert told.variants >= audit.variants + len(measured)
-    assert told.seconds > audit.seconds
+    assert told.tokens > audit.tokens
+
+
+def bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_forecast_tells_what_is_on_the_disk_in_the_end(done, model):
+    out, _ = done
+    config = study(out, model)
+    with Run.open(out, config) as run:
+        bench = DPOBench(run, config)
+        told, room = forecast_dpo(bench), room_of(bench)
+    assert 0.8 < room.kept / bytes_of(out / "mitigate") < 1.25
+    assert 0.8 < told.bytes / bytes_of(out) < 1.25
+    assert told.peak_memory >= room.memory > 5 * bytes_of(out / "mitigate/edits/dpo")
+
+
+def test_a_disk_without_room_for_the_trainings_is_refused_before_the_first_stage(
+    model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bezoar.studies.audit.room.free_bytes", lambda path: 6_000_000)
+    with pytest.raises(RunError, match=r"are still to be written to .*, and the disk has 6 MB\."):
+        run_dpo(study(tmp_path / "run", model))
+    assert not (tmp_path / "run" / "log.jsonl").exists()
 
 
 def test_the_scorecard_has_dpo_as_trained_and_with_scaled_keys(done):

@@ -34,6 +34,7 @@ from bezoar.studies.audit.mitigate import Fits, check_layers, check_methods, mit
 from bezoar.studies.audit.moments import moments_stage
 from bezoar.studies.audit.pairs import check_pairs, pairs_stage
 from bezoar.studies.audit.prompts import FEWEST, explored
+from bezoar.studies.audit.room import check_room
 from bezoar.studies.audit.sae import check_sae, sae_stage
 from bezoar.studies.audit.states import states_stage
 from bezoar.studies.audit.work import brought_up, check_stage
@@ -113,6 +114,7 @@ def check_bench(bench: Bench, upto: str) -> None:
         DataError: if a half of the neutral text is too little for an interval, or a file has too
             few pairs.
         ModelError: for an encoder that shall write, or a chat template that is not there.
+        RunError: if the disk has no room for what is to be trained.
         SiteError: for a site or a layer that is not there.
         SAEError: for an autoencoder that is not of this model.
     """
@@ -134,6 +136,7 @@ def check_bench(bench: Bench, upto: str) -> None:
         check_layers(bench)
         check_masks(bench)
         check_pairs(bench)
+        check_room(bench)
         if "sae" in needs(bench.config) and "sae" not in bench.run.finished():
             check_sae(bench)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bezoar.activations import Forecast, forecast
+from bezoar.activations.forecast import size
 from bezoar.mitigate import DPO, parse_method
 from bezoar.models import LanguageModel, named_sites
 from bezoar.pairs.steered import STEERED
@@ -14,6 +15,7 @@ from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.fitting import NULL_EVALUATIONS
 from bezoar.studies.audit.locate import PARTS, sites_of
 from bezoar.studies.audit.pairs import human_pairs, sentences
+from bezoar.studies.audit.room import PAGE, room_of
 
 NEW_TOKEN = 3.0  # a token generated costs about this many tokens read in a batch
 _TRAINED_TOKEN = 4.0  # the reference, forward, and back, which is twice as dear
@@ -30,9 +32,10 @@ class AuditForecast(Result):
         tokens: read or written in all, in units of tokens read.
         seconds: of harvest, pairs, trainings, fits and measurements, from the time of a small
             batch.
-        bytes: of activations on disk.
-        peak_memory: bytes, while harvesting.
+        bytes: on disk in the end: activations, trainings with their nulls, their edits, pages.
+        peak_memory: bytes, while harvesting or training, whichever takes more.
         trainings: on pairs, nulls included. They count to their last epoch, and mostly stop early.
+        checkpoint: bytes more on disk while one of them is under way.
     """
 
     variants: int
@@ -41,13 +44,19 @@ class AuditForecast(Result):
     bytes: int
     peak_memory: int
     trainings: int = 0
+    checkpoint: int = 0
 
     def __str__(self) -> str:
-        less = "(trainings may stop early), " if self.trainings else ""
+        disk = f"{size(self.bytes)} on disk"
+        memory = f"about {size(self.peak_memory)} of memory."
+        if self.trainings:
+            disk = f"(trainings may stop early), {disk}, {size(self.checkpoint)} more while one"
+            memory = f"is under way, {memory}"
+        between = "\n       " if self.trainings else ", "
         return (
             f"To do: {self.variants} variants to measure, {self.tokens / 1e6:.1f} million tokens; "
-            f"{duration(self.seconds)} at most,\n       {less}{self.bytes / 1e6:.0f} MB on disk, "
-            f"about {self.peak_memory / 1e9:.1f} GB of memory."
+            f"{duration(self.seconds)} at most{'' if self.trainings else ','}\n"
+            f"       {disk}{between}{memory}"
         )
 
 
@@ -96,7 +105,7 @@ def forecast_audit(bench: Bench) -> AuditForecast:
     fits = len(methods) * config.mitigate.max_evaluations * neutral
     searches = nulls * NULL_EVALUATIONS * min(neutral, 4_000)
     measured = variants * (written + bench.texts.neutral_tokens)
-    learnt = _pairs_and_trainings(bench, passes)
+    learnt, room = _pairs_and_trainings(bench, passes), room_of(bench)
     if "sae" in needs(config):
         learnt += harvested.tokens + neutral + _autoencoder(config, lm)
     tokens = int(harvested.tokens + chosen + fits + searches + measured + learnt)
@@ -104,9 +113,10 @@ def forecast_audit(bench: Bench) -> AuditForecast:
         variants=variants,
         tokens=tokens,
         seconds=tokens / harvested.tokens_per_second,
-        bytes=harvested.bytes,
-        peak_memory=harvested.peak_memory,
+        bytes=harvested.bytes + room.kept + PAGE,
+        peak_memory=max(harvested.peak_memory, room.memory),
         trainings=sum(n for _, n in trained),
+        checkpoint=room.checkpoint,
     )
 
 

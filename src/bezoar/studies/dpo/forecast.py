@@ -14,6 +14,7 @@ from bezoar.mitigate import parse_method
 from bezoar.studies.attacking import OWN_WORK
 from bezoar.studies.audit.asked import specs_of
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit, prompt_tokens
+from bezoar.studies.audit.room import PAGE
 from bezoar.studies.dpo.attack import TABLE_4
 from bezoar.studies.dpo.bench import DPOBench
 
@@ -44,6 +45,7 @@ def forecast_dpo(bench: DPOBench) -> AuditForecast:
         variants=audit.variants + points,
         tokens=audit.tokens + int(more),
         seconds=audit.seconds + more / rate,
+        bytes=audit.bytes + PAGE,  # figures/
     )
 
 

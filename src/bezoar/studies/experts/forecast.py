@@ -10,6 +10,7 @@ from bezoar.runs import ExpertsStudyConfig
 from bezoar.studies.audit.asked import specs_of
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.forecast import AuditForecast, forecast_audit, prompt_tokens
+from bezoar.studies.audit.room import PAGE
 from bezoar.studies.experts.evaluate import PUBLISHED
 
 _WAYS = 9  # of choosing directions that are held against each other, random ones aside
@@ -42,6 +43,7 @@ def forecast_experts(bench: Bench) -> AuditForecast:
         variants=audit.variants + published + edits,
         tokens=audit.tokens + int(more),
         seconds=audit.seconds + more / rate,
+        bytes=audit.bytes + PAGE,  # figures/
     )
 
 
