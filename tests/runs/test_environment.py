@@ -50,6 +50,12 @@ def test_low_disk_is_a_warning_and_does_not_need_the_folder_to_exist(tmp_path, m
     assert not deep.exists()
 
 
+def test_the_environment_names_every_package_that_numbers_hang_on():
+    named = environment.describe_environment()["packages"]
+    assert {"torch", "transformers", "accelerate", "peft"} <= named.keys()
+    assert named["accelerate"]
+
+
 def test_describing_the_environment_imports_nothing_heavy():
     code = (
         "import sys; from bezoar.runs.environment import describe_environment as d; d();"

@@ -25,6 +25,8 @@ PACKAGES = (
     "bezoar-demo",
     "torch",
     "transformers",
+    "accelerate",
+    "peft",
     "tokenizers",
     "safetensors",
     "datasets",

@@ -122,6 +122,21 @@ def test_only_moved_value_vectors_have_a_cosine(pair):
     assert -1 <= moved.mean_cosine <= 1
 
 
+def test_a_few_neurons_that_always_fire_do_not_stretch_the_histogram(pair):
+    """It goes as far above zero as below, or to nine tenths of all neurons; the last bin has the
+    rest."""
+    base, _ = pair
+    found = shift_sources(base, value_edit(base, 1), PROMPTS, 2, point=point_of(base))
+    ends = {(s.activations.low, s.activations.high) for s in found.layers}
+    assert len(ends) == 1
+    (low, high) = ends.pop()
+    assert low <= 0 < -low <= high
+    beyond = sum(s.activations.shares[-1] for s in found.layers) / len(found.layers)
+    assert beyond >= 0.1 - 1e-9 or high == -low
+    for layer in found.layers:
+        assert sum(layer.activations.shares) == pytest.approx(1)
+
+
 def test_moved_value_vectors_explain_the_shift_of_the_next_state(pair):
     """δ_x of the state that layer 1 writes is Σ_i ā_i δ_v,i, if nothing else moved."""
     base, _ = pair

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from bezoar.compare.models import Histogram
 from bezoar.compare.models.drifts import DriftSummary
 from bezoar.report import theme
 from bezoar.report.figures.drift_layers import drift_layers
+from bezoar.report.figures.figure_5_shift_sources import figure_5_shift_sources
 from bezoar.report.figures.key_scaling import key_scaling
 from bezoar.report.figures.outcomes import outcomes
 from bezoar.report.figures.residual_capability import residual_capability
@@ -130,6 +132,37 @@ def test_an_outcome_has_the_interval_of_its_change_at_the_level_of_the_no_op() -
         assert low == pytest.approx(level + row.change["toxicity"].low)
     with pytest.raises(TypeError, match="no variant"):
         outcomes([], [])
+
+
+def test_a_few_neurons_that_always_fire_do_not_hide_zero() -> None:
+    """One in a hundred lies far out: it is in a bar of its own, named, and nothing is lost."""
+    shares = (0.3, 0.4, 0.2, 0.09, *(0.0,) * 95, 0.01)
+    layer = replace(specimens.sources(1).layers[0], activations=Histogram(-0.1, 4.9, shares))
+    figure = figure_5_shift_sources(replace(specimens.sources(1), layers=(layer, layer)))
+    bars = [bar for bar in figure.data if bar.xaxis == "x2"]
+    assert [list(bar.y) for bar in bars] == [[0.3, 0.4, 0.2, 0.09], [pytest.approx(0.01)]]
+    last = figure.layout.xaxis4  # of the last row, which bears the labels
+    assert last.ticktext[-1] == "more"
+    assert last.tickvals[-1] == bars[1].x[0] > 0.1
+    assert "0" in last.ticktext
+    assert last.range[1] < 0.3
+    assert figure.layout.xaxis2.range == last.range
+    titles = [figure.layout[f"yaxis{i}"].title.text for i in ("", "2", "3", "4")]
+    assert titles == [None, None, "proportion", "proportion"]
+
+
+def test_curves_that_lie_on_each_other_are_told_apart_and_names_lie_on_no_point() -> None:
+    found = specimens.key_scaling()
+    twice = replace(found, curves=(*found.curves, replace(found.curves[0], attack="with bias")))
+    figure = key_scaling(twice)
+    first, second = (
+        t for t in figure.data if t.name in ("key scaling", "with bias") and t.error_y.array
+    )
+    assert (first.line.dash, second.line.dash) == ("solid", "dash")
+    assert second.marker.size > first.marker.size
+    assert second.marker.symbol[0] == "circle-open"
+    assert 10 ** figure.layout.xaxis.range[0] < 0.6 * min(first.x)  # room for the names, left of it
+    assert all(note.x == 0 for note in figure.layout.annotations)
 
 
 def test_broken_models_are_crosses_where_keys_are_scaled() -> None:

@@ -72,8 +72,17 @@ def test_each_number_of_the_paper_is_linked_to_what_bears_it(html: str, page: Pa
         assert key in ids
         assert re.match(rf"{name.lower().replace(' ', '_')}(_|$)", key)
         assert f"{name} of Lee et al. 2024" in page.text
-    assert page.text.count("(not in this run)") == 2
+    assert page.text.count("(not in this run)") == 2  # its configuration says nothing of layers
     assert "a drawing, without data" in page.text
+
+
+def test_the_index_says_which_setting_left_figures_out(tmp_path: Path) -> None:
+    folder = write_study(tmp_path)
+    for layers, told in ((2, "compare.layers: 2"), (4, "the model has no more layers to look at")):
+        config = f"study: dpo\nmodel:\n  name: demo\ncompare:\n  layers: {layers}\n"
+        (folder / "config.yaml").write_text(config)
+        text = Page(write_report(folder).read_text("utf-8")).text
+        assert text.count(f"As Figure 5, for another layer (not in this run: {told})") == 2
 
 
 def test_ids_are_unique_and_every_link_has_a_target(page: Page) -> None:

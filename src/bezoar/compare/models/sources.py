@@ -193,7 +193,8 @@ def shift_sources(
     norm = float(shift.norm())
     unit = shift / norm if norm else shift
     every = torch.cat([after[post].mean() for post in posts]).numpy()
-    ends = float(min(0.0, np.quantile(every, 0.005))), float(np.quantile(every, 0.995))
+    low = float(min(0.0, np.quantile(every, 0.005)))
+    ends = low, max(-low, float(np.quantile(every, 0.9)))  # a few far ones would hide zero
     draws = Draws(before[site], after[site], rounded=mode == "code", resamples=resamples, seed=seed)
     old = {j: base.values(j).float().clone() for j in below}  # the edit may be of this very model
     found = []

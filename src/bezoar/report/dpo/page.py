@@ -12,7 +12,7 @@ from bezoar.report.dpo.sections.changed import changed
 from bezoar.report.dpo.sections.claims import claims
 from bezoar.report.dpo.sections.interventions import interventions
 from bezoar.report.dpo.sections.limits import limits
-from bezoar.report.dpo.sections.shift import shift
+from bezoar.report.dpo.sections.shift import SOURCES, shift
 from bezoar.report.dpo.sections.sums import sums
 from bezoar.report.dpo.sections.toxicity import toxicity
 from bezoar.report.dpo.sections.training import training
@@ -61,7 +61,7 @@ def write_dpo_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
     return write_study_page(
         study.audit,
         sections,
-        index=_index(sections),
+        index=_index(study, sections),
         verdict=verdict(study),
         title=f"DPO and toxicity in {study.audit.model}",
         paper=NAME,
@@ -70,9 +70,28 @@ def write_dpo_report(run_folder: str | Path, *, unmask: bool = False) -> Path:
     )
 
 
-def _index(sections: list[Section]) -> Section:
+def _index(study: Study, sections: list[Section]) -> Section:
     intro = (
         f"Tables and figures under the numbers that they have in {NAME}. Each is also a file of "
         "the run folder: figures/figure_N_….html and .json, tables/table_N.csv."
     )
-    return Section("exhibits", "Tables and figures by number", intro, (PAPER.index(sections),))
+    return Section(
+        "exhibits", "Tables and figures by number", intro, (PAPER.index(sections, _why(study)),)
+    )
+
+
+def _why(study: Study) -> dict[str, str]:
+    """Why figures of further layers are not there: fewer layers were asked for, or there are."""
+    asked = study.audit.options.get("compare", {}).get("layers")
+    if not isinstance(asked, int):
+        return {}
+    shifts = len(study.shifts.shifts) if study.shifts else 0
+    sources = len(study.sources.sources) if study.sources else 0
+    why: dict[str, str] = {}
+    if 0 < sources < len(SOURCES):
+        short = sources == asked + 1
+        told = f"compare.layers: {asked}" if short else "the model has no more layers to look at"
+        why |= {f"figure_{n}": told for n in SOURCES[sources:]}
+    if shifts == 1:
+        why["figure_6"] = f"compare.layers: {asked}"
+    return why

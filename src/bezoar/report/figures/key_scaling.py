@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from bezoar.attack import AttackCurve, AttackPoint, Robustness
@@ -11,6 +12,7 @@ from bezoar.report import theme
 from bezoar.report.numbers import estimate, number
 
 TICKS = 6  # labels of the axis, at most
+_NAMES = 0.2  # of the axis: room for the names of lines
 _COLOURS = (theme.BLUE, theme.TEAL, theme.PURPLE)
 
 
@@ -27,9 +29,10 @@ def key_scaling(found: Robustness) -> Any:
     if not curves:
         raise TypeError("No keys were scaled.")
     traces: list[Any] = []
-    for curve, colour in zip(curves, _COLOURS, strict=False):
+    for i, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
         name = theme.label(curve.attack)
-        traces += _pair(name, curve.points, colour, "solid")
+        # Two curves may lie on each other: the later is dashes and rings, around what it covers.
+        traces += _pair(name, curve.points, colour, "dash" if i else "solid", ring=bool(i))
     if nulls := curves[0].nulls:
         traces += _pair("random keys", nulls, theme.GREY, "dot")
     limit = found.limit * (found.base_perplexity or 0.0)
@@ -68,26 +71,36 @@ def _x(curves: list[AttackCurve], anchor: str, domain: list[float]) -> dict[str,
     budgets = sorted({p.budget for curve in curves for p in curve.points})
     shown = budgets[:: -(-len(budgets) // TICKS)]
     ticks = {"tickvals": shown, "ticktext": [f"{budget:g}" for budget in shown]}
-    return axis | ticks | {"anchor": anchor, "domain": domain}
+    ends = np.log10([budgets[0], budgets[-1]])
+    room = _NAMES * max(ends[1] - ends[0], 0.3)  # before the first point, for names of lines
+    limits = {"range": [ends[0] - room, ends[1] + room / 4]}
+    return axis | ticks | limits | {"anchor": anchor, "domain": domain}
 
 
-def _pair(name: str, points: tuple[AttackPoint, ...], colour: str, dash: str) -> list[Any]:
+def _pair(
+    name: str, points: tuple[AttackPoint, ...], colour: str, dash: str, *, ring: bool = False
+) -> list[Any]:
     left = [(p, p.toxicity) for p in points if p.toxicity is not None]
     right = [(p, p.perplexity) for p in points if p.perplexity is not None]
-    toxicity = _trace(name, left, colour, dash)
+    toxicity = _trace(name, left, colour, dash, ring)
     seen = [p.toxicity_interval for p, _ in left]
     if all(interval is not None for interval in seen):
         told = [interval for interval in seen if interval is not None]
         toxicity["error_y"] = theme.error_bars(
             [i.value for i in told], [i.low for i in told], [i.high for i in told], colour
         )
-    price = _trace(name, right, colour, dash) | {"showlegend": False, "xaxis": "x2", "yaxis": "y2"}
+    price = _trace(name, right, colour, dash, ring) | {
+        "showlegend": False,
+        "xaxis": "x2",
+        "yaxis": "y2",
+    }
     return [go.Scatter(toxicity), go.Scatter(price)]
 
 
 def _trace(
-    name: str, rows: list[tuple[AttackPoint, float]], colour: str, dash: str
+    name: str, rows: list[tuple[AttackPoint, float]], colour: str, dash: str, ring: bool
 ) -> dict[str, Any]:
+    whole = "circle-open" if ring else "circle"
     return {
         "name": name,
         "legendgroup": name,
@@ -97,9 +110,9 @@ def _trace(
         "line": {"color": colour, "width": 1.4, "dash": dash},
         "marker": {
             "color": colour,
-            "size": 7,
-            "symbol": ["circle" if p.valid else "x-thin-open" for p, _ in rows],
-            "line": {"width": [0 if p.valid else 2 for p, _ in rows], "color": colour},
+            "size": 11 if ring else 7,
+            "symbol": [whole if p.valid else "x-thin-open" for p, _ in rows],
+            "line": {"width": [1.5 * ring if p.valid else 2 for p, _ in rows], "color": colour},
         },
         "customdata": [_told(p) for p, _ in rows],
         "hovertemplate": f"{name}, %{{customdata}}<extra></extra>",

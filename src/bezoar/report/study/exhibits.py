@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from bezoar.report.blocks import Block, Fold, Index, Picture, Section, Table, TokenRows
@@ -48,26 +49,34 @@ class Paper:
         called = f"Table {n}" if isinstance(n, int) else f"The {n} table"
         return f"{called} of {self.name}: {self.tables[n]}. {ours}"
 
-    def index(self, sections: Sequence[Section]) -> Index:
-        """All tables and figures of the paper, those that are missing here without a link."""
+    def index(
+        self, sections: Sequence[Section], why: Mapping[str, str] = MappingProxyType({})
+    ) -> Index:
+        """All tables and figures of the paper, those that are missing here without a link.
+
+        Args:
+            sections: of the page.
+            why: a missing one is not in this run, by its key (``figure_9``), as far as it is known.
+        """
         there = [block.key for block in keyed(sections)]
         items = [
-            self._item(kind, n, what, there)
+            self._item(kind, n, what, there, why)
             for kind, listed in (("Figure", self.figures), ("Table", self.tables))
             for n, what in listed.items()
         ]
         return Index(tuple(items))
 
     def _item(
-        self, kind: str, n: int | str, what: str, there: Sequence[str]
+        self, kind: str, n: int | str, what: str, there: Sequence[str], why: Mapping[str, str]
     ) -> tuple[str, str, str]:
         name = f"{kind} {n}" if isinstance(n, int) else f"{n} {kind.lower()}".capitalize()
         prefix = f"{kind.lower()}_{str(n).replace(' ', '_')}"
         key = next((k for k in there if k == prefix or k.startswith(f"{prefix}_")), "")
         if key:
             return name, key, what
-        drawn = prefix in self.drawings
-        return name, "", what + (" (a drawing, without data)" if drawn else " (not in this run)")
+        if prefix in self.drawings:
+            return name, "", f"{what} (a drawing, without data)"
+        return name, "", f"{what} (not in this run{': ' * (prefix in why)}{why.get(prefix, '')})"
 
 
 def keyed(sections: Sequence[Section]) -> list[Keyed]:

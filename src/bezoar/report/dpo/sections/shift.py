@@ -130,9 +130,10 @@ def _source(n: int, found: ShiftSources) -> Picture:
         figure_5_shift_sources(found),
         f"Left: cosines of each value vector's own shift to δ of {found.site}; right: the neurons' "
         f"mean coefficients in the trained model, over {plural(found.prompts_n, 'prompt')} and "
-        f"{count(found.positions_n)} positions. Where coefficients are below zero and cosines are "
-        "too, a moved value vector writes along δ. Padding is left out here (the paper's means "
-        "include it).",
+        f"{count(found.positions_n)} positions. Bars are proportions; the neurons furthest above "
+        "zero, about a tenth of all at most, are one last bar, “more”. Where coefficients are "
+        "below zero and cosines are too, a moved value vector writes along δ. Padding is left out "
+        "here (the paper's means include it).",
         f"Pairs of histograms for {plural(len(found.layers), 'layer')}.",
         also=found.site,
     )
