@@ -381,9 +381,10 @@ def test_of_equal_nulls_the_papers_factor_counts_and_only_what_broke_is_said_to_
     assert why(kit.point(5, 7, SURE, 0.05)).startswith("Random keys undo 0.05 [0, 0.1].")
     more = why(kit.point(5, 7, HIGH, 0.05))  # ×10 is whole, and undoes less
     assert "(×5, 7 keys, as dear)." in more
-    assert "(×5, 7 keys, as dear; ×10 breaks the model)." in why(
-        kit.point(2, 7, SURE, 0.05), kit.point(5, 7, SURE, 0.05), broken=1
-    )
+    both = kit.point(2, 7, SURE, 0.05), kit.point(5, 7, SURE, 0.05)
+    assert "(×5, 7 keys, as dear; ×10 breaks the model in 1 of 3 draws)." in why(*both, broken=1)
+    assert "(×5, 7 keys, as dear; ×10 breaks the model)." in why(*both, broken=3)
+    assert "(×5, 7 keys, as dear; ×10 breaks the model)." in why(*both, valid=False)
 
 
 def test_it_is_said_what_undoes_most():

@@ -81,8 +81,14 @@ def _random_keys(found: Found) -> tuple[str, Interval] | str:
     if point.label == SCALED:
         return "", most
     paper = next((null for null in nulls if null.label == SCALED), None)
-    breaks = f"; ×{FACTOR:g} breaks the model" if paper is not None and _broke(paper) else ""
+    breaks = f"; ×{FACTOR:g} breaks the model{_of_draws(paper)}" if paper and _broke(paper) else ""
     return f" ({point.label}, as dear{breaks})", most
+
+
+def _of_draws(point: AttackPoint) -> str:
+    """In how many draws it does so, if not in all."""
+    some = 0 < point.broken < point.tried
+    return f" in {point.broken} of {point.tried} draws" if some else ""
 
 
 def _broke(point: AttackPoint) -> bool:
