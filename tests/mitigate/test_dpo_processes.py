@@ -145,5 +145,5 @@ def test_processes_that_would_train_different_things_are_refused(monkeypatch):
 def test_every_process_needs_its_share_of_a_step(gpt2):
     tokens = tokenise_pairs(gpt2, pairs(3))
     require_step(tokens, recipe(batch_pairs=4), Mock(spec=Accelerator, num_processes=1))
-    with pytest.raises(DataError, match="3 pairs do not fill a step of 4"):
+    with pytest.raises(DataError, match="3 pairs cannot fill a step of 4"):
         require_step(tokens, recipe(batch_pairs=4), Mock(spec=Accelerator, num_processes=2))

@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator, DistributedType
 from torch import nn
 
+from bezoar.corpus.table import counted
 from bezoar.errors import ConfigError, DataError
 from bezoar.mitigate.preference.batches import TokenPairs, tokenise_pairs
 from bezoar.mitigate.preference.divided import DividedTarget, wants_division
@@ -84,8 +85,8 @@ def keep_out(pairs: Pairs, n: int) -> tuple[Pairs, Pairs]:
     parts = pairs.split({"learn": 1 - share, "keep": share}, near=None)
     if not len(parts["learn"]) or not len(parts["keep"]):
         raise DataError(
-            f"{len(pairs)} pairs do not divide into some to learn from and some that say when to "
-            "stop.",
+            f"No division of {counted(len(pairs), 'pair')} leaves some to learn from and some that "
+            "say when to stop.",
             hint="Give pairs of more than one prompt, or validation=.",
         )
     return parts["learn"], parts["keep"].subset(range(min(n, len(parts["keep"]))))
@@ -124,7 +125,7 @@ def require_step(data: TokenPairs, recipe: Recipe, world: Accelerator) -> None:
     """
     if world.num_processes > 1 and len(data) < recipe.step_pairs:
         raise DataError(
-            f"{len(data)} pairs do not fill a step of {recipe.step_pairs}, which "
+            f"{counted(len(data), 'pair')} cannot fill a step of {recipe.step_pairs}, which "
             f"{world.num_processes} processes share.",
             hint="Give more pairs, a smaller batch_pairs, or start one process.",
         )
