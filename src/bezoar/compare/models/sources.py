@@ -2,7 +2,7 @@
 
 A value vector that moved by δ_v adds a·δ_v to the stream. Where the cosine of δ_v to the shift δ_x
 is negative and the coefficient is too (an unfired GELU is a little below zero), their product
-points along the shift: many small steps of neurons that hardly fire (Lee et al. 2024, section 5.3).
+points along the shift: many small steps of neurons that hardly fire (Lee et al. 2024, section 5).
 """
 
 from __future__ import annotations
