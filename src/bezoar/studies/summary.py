@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bezoar.evaluate import Scorecard
 from bezoar.report import write_report
+from bezoar.report.figures.comparison import too_few_nulls
 from bezoar.runs import Result, load_result, save_json
 from bezoar.studies.audit.bench import Bench
 from bezoar.studies.audit.finish import about
@@ -90,6 +91,8 @@ def _measured(card: Scorecard) -> Iterator[str]:
         told = f"{row.metrics['toxicity'].value:.3f}"
         if (cost := row.change.get("perplexity_change")) is not None:
             told += f" for {cost.value:+.1%} perplexity"
-        if row.holm_p is not None:
+        if too_few_nulls(row):
+            told += f", too few null edits ({row.n_draws}) to decide"
+        elif row.holm_p is not None:
             told += f", p {row.holm_p:.2g} (Holm, {row.n_draws} null edits)"
         yield f"  {told}: {row.label}"
