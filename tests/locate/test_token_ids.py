@@ -30,7 +30,7 @@ from tests.locate.kit import PROMPTS
         torch.tensor([5], dtype=torch.uint8),
         [torch.tensor(5), torch.tensor(5)],
         {5},
-        iter([5, 5]),
+        range(5, 6),
     ],
     ids=repr,
 )

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bezoar.report import write_model_card, write_report
 from bezoar.report.artefacts import load_artefacts
 from bezoar.report.figures.comparison import beats_its_nulls, drawn_note, p_tone, proven
-from bezoar.report.verdict import verdict
+from bezoar.report.verdict import next_step, verdict
 from bezoar.runs.results import save_json, save_result
 from tests.report import specimens
 from tests.report.specimens import write_run
@@ -73,6 +74,20 @@ def test_few_nulls_decide_nothing_whatever_their_p(tmp_path: Path, page: str) ->
     html = write_report(many).read_text("utf-8")
     assert "it does better than they do" in html
     assert 'class="verdict good"' in html
+
+
+def test_nulls_that_are_too_few_are_drawn_by_the_option_that_draws_them(tmp_path: Path) -> None:
+    run = load_artefacts(write_run(tmp_path))
+    (row,) = (row for row in specimens.scorecard().rows if row.label == "subtract probe")
+    drawn, trained = (replace(row, n_draws=3, method=name) for name in (row.method, "dpo"))
+    asked = {"mitigate": {"null_draws": 3, "trained_nulls": 3}}
+    run = replace(run, config=yaml.safe_dump(asked))
+    assert "draw more null edits, with --set mitigate.null_draws=19 --" in next_step(run, drawn)
+    both = "--set mitigate.trained_nulls=19 --set mitigate.null_draws=19 --update"
+    assert both in next_step(run, trained)
+    asked["mitigate"]["null_draws"] = 20
+    run = replace(run, config=yaml.safe_dump(asked))
+    assert "with --set mitigate.trained_nulls=19 --update" in next_step(run, trained)
 
 
 def model_card(folder: Path) -> str:

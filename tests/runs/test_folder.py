@@ -143,8 +143,12 @@ def test_update_accepts_another_config_and_fresh_removes_what_the_run_made(tmp_p
             stage.include(page)
     (tmp_path / "notes.txt").write_text("the user's own")
     (tmp_path / "summary.json").write_text("{}")
+    with Run.open(tmp_path, AuditConfig()) as run:
+        assert run.settled("harvest")
+        assert not run.settled("locate")
     with Run.open(tmp_path, OTHER, update=True) as run:
         assert run.finished() == ["harvest", "report"]
+        assert not run.settled("harvest")  # under other options
     with Run.open(tmp_path, AuditConfig(), resume=False) as run:
         assert run.finished() == []
     left = {path.name for path in tmp_path.iterdir()}

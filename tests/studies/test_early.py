@@ -129,14 +129,15 @@ def test_too_little_neutral_text_is_said_after_the_first_stage(tmp_path: Path, m
             "A study of dpo has no stage 'lens': it lays the lenses of both models side by side in "
             "'compare' (Figure 1).",
             "Its stages: explore, harvest, locate, pairs, mitigate, evaluate, compare, attack, "
-            "claims, report. 'bezoar study dpo --out runs/it' goes through all of them.",
+            "claims, report. 'bezoar study dpo --config runs/it/config.yaml "
+            "--out runs/it' goes through all of them.",
         ),
         (
             TuneConfig,
             TUNE_STAGES,
             "mitigate",
             "A search has no stage 'mitigate': it fits methods in 'search'.",
-            "'bezoar tune --out runs/it'",
+            "'bezoar tune --config runs/it/config.yaml --out runs/it'",
         ),
         (ExpertsStudyConfig, EXPERTS_STAGES, "lens", "experts has no stage 'lens'.", "grid"),
         (SAEStudyConfig, SAE_STAGES, "locate", "sae has no stage 'locate'.", "saes, quality"),

@@ -208,8 +208,9 @@ def _leak(pairs: Pairs, rows: list[int], at: At) -> DataError:
         f"{counted(len(rows), 'pair')} of {pairs.name!r} (the first is {at(rows[0])}) {have} a "
         f"side that begins with its prompt, {quoted(pairs.prompts[rows[0]])}: sides are what "
         "follows the prompt.",
-        hint='Give them to clean_pairs with leaked="strip" to cut the prompt off, "drop" to leave '
-        'them out, or "keep": --leaked strip for bezoar pairs, --set pairs.leaked=strip for a run.',
+        hint='Say leaked="strip" (to load_pairs, or to clean_pairs for pairs at hand) to cut the '
+        'prompt off, "drop" to leave them out, or "keep": --leaked strip for bezoar pairs, --set '
+        "pairs.leaked=strip for a run.",
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from bezoar.errors import ConfigError
 from bezoar.evaluate import METRICS, MethodRow, Scorecard, get_protocol
+from bezoar.mitigate import parse_method
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.figures.comparison import (
+    FEWEST,
     beats_its_nulls,
     null_draws_wanted,
     proven,
@@ -150,8 +152,15 @@ def next_step(run: Artefacts, best: MethodRow | None) -> str:
             "--budget."
         )
     if too_few_nulls(best):
-        drawn = run.options.get("mitigate", {}).get("null_draws")
-        wanted = null_draws_wanted(best, drawn) if isinstance(drawn, int) else 19
+        asked = run.options.get("mitigate", {})
+        drawn, trained = asked.get("null_draws"), asked.get("trained_nulls")
+        known = isinstance(drawn, int)
+        wanted = null_draws_wanted(best, drawn) if known else FEWEST
+        if parse_method(best.method).trains and isinstance(trained, int):
+            wanted = null_draws_wanted(best, min(trained, drawn) if known else trained)
+            more = f"--set mitigate.trained_nulls={wanted}"
+            more += f" --set mitigate.null_draws={wanted}" if known and drawn < wanted else ""
+            return f"Next: train more of its nulls, with {more} --update."
         return f"Next: draw more null edits, with --set mitigate.null_draws={wanted} --update."
     if not proven(best):
         return (

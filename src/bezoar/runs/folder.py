@@ -38,7 +38,7 @@ from bezoar.runs.stages import (
     remove_leftovers,
     stage_key,
 )
-from bezoar.runs.stale import PAGES, drop_followers, drop_pages
+from bezoar.runs.stale import PAGES, drop_followers, drop_pages, stale_stages
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -147,6 +147,10 @@ class Run:
         """Names of the stages that are done, by folder name."""
         markers = (read_marker(path.parent) for path in sorted(self.path.glob(f"*/{MARKER}")))
         return [m.stage for m in markers if m is not None and m.state == "done"]
+
+    def settled(self, name: str) -> bool:
+        """Whether a stage is done, and under the options that the run has now."""
+        return name in self.finished() and name not in stale_stages(self.path)
 
     def stage(
         self, name: str, *, key: Any = None, after: Iterable[str] = (), version: int = 1

@@ -89,6 +89,13 @@ def sft(main: float, without: float, *others: float, stopped: str = "patience") 
     return {"logs": logs | seeds(main, *others)}
 
 
+TIMED = {
+    "dpo": kit.log(0.1),
+    "dpo:steps=70": kit.log(0.1),
+    "dpo:objective=sft,steps=70": kit.log(0.2),
+}
+"""Trainings of one number of steps beside a main one, whose seeds say how far such go."""
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("probe-reads", {"sweep": kit.sweep()}, "holds"),
     ("probe-reads", {"sweep": kit.sweep(p=0.3)}, "undecided"),
@@ -188,6 +195,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("kl-sft", {"logs": {"dpo": kit.log(0.2)}}, "not measured"),
     ("kl-sft", {"logs": {"dpo": kit.log(0.1), f"{SFT},seed=1": kit.log(0.2)}}, "not measured"),
     ("kl-sft", sft(0.1, 0.2, 0.99, 1.01, stopped=LOW_ENOUGH), "undecided"),
+    ("kl-sft", {"logs": TIMED | {"dpo:seed=1": kit.log(0.101)}}, "holds"),
+    ("kl-sft", {"logs": TIMED | {"dpo:seed=1": kit.log(0.101, LOW_ENOUGH)}}, "undecided"),
 ]
 
 
@@ -494,7 +503,7 @@ def test_a_stop_at_a_loss_says_how_far_weights_move_whatever_pulls():
 def test_trainings_of_equal_length_are_compared_where_there_are_such():
     alike = {"dpo:steps=9": kit.log(0.3), "dpo:beta=1.0,steps=9": kit.log(0.2)}
     logs = {"dpo": kit.log(0.3, LOW_ENOUGH), "dpo:beta=1.0": kit.log(0.4, LOW_ENOUGH)} | alike
-    logs |= seeds(0.3, 0.99, 1.01)  # of the main training, which say how far seeds end apart
+    logs |= {f"dpo:seed={i},steps=9": kit.log(size) for i, size in enumerate((0.297, 0.303))}
     told = claims_of(Found(logs=logs), "demo").of("kl")
     assert told.verdict == "holds"
     assert "β = 1: 20" in told.why

@@ -194,7 +194,9 @@ def shift_sources(
     unit = shift / norm if norm else shift
     every = torch.cat([after[post].mean() for post in posts]).numpy()
     low = float(min(0.0, np.quantile(every, 0.005)))
-    ends = low, max(-low, float(np.quantile(every, 0.9)))  # a few far ones would hide zero
+    # A few far ones would hide zero; where nearly none fire, those few are all there is to see.
+    high = next((q for q in np.quantile(every, (0.9, 0.995, 1.0)) if q > 0), 0.0)
+    ends = low, max(-low, float(high))
     draws = Draws(before[site], after[site], rounded=mode == "code", resamples=resamples, seed=seed)
     old = {j: base.values(j).float().clone() for j in below}  # the edit may be of this very model
     found = []

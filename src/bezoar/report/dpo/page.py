@@ -93,5 +93,5 @@ def _why(study: Study) -> dict[str, str]:
         told = f"compare.layers: {asked}" if short else "the model has no more layers to look at"
         why |= {f"figure_{n}": told for n in SOURCES[sources:]}
     if shifts == 1:
-        why["figure_6"] = f"compare.layers: {asked}"
+        why["figure_6"] = "compare.layers: 1" if asked == 1 else "no other layer to look at"
     return why

@@ -152,7 +152,7 @@ def _ticks(low: float, high: float) -> list[float]:
     """A few round numbers, zero among them."""
     rough = (high - low) / 3
     unit = 10.0 ** np.floor(np.log10(rough))
-    step = unit * max(m for m in (1, 2, 5) if m * unit <= rough)
+    step = unit * max((m for m in (1, 2, 5) if m * unit <= rough), default=1)
     places = range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)
     return [float(f"{i * step:.6g}") for i in places]
 

@@ -17,7 +17,7 @@ from bezoar.errors import ConfigError, did_you_mean
 from bezoar.evaluate import METRICS, Scorecard
 from bezoar.locate import ProbeSweep
 from bezoar.report import write_model_card, write_report
-from bezoar.report.figures.comparison import proven
+from bezoar.report.figures.comparison import proven, too_few_nulls
 from bezoar.runs import Result, load_result, parse_budget, parse_gate, save_json, to_plain
 from bezoar.runs.folder import CONFIG
 from bezoar.studies.audit.about import facts
@@ -221,7 +221,8 @@ def _lines(
         if row.holm_p is not None:
             rank = f"by rank {row.rank_p:.2g} of {row.n_draws} null edits"
             sure = "proven   " if proven(row) else "unproven "
-            yield f"  {sure} p {row.holm_p:.2g} (Holm); {rank}"
+            few = ", too few to decide" if too_few_nulls(row) else ""
+            yield f"  {sure} p {row.holm_p:.2g} (Holm); {rank}{few}"
     if checkpoint is not None:
         yield f"checkpoint  {checkpoint}"
     yield f"report      {bench.run.path / 'report.html'}"

@@ -18,7 +18,7 @@ def check_masks(bench: Bench) -> None:
     Raises:
         ConfigError: naming the training, how many there are, and the option to rank more.
     """
-    if "mitigate" in bench.run.finished():
+    if bench.run.settled("mitigate"):
         return
     for method in map(parse_method, specs_of(bench.config.mitigate.methods)):
         if isinstance(method, DPO):
@@ -35,7 +35,7 @@ def check_main(bench: Bench, spec: str) -> None:
         UnsupportedAnatomy: if its blocks have no value vectors.
     """
     method = parse_method(spec)
-    if not isinstance(method, DPO) or "mitigate" in bench.run.finished():
+    if not isinstance(method, DPO) or bench.run.settled("mitigate"):
         return
     mask = Trainable.parse(method.trainable)
     if mask.kind in ("values", "random-values"):  # which ones is not known yet, and alike here

@@ -114,8 +114,8 @@ def check_pairs(bench: Bench) -> None:
     Raises:
         DataError: as `load_pairs`, or if it has too few pairs.
     """
-    asked, done = bench.config.pairs, bench.run.finished()
-    if asked.file is None or not learns_from_pairs(bench.config) or "explore" in done:
+    asked, config = bench.config.pairs, bench.config
+    if asked.file is None or not learns_from_pairs(config) or bench.run.settled("explore"):
         return  # once explored, it was looked at
     pairs = human_pairs(bench)
     if len(pairs) < FEWEST:

@@ -65,7 +65,7 @@ def check_room(bench: Bench) -> None:
     Raises:
         RunError: with what is needed and what there is.
     """
-    if "mitigate" in bench.run.finished():
+    if bench.run.settled("mitigate"):
         return
     room, folder = room_of(bench), bench.run.folder("mitigate")
     needed = room.kept + room.checkpoint + PAGE - sum(_bytes(folder))

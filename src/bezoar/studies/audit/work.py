@@ -50,7 +50,8 @@ def check_stage(upto: str, stages: Collection[str], config: AuditConfig) -> None
 def _whole(config: AuditConfig) -> str:
     """The command that takes up the whole run."""
     alone = config.study in ("audit", "tune")
-    return f"'bezoar {config.study if alone else f'study {config.study}'} --out {config.out}'"
+    command = config.study if alone else f"study {config.study}"
+    return f"'bezoar {command} --config {config.out}/config.yaml --out {config.out}'"
 
 
 @contextmanager

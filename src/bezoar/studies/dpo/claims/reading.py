@@ -110,7 +110,11 @@ def values_promote(found: Found) -> Finding:
         f"draws (p {p_value(share.p)})."
     )
     if share.interval is None:
-        why += " How far other vectors along the probe would change it was not kept."
+        why += (
+            " One vector has no interval."
+            if share.vectors == 1
+            else " How far other vectors along the probe would change it was not kept."
+        )
     return Finding(rare(share.p), share.interval or exactly(share.share), why, share.p)
 
 

@@ -99,8 +99,8 @@ def pull(found: Found) -> Finding:
     rises from the smallest to the largest, interval and all. Undecided if a training ended because
     its loss was low enough: the smaller β is, the further weights must then move by that rule. The
     trainings differ from the main one in β alone. One training each: the interval is as wide as
-    seeds of the main training end apart (Student's t of their logarithms); without a second seed it
-    is undecided."""
+    seeds of the main training end apart (Student's t of their logarithms); without a second seed,
+    or where these stop at a loss, it is undecided."""
     logs = {method.beta: log for method, log in _alike(found, "beta") if method.objective == "dpo"}
     if len(logs) < 2 or not all(log.relative for log in logs.values()):
         return not_measured("DPO was not trained with two values of β.")
@@ -128,7 +128,7 @@ def fine_tuning(found: Found) -> Finding:
     training ended because its loss was low enough, which says how far DPO moves whatever pulls. The
     two differ in what they minimise alone. One training each, of the same pairs: the interval is as
     wide as seeds of the main training end apart (Student's t of their logarithms); without a second
-    seed it is undecided."""
+    seed, or where these stop at a loss, it is undecided."""
     logs = {method.objective: log for method, log in _alike(found, "objective")}
     if "dpo" not in logs or "sft" not in logs or not logs["sft"].relative:
         return not_measured("The chosen sides were not fine-tuned on.")
@@ -153,16 +153,19 @@ def _seeds_apart(found: Found) -> tuple[str, float | None]:
     most in 95 %, in words and as a number: ``t · s · √2`` over the seeds of the main training."""
     trained = _trained(found)
     alike = [_like(trained, first, "seed") for first in _firsts(trained)]
-    sizes = [log.relative for _, log in max(alike, key=len, default=[])]
+    logs = [log for _, log in max(alike, key=len, default=[])]
+    sizes = [log.relative for log in logs]
     if len(sizes) < 2 or not all(sizes):
         return (
             "One training each, and no other seed: nothing says how far such a one would go.",
             None,
         )
-    spread = stdev(ln(size) for size in sizes)
-    apart = float(student.ppf(0.975, len(sizes) - 1)) * spread * sqrt(2)
     told = ", ".join(f"{size:.3%}" for size in sizes)
-    return f"One training each; {len(sizes)} seeds of the main one end at {told}.", apart
+    told = f"One training each; {len(sizes)} seeds of the main one end at {told}"
+    if any(log.stop_reason == LOW_ENOUGH for log in logs):
+        return f"{told}, all at one loss, and so nearer to each other than seeds are.", None
+    spread = stdev(ln(size) for size in sizes)
+    return f"{told}.", float(student.ppf(0.975, len(sizes) - 1)) * spread * sqrt(2)
 
 
 def _alike(found: Found, option: str) -> list[tuple[DPO, TrainingLog]]:
