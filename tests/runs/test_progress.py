@@ -79,7 +79,7 @@ def test_a_log_says_now_and_then_how_far_it_is_and_how_long_it_takes(monkeypatch
     ("seconds", "text"), [(42.4, "42 s"), (89.0, "89 s"), (200.0, "3 min"), (7200.0, "2.0 h")]
 )
 def test_time_left_is_said_in_its_unit(seconds, text):
-    assert module._duration(seconds) == text
+    assert module.duration(seconds) == text
 
 
 def test_a_terminal_gets_bars_alone(monkeypatch):

@@ -18,12 +18,11 @@ from bezoar.evaluate import Measurement, Scorecard
 from bezoar.mitigate import parse_method
 from bezoar.models import LanguageModel
 from bezoar.runs import AuditConfig, Run, load_result, parse_config
-from bezoar.stats import text_key
+from bezoar.stats import FEWEST_DRAWS, text_key
 from bezoar.studies.audit import STAGES, Bench, run_audit, run_stages
 from bezoar.studies.audit.asked import INPUT_STAGES, null_draws, specs_of
 from bezoar.studies.audit.fitting import fit_inputs, label_of, slug
 from bezoar.studies.audit.mitigate import Fits, null_edits
-from bezoar.studies.claims.rules import FEWEST
 
 SMALL = {
     "data": {"limit": 160, "neutral_tokens": 900},
@@ -161,7 +160,7 @@ def test_the_default_draws_enough_nulls_to_prove_any_of_its_methods() -> None:
     config = AuditConfig()
     methods = [m for m in map(parse_method, specs_of(config.mitigate.methods)) if not m.control]
     for method in methods:  # of each kind at equal cost, and of the main one at equal strength
-        assert null_draws(method, config) * (len(method.null_kinds) + 1) >= FEWEST
+        assert null_draws(method, config) * (len(method.null_kinds) + 1) >= FEWEST_DRAWS
 
 
 def test_unknown_methods_and_stages_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from bezoar.activations.pooling import Pooling, pooler
 from bezoar.activations.tokens import TokenTable, tokenise
 from bezoar.activations.writer import shard_rows
 from bezoar.models import LanguageModel, Site
-from bezoar.runs.progress import Progress
+from bezoar.runs.progress import Progress, duration
 from bezoar.runs.results import Result
 
 if TYPE_CHECKING:
@@ -181,11 +181,3 @@ def size(n: int | float) -> str:
             return f"{n:.3g} {unit}"
         n /= 1000
     return f"{n:.3g} TB"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -12,11 +12,12 @@ from typing import Literal
 
 import numpy as np
 
-from bezoar.activations.forecast import best_time, duration, forecast, size
+from bezoar.activations.forecast import best_time, forecast, size
 from bezoar.activations.manifest import StoreDtype
 from bezoar.activations.tokens import TokenTable
 from bezoar.errors import ConfigError
 from bezoar.models import LanguageModel, Site
+from bezoar.runs.progress import duration
 from bezoar.runs.results import Result
 
 _SAMPLE_BYTES = 2**24

@@ -128,7 +128,8 @@ def _words(seen: Survey) -> Iterator[Text]:
 
 
 def _cost(cost: Cost) -> Iterator[RenderableType]:
-    from bezoar.activations.forecast import duration, size
+    from bezoar.activations.forecast import size
+    from bezoar.runs.progress import duration
 
     yield Text(f"with {cost.model} ({cost.parameters:,} parameters, timed on {cost.device})")
     table = _table("reading", "rows", "on disk", "time")

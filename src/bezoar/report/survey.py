@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bezoar.activations.forecast import duration, size
+from bezoar.activations.forecast import size
 from bezoar.corpus import Corpus, Unlabelled
 from bezoar.corpus.explore_cost import Cost
 from bezoar.corpus.explore_lengths import LengthDistribution
@@ -21,6 +21,7 @@ from bezoar.report.sections.data import label_blocks
 from bezoar.report.sections.doubtful import doubtful
 from bezoar.report.study.export import export
 from bezoar.runs.folder import CONFIG
+from bezoar.runs.progress import duration
 from bezoar.runs.results import atomic_write, save_result
 
 PAGE, RESULT, DROPPED = "explore.html", "exploration.json", "dropped.jsonl"

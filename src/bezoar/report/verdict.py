@@ -8,7 +8,6 @@ from bezoar.mitigate import parse_method
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
 from bezoar.report.figures.comparison import (
-    FEWEST,
     beats_its_nulls,
     null_draws_wanted,
     proven,
@@ -17,6 +16,7 @@ from bezoar.report.figures.comparison import (
 )
 from bezoar.report.numbers import bounds, estimate, number, p_value, percent, plural
 from bezoar.report.sections.where import in_words
+from bezoar.stats.nulls import FEWEST_DRAWS
 
 FEW = 100  # prompts below which a verdict says that they are few
 
@@ -155,7 +155,7 @@ def next_step(run: Artefacts, best: MethodRow | None) -> str:
         asked = run.options.get("mitigate", {})
         drawn, trained = asked.get("null_draws"), asked.get("trained_nulls")
         known = isinstance(drawn, int)
-        wanted = null_draws_wanted(best, drawn) if known else FEWEST
+        wanted = null_draws_wanted(best, drawn) if known else FEWEST_DRAWS
         if parse_method(best.method).trains and isinstance(trained, int):
             wanted = null_draws_wanted(best, min(trained, drawn) if known else trained)
             more = f"--set mitigate.trained_nulls={wanted}"

@@ -140,7 +140,7 @@ def _line(tasks: Sequence[Task]) -> str:
     outer, inner = tasks[0], tasks[-1]
     within = f"{outer.description} {_count(outer)}: " if outer is not inner else ""
     seconds = inner.time_remaining
-    left = f", about {_duration(float(seconds))} left" if seconds else ""
+    left = f", about {duration(float(seconds))} left" if seconds else ""
     return f"{within}{inner.description} {_count(inner)} {inner.fields['unit']}{left}"
 
 
@@ -149,7 +149,8 @@ def _count(task: Task) -> str:
     return done if task.total is None else f"{done}/{task.total:,.0f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """``45 s``, ``12 min``, ``1.7 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

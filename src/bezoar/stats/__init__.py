@@ -30,6 +30,7 @@ from bezoar.stats.duplicates import NearDuplicates, near_duplicates, near_groups
 from bezoar.stats.intervals import Interval
 from bezoar.stats.matching import bands, matched_rows
 from bezoar.stats.nulls import (
+    FEWEST_DRAWS,
     null_p_value,
     random_directions,
     shuffled_labels,
@@ -50,6 +51,7 @@ from bezoar.stats.splits import (
 )
 
 __all__ = [
+    "FEWEST_DRAWS",
     "Interval",
     "NearDuplicates",
     "Placements",

@@ -13,6 +13,9 @@ from bezoar.stats.bootstrap import Groups, cluster_index
 
 Alternative = Literal["greater", "less", "two-sided"]
 
+FEWEST_DRAWS = 19
+"""Null draws below which being the first of all ranks is no p of 0.05: they decide nothing."""
+
 
 def null_p_value(observed: float, draws: ArrayLike, alternative: Alternative = "greater") -> float:
     """``(1 + #{draws at least as extreme}) / (1 + n)`` (Phipson & Smyth 2010): never 0.

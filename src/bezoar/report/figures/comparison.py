@@ -13,6 +13,7 @@ from bezoar.evaluate import MethodRow, Metric, Scorecard
 from bezoar.report import theme
 from bezoar.report.blocks import Tone
 from bezoar.report.numbers import estimate, plural
+from bezoar.stats.nulls import FEWEST_DRAWS
 
 # metric of the change, scale, axis title
 PANELS = (
@@ -60,16 +61,12 @@ def with_nulls(card: Scorecard) -> list[tuple[MethodRow, list[MethodRow]]]:
     return sorted(placed, key=lambda pair: (pair[0].change["toxicity"].value, pair[0].label))
 
 
-FEWEST = 19
-"""Null draws below which being the first of all ranks is no p of 0.05: they decide nothing."""
-
-
 def too_few_nulls(row: MethodRow) -> bool:
     """Whether it has null edits, but so few that nothing is decided by them, either way.
 
     The corrected p-value resamples prompts and speaks of these draws only.
     """
-    return row.holm_p is not None and row.n_draws < FEWEST
+    return row.holm_p is not None and row.n_draws < FEWEST_DRAWS
 
 
 def beats_its_nulls(row: MethodRow) -> bool | None:
@@ -77,7 +74,7 @@ def beats_its_nulls(row: MethodRow) -> bool | None:
 
     None if there were no nulls, or too few to decide (`too_few_nulls`).
     """
-    if row.holm_p is None or row.rank_p is None or row.n_draws < FEWEST:
+    if row.holm_p is None or row.rank_p is None or row.n_draws < FEWEST_DRAWS:
         return None
     best_of_all = row.rank_p <= 1 / (row.n_draws + 1) + 1e-9
     return best_of_all and row.holm_p < 0.05
@@ -85,7 +82,7 @@ def beats_its_nulls(row: MethodRow) -> bool | None:
 
 def null_draws_wanted(row: MethodRow, drawn: int) -> int:
     """How many null edits of each kind, of which ``drawn`` were made, give a rank p of 0.05."""
-    return math.ceil(FEWEST * drawn / row.n_draws)
+    return math.ceil(FEWEST_DRAWS * drawn / row.n_draws)
 
 
 def proven(row: MethodRow) -> bool:
@@ -105,7 +102,7 @@ def drawn_note(row: MethodRow) -> str:
     return plural(row.n_draws, "draw") + (", too few" if too_few_nulls(row) else "")
 
 
-TOO_FEW = f"Grey, “too few”: fewer than {FEWEST} null edits, whose p decides nothing."
+TOO_FEW = f"Grey, “too few”: fewer than {FEWEST_DRAWS} null edits, whose p decides nothing."
 """What a caption says of such a p."""
 
 

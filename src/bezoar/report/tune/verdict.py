@@ -5,12 +5,12 @@ from __future__ import annotations
 from bezoar.evaluate import MethodRow
 from bezoar.report.artefacts import Artefacts
 from bezoar.report.blocks import Tile, Tone, Verdict
-from bezoar.report.figures.comparison import FEWEST
 from bezoar.report.numbers import p_value, percent, plural
 from bezoar.report.tune.sections import cost, curse
 from bezoar.report.verdict import base_sentence
 from bezoar.search import Finals, Found
 from bezoar.stats import Interval
+from bezoar.stats.nulls import FEWEST_DRAWS
 
 
 def verdict(run: Artefacts, search: Found | None, finals: Finals | None) -> Verdict:
@@ -43,7 +43,7 @@ def _tone(run: Artefacts, finals: Finals) -> Tone:
     winner, row = finals.winner, _row(run, finals)
     if winner.report is None or winner.report.low <= 0 or winner.cost_again > finals.limit:
         return "bad"
-    if row is None or row.null_p is None or row.n_draws < FEWEST:
+    if row is None or row.null_p is None or row.n_draws < FEWEST_DRAWS:
         return ""
     return "good" if row.null_p < 0.05 else ""
 
@@ -68,7 +68,7 @@ def _nulls(run: Artefacts, finals: Finals) -> list[str]:
     return [
         f"Against {plural(row.n_draws, 'null edit')} of the same make and cost, p "
         f"{p if p.startswith('<') else f'= {p}'} over prompts, {p_value(row.rank_p)} by rank"
-        f"{': too few null edits to decide.' if row.n_draws < FEWEST else '.'}"
+        f"{': too few null edits to decide.' if row.n_draws < FEWEST_DRAWS else '.'}"
     ]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bezoar.evaluate import MethodRow
 from bezoar.stats import Interval
+from bezoar.stats.nulls import FEWEST_DRAWS
 from bezoar.studies.claims.results import Verdict
-from bezoar.studies.claims.rules import FEWEST, LEVEL, Finding, all_of, below
+from bezoar.studies.claims.rules import LEVEL, Finding, all_of, below
 
 
 def changed(row: MethodRow | None, name: str) -> Interval | None:
@@ -26,7 +27,7 @@ def beats_nulls(row: MethodRow) -> Verdict:
     The draws are pooled in the resamples, so that p alone speaks of these draws: too few of them
     decide nothing about others.
     """
-    if row.null_p is None or row.holm_p is None or row.n_draws < FEWEST:
+    if row.null_p is None or row.holm_p is None or row.n_draws < FEWEST_DRAWS:
         return "undecided"
     return "holds" if row.holm_p < LEVEL else "fails" if row.null_p > 1 - LEVEL else "undecided"
 
@@ -51,7 +52,7 @@ def told(row: MethodRow, no_op: MethodRow | None, *, named: bool = False) -> str
         words += f", perplexity {cost.value:+.1%}"
     if row.holm_p is None:
         return f"{words}."
-    few = f", fewer than the {FEWEST} that decide" if row.n_draws < FEWEST else ""
+    few = f", fewer than the {FEWEST_DRAWS} that decide" if row.n_draws < FEWEST_DRAWS else ""
     edits = f"{row.n_draws} null edit{'' if row.n_draws == 1 else 's'}"
     words += f"; p by Holm {row.holm_p:.2g}, pooled over {edits}{few}."
     if row.null_cost is not None and row.null_cost < NEAR:

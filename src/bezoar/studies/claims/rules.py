@@ -27,8 +27,6 @@ def not_measured(why: str) -> Finding:
 
 LEVEL = 0.05
 HALF = 0.5
-FEWEST = 19
-"""Null draws below which no rank among them is a p of 5 %."""
 
 Judge = Callable[[Any], Finding]
 """From what a study found to a finding."""

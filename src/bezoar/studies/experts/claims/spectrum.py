@@ -8,9 +8,9 @@ from bezoar.compare.models.shown import p_value, signed
 from bezoar.evaluate.eigen_results import EigenChoice, EigenChoices, EigenGrid, EigenPoint
 from bezoar.evaluate.pareto import tph_score
 from bezoar.stats import Interval, paired_difference
+from bezoar.stats.nulls import FEWEST_DRAWS
 from bezoar.studies.claims.results import Verdict
 from bezoar.studies.claims.rules import (
-    FEWEST,
     Finding,
     Rule,
     above,
@@ -110,7 +110,7 @@ def _against_random(choices: EigenChoices | None, prefix: str) -> Finding:
     choice = _choice(choices, prefix)
     if choices is None or choice is None:
         return not_measured(_NO_CHOICES)
-    chance: Verdict = rare(choice.p) if len(choices.draws) >= FEWEST else "undecided"
+    chance: Verdict = rare(choice.p) if len(choices.draws) >= FEWEST_DRAWS else "undecided"
     verdict = all_of(below(choice.beyond_random), chance)
     return Finding(verdict, choice.beyond_random, _told(choices, choice), choice.p)
 
