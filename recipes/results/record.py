@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from bezoar.runs import load_result
+from bezoar.stats import FEWEST_DRAWS
 from bezoar.studies.claims import Claims, number
-from bezoar.studies.claims.rules import FEWEST
 
 Row = dict[str, Any]
 
@@ -80,7 +80,7 @@ def comparison(card: Row) -> list[str]:
 
 def _drawn(n: int) -> str:
     """``20 draws``; of so few that a p decides nothing, that they are."""
-    return f"{n} draw{'' if n == 1 else 's'}{', too few to decide' if n < FEWEST else ''}"
+    return f"{n} draw{'' if n == 1 else 's'}{', too few to decide' if n < FEWEST_DRAWS else ''}"
 
 
 def other_metrics(card: Row) -> list[str]:
